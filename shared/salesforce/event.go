@@ -1,0 +1,93 @@
+// Package salesforce decodes what Salesforce's Event Relay sends to EventBridge:
+// the envelope, platform events and Change Data Capture events in both JSON
+// dialects, and the version that puts the changes of a record into commit order.
+//
+// It knows nothing of consumers. Every refusal is a *DecodeError that says what
+// and where; none ever holds a field value.
+package salesforce
+
+import "time"
+
+// Kind is which of the two families an event belongs to.
+type Kind string
+
+// The two kinds.
+const (
+	CDC      Kind = "cdc"      // Change Data Capture: one AccountChangeEvent etc.
+	Platform Kind = "platform" // a platform event: one My_Event__e
+)
+
+// ChangeType is ChangeEventHeader.changeType (Change Data Capture Developer
+// Guide, "Change Event Header Fields"). Unknown values are kept as they are and
+// need a fetch.
+type ChangeType string
+
+// The documented change types, and Published for platform events, which have none.
+const (
+	Create      ChangeType = "CREATE"
+	Update      ChangeType = "UPDATE"
+	Delete      ChangeType = "DELETE"
+	Undelete    ChangeType = "UNDELETE"
+	GapCreate   ChangeType = "GAP_CREATE"
+	GapUpdate   ChangeType = "GAP_UPDATE"
+	GapDelete   ChangeType = "GAP_DELETE"
+	GapUndelete ChangeType = "GAP_UNDELETE"
+	GapOverflow ChangeType = "GAP_OVERFLOW"
+	Published   ChangeType = ""
+)
+
+// Event is one decoded envelope.
+type Event struct {
+	ID         string    // EventBridge's id; a relay that re-sends makes a new one
+	Source     string    // aws.partner/salesforce.com/<org>/<channel>
+	DetailType string    // API name of the event
+	Org        string    // 18 characters, from Source
+	Channel    string    // last part of Source
+	Time       time.Time // envelope time, never used to order; zero when missing or unreadable
+	ReplayName string    // set on an archive replay
+	Kind       Kind
+
+	CreatedDate time.Time // platform events: when it was published; zero for CDC
+
+	// Changes holds one entry per record of a CDC event, or the one of a platform
+	// event. Empty for GAP_OVERFLOW and wildcard ids (see Resync).
+	Changes []Change
+
+	// Resync is not empty when the event names no records but a whole entity has
+	// to be synchronised again (GAP_OVERFLOW, wildcard ids): the reason.
+	Resync string
+}
+
+// Change is what an event says of one record.
+type Change struct {
+	Kind     Kind
+	Entity   string     // "Account"; for a platform event its API name
+	RecordID string     // 18 characters; empty for platform events, whose consumers know the field
+	Type     ChangeType // Published for platform events
+
+	Identity     string // the same for every copy of the change, whatever its EventBridge id
+	IdentityFrom string // which step of the chain supplied it, e.g. "detail.id", "cdc", "envelope.id"
+
+	// Version is complete for CDC. For platform events it is the zero Version:
+	// see EventVersion, which needs to know the consumer's fields.
+	Version  Version
+	Parts    VersionParts
+	Sequence int64 // sequenceNumber as sent; 0 for platform events
+
+	// Changed names the fields the change itself changed, compound fields by
+	// component ("BillingAddress.Street"), as changedFields does. Nil unless
+	// Type is Update.
+	Changed []string
+
+	Origin     string // changeOrigin, e.g. "com/salesforce/api/rest/66.0;client=sfrelay"
+	NeedsFetch string // why the body cannot be trusted; empty when it can
+
+	Fields Fields // the body, leaf by leaf
+}
+
+// VersionParts is the readable form of a CDC version.
+type VersionParts struct {
+	TimeMS       int64
+	CommitNumber uint64
+	Sequence     uint16
+}
