@@ -1,0 +1,411 @@
+package guard
+
+import "time"
+
+// The protocol: which writes a guard makes, and how it reads a refused one. All of
+// it is pure; docs/guard.md has the reasons.
+
+// maxClaimFields is how many fields a claim may compare. DynamoDB takes 300
+// operators and 4 KB an expression (Developer Guide, "Service quotas"); a field
+// costs three operators and about 40 bytes. Beyond it the claim goes without the
+// field term and the winners are decided from the returned item alone.
+const maxClaimFields = 80
+
+// times are the durations of a protocol, already scaled.
+type times struct {
+	effect, settle, margin time.Duration
+}
+
+func (t times) lease() time.Duration { return t.effect + t.settle + t.margin }
+
+// claim is one attempt to become the one who may act on a subject.
+type claim struct {
+	policy  Policy
+	key     string
+	token   Token
+	now     int64 // ms
+	until   int64 // ms
+	doubt   Token // what to remember as the doubt of this attempt
+	changes []Change
+	redrive bool
+	expires int64 // seconds; 0: kept for ever
+}
+
+func (c *claim) write() Write {
+	w := Write{
+		Key: c.key,
+		If:  c.condition(),
+		Set: []Assign{
+			put(attrStatus, number(int64(Running))),
+			put(attrOwner, tokenValue(c.token)),
+			put(attrUntil, number(c.until)),
+			{Attr: attrEpoch, Op: AddTo, Value: number(c.now), Delta: 1},
+			{Attr: attrAttempts, Op: AddTo, Value: number(0), Delta: 1},
+			putAbsent(attrDoubt, tokenValue(c.doubt)),
+		},
+		ReturnOld: true,
+	}
+	if c.redrive {
+		w.Set[4] = put(attrAttempts, number(1))
+	}
+	if c.expires > 0 {
+		w.Set = append(w.Set, put(attrExpires, number(c.expires)))
+	}
+	return w
+}
+
+// condition is "nobody is at it, and something that the changes carry is newer
+// than what the sink has".
+func (c *claim) condition() Cond {
+	free := is(attrUntil, AtMost, number(c.now))
+	if c.policy == EachOnce {
+		return anyOf(Cond{Test: NoItem}, all(is(attrStatus, Differs, number(int64(Done))), free))
+	}
+	terms := []Cond{anyOf(absent(attrUntil), free)}
+	if c.changes[0].Kind == Resync {
+		return all(terms...)
+	}
+	top := version(newestOf(c.changes))
+	older := func(attr string, v Value) Cond { return anyOf(absent(attr), is(attr, Less, v)) }
+	if c.policy == NewestWins {
+		return all(append(terms, older(attrFull, top))...)
+	}
+	terms = append(terms, older(attrTombstone, top), older(attrFull, top))
+	carried, partial := carriedFields(c.changes)
+	if partial && len(carried) <= maxClaimFields {
+		fields := make([]Cond, 0, 2*len(carried))
+		for _, f := range carried {
+			attr := fieldPrefix + f.code
+			fields = append(fields, absent(attr), is(attr, Less, version(f.version)))
+		}
+		terms = append(terms, anyOf(fields...))
+	}
+	return all(terms...)
+}
+
+type carriedField struct {
+	code    string
+	version Version
+}
+
+// carriedFields are the fields that a group of partial changes carries, each at
+// its highest version; partial is false when one of the changes is more than a
+// partial one and the field term must not narrow the claim.
+func carriedFields(changes []Change) (fields []carriedField, partial bool) {
+	for i := range changes {
+		ch := &changes[i]
+		if ch.Kind != Partial {
+			return nil, false
+		}
+	next:
+		for _, code := range ch.Fields {
+			for j := range fields {
+				if fields[j].code == code {
+					fields[j].version = newest(fields[j].version, ch.Version)
+					continue next
+				}
+			}
+			fields = append(fields, carriedField{code, ch.Version})
+		}
+	}
+	return fields, true
+}
+
+func newestOf(changes []Change) Version {
+	var v Version
+	for i := range changes {
+		v = newest(v, changes[i].Version)
+	}
+	return v
+}
+
+// refusal is what a refused claim means.
+type refusal int
+
+const (
+	mine      refusal = iota // my own write, which the SDK sent twice: go on
+	settled                  // done, or nothing in it would win: see againstItem for each change
+	held                     // somebody is at it until Item.Until
+	reclaimed                // it would pass now: the item changed between write and answer
+)
+
+// read reads the item that refused the claim, in the order that matters: recorded
+// versions never fall, so "nothing would win" is safe to say while somebody runs.
+func (c *claim) read(it *Item) refusal {
+	switch {
+	case it.Owner == c.token:
+		return mine
+	case c.policy == EachOnce && it.Status == Done:
+		return settled
+	case c.changes[0].Kind != Resync && c.policy != EachOnce && !c.wins(it):
+		return settled
+	case it.Until > c.now:
+		return held
+	default:
+		return reclaimed
+	}
+}
+
+// wins reports whether anything that the changes carry is newer than the item.
+func (c *claim) wins(it *Item) bool {
+	for i := range c.changes {
+		if c.changes[i].isNewTo(it, c.policy) {
+			return true
+		}
+	}
+	return false
+}
+
+func (ch *Change) isNewTo(it *Item, p Policy) bool {
+	if !ch.Version.After(it.Full) {
+		return false
+	}
+	if p == NewestWins {
+		return true
+	}
+	if !ch.Version.After(it.Tombstone) {
+		return false
+	}
+	if ch.Kind != Partial {
+		return true
+	}
+	for _, code := range ch.Fields {
+		if ch.Version.After(it.Fields[code]) {
+			return true
+		}
+	}
+	return false
+}
+
+// againstItem is the verdict of a change that has nothing new for the item.
+func (ch *Change) againstItem(it *Item, p Policy) Verdict {
+	switch {
+	case p == EachOnce:
+		return Duplicate
+	case ch.Kind == Delete && p == FieldMerge:
+		if ch.Version == it.Tombstone {
+			return Duplicate
+		}
+	case ch.Version == it.Full:
+		return Duplicate
+	case ch.Kind == Partial:
+		for _, code := range ch.Fields {
+			if it.field(code) != ch.Version {
+				return Stale
+			}
+		}
+		return Duplicate
+	}
+	return Stale
+}
+
+// Win is one field of a merge that is newer than what the sink has.
+type Win struct {
+	Field   string // code
+	Change  int    // index of the change, in the order handed to Do, that carries the value
+	Version Version
+}
+
+// merge is what a group of changes, in version order, makes of an item.
+type merge struct {
+	wins      []Win
+	deleted   bool    // send the delete
+	full      Version // new d, zero: stays
+	tombstone Version // new z, zero: stays
+	whole     bool    // every field read wins, all at one version: a full state
+	version   Version // the highest one sent
+}
+
+func (m *merge) moves() bool { return !m.full.IsZero() || !m.tombstone.IsZero() || len(m.wins) > 0 }
+
+// mergeInto folds changes, sorted by version, into the item: each field keeps the
+// version of the change it came from.
+func mergeInto(it *Item, read []string, changes []Change, order []int) merge {
+	var m merge
+	at := func(code string) Version {
+		v := newest(it.field(code), m.full, m.tombstone)
+		for i := range m.wins {
+			if m.wins[i].Field == code {
+				v = newest(v, m.wins[i].Version)
+			}
+		}
+		return v
+	}
+	win := func(code string, change int, v Version) {
+		for i := range m.wins {
+			if m.wins[i].Field == code {
+				m.wins[i].Change, m.wins[i].Version = change, v
+				return
+			}
+		}
+		m.wins = append(m.wins, Win{code, change, v})
+	}
+	for _, i := range order {
+		ch := &changes[i]
+		v := ch.Version
+		if !v.After(newest(it.Full, m.full)) || !v.After(newest(it.Tombstone, m.tombstone)) {
+			continue
+		}
+		switch ch.Kind {
+		case Delete:
+			newestField := Version{}
+			for _, f := range it.Fields {
+				newestField = newest(newestField, f)
+			}
+			m.deleted = v.After(newestField)
+			m.tombstone = v
+			m.wins = m.wins[:0] // sorted: each is older than this delete
+		case Full:
+			for _, code := range read {
+				if v.After(at(code)) {
+					win(code, i, v)
+				}
+			}
+			m.full = v
+		default:
+			for _, code := range ch.Fields {
+				if v.After(at(code)) {
+					win(code, i, v)
+				}
+			}
+		}
+	}
+	if len(m.wins) > 0 {
+		m.deleted = false
+	}
+	m.whole = len(m.wins) == len(read) && len(read) > 0
+	for _, w := range m.wins {
+		m.version = newest(m.version, w.Version)
+		m.whole = m.whole && w.Version == m.wins[0].Version
+	}
+	if m.deleted {
+		m.version = m.tombstone
+	}
+	return m
+}
+
+// completion is what an attempt writes when it is over for good.
+type completion struct {
+	key       string
+	token     Token
+	status    Status // Idle, Done; Retry or StatusUnknown where only part of a group got through
+	notBefore int64  // ms; 0 unless status is Retry or StatusUnknown
+	full      Version
+	tombstone Version
+	wins      []Win
+	hash      string
+	link      string
+	keepDoubt bool
+	expires   int64
+}
+
+func (c *completion) write() Write {
+	w := Write{
+		Key: c.key,
+		If:  is(attrOwner, Equal, tokenValue(c.token)),
+		Set: append(make([]Assign, 0, 8+len(c.wins)),
+			put(attrStatus, number(int64(c.status))),
+			put(attrUntil, number(c.notBefore)),
+			put(attrAttempts, number(0)),
+		),
+	}
+	if !c.full.IsZero() {
+		w.Set = append(w.Set, put(attrFull, version(c.full)))
+	}
+	if !c.tombstone.IsZero() {
+		w.Set = append(w.Set, put(attrTombstone, version(c.tombstone)))
+	}
+	for _, f := range c.wins {
+		if f.Version.After(c.full) { // a field at the full state's version is covered by it
+			w.Set = append(w.Set, put(fieldPrefix+f.Field, version(f.Version)))
+		}
+	}
+	if c.hash != "" {
+		w.Set = append(w.Set, put(attrHash, Value{Kind: Binary, Str: c.hash}))
+	}
+	if c.link != "" {
+		w.Set = append(w.Set, put(attrLink, text(c.link)))
+	}
+	if c.expires > 0 {
+		w.Set = append(w.Set, put(attrExpires, number(c.expires)))
+	}
+	if !c.keepDoubt {
+		w.Remove = []string{attrDoubt}
+	}
+	return w
+}
+
+// landed reports whether everything a refused completion would have written is
+// there all the same: it was written, and somebody claimed before the answer.
+func (c *completion) landed(it *Item) bool {
+	if c.status == Done {
+		return it.Status == Done && it.Owner == c.token
+	}
+	if c.full.After(it.Full) || c.tombstone.After(it.Tombstone) {
+		return false
+	}
+	for _, f := range c.wins {
+		if f.Version.After(it.field(f.Field)) {
+			return false
+		}
+	}
+	return true
+}
+
+// release gives an item back without completing it.
+type release struct {
+	key       string
+	token     Token
+	status    Status // Retry or StatusUnknown
+	notBefore int64  // ms
+	class     string
+	uncounted bool // this attempt does not count
+	reset     bool // parked: the next one starts counting anew
+	settled   bool // the doubt is this attempt's own and certainly had no effect
+}
+
+func (r *release) write() Write {
+	w := Write{
+		Key: r.key,
+		If: all(
+			is(attrOwner, Equal, tokenValue(r.token)),
+			is(attrStatus, Equal, number(int64(Running))),
+		),
+		Set: append(make([]Assign, 0, 4),
+			put(attrStatus, number(int64(r.status))),
+			put(attrUntil, number(r.notBefore)),
+			put(attrClass, text(r.class)),
+		),
+	}
+	switch {
+	case r.reset:
+		w.Set = append(w.Set, put(attrAttempts, number(0)))
+	case r.uncounted:
+		w.Set = append(w.Set, Assign{Attr: attrAttempts, Op: Add, Delta: -1})
+	}
+	if r.settled {
+		w.Remove = []string{attrDoubt}
+	}
+	return w
+}
+
+// lift raises the epoch of an item above what the sink has seen, and gives it back.
+func lift(key string, token Token, now, epoch int64, settled bool) Write {
+	w := Write{
+		Key: key,
+		If: all(
+			is(attrOwner, Equal, tokenValue(token)),
+			is(attrStatus, Equal, number(int64(Running))),
+			is(attrEpoch, Less, number(epoch)),
+		),
+		Set: []Assign{
+			put(attrStatus, number(int64(Retry))),
+			put(attrUntil, number(now)),
+			put(attrEpoch, number(epoch)),
+		},
+	}
+	if settled {
+		w.Remove = []string{attrDoubt}
+	}
+	return w
+}
