@@ -36,6 +36,19 @@ const (
 	Published   ChangeType = ""
 )
 
+// The values of Change.NeedsFetch, and those that only FetchReason gives.
+const (
+	FetchGap         = "gap"                 // GAP_*: Salesforce could not tell what changed
+	FetchUnknownType = "unknown-change-type" // a change type that is not documented
+	FetchNoChanged   = "no-changed-fields"   // an update that does not say what it changed
+	FetchSequence    = "sequence-saturated"  // more than 65,535 changes in the transaction
+	FetchNoCommit    = "no-commit-number"    // its place within its second is unknown
+	FetchFieldAbsent = "named-field-absent"  // a field of changedFields without a value
+	FetchTextDiff    = "text-diff"           // a long text came as a diff
+	ResyncOverflow   = "overflow"            // Event.Resync: GAP_OVERFLOW
+	ResyncWildcard   = "wildcard"            // Event.Resync: record ids such as 001*
+)
+
 // Event is one decoded envelope.
 type Event struct {
 	ID         string    // EventBridge's id; a relay that re-sends makes a new one
@@ -79,10 +92,23 @@ type Change struct {
 	// Type is Update.
 	Changed []string
 
-	Origin     string // changeOrigin, e.g. "com/salesforce/api/rest/66.0;client=sfrelay"
-	NeedsFetch string // why the body cannot be trusted; empty when it can
+	Origin string // changeOrigin, e.g. "com/salesforce/api/rest/66.0;client=sfrelay"
+
+	// NeedsFetch is why no consumer may apply the body but has to fetch the record:
+	// one of the Fetch constants, empty when the body can be trusted. What concerns
+	// single fields only stands in Missing and Diffs; FetchReason knows both.
+	NeedsFetch string
+
+	// Missing names what Changed names but the body lacks, Diffs the fields of which
+	// it only has a diff: whoever reads one of them has to fetch the record.
+	Missing []string
+	Diffs   []string
 
 	Fields Fields // the body, leaf by leaf
+
+	createdDate  time.Time // platform events
+	eventTime    time.Time // of the envelope
+	eventIDField string    // no part of the content
 }
 
 // VersionParts is the readable form of a CDC version.

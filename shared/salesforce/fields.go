@@ -1,0 +1,180 @@
+package salesforce
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Fields is the body of a change, leaf by leaf, sorted by path. The path of a
+// component of a compound field is dotted, "BillingAddress.Street", as in
+// changedFields; deeper levels stay one value. The zero Fields is empty.
+type Fields struct{ leaves []leaf }
+
+type leaf struct {
+	name      string // of the field
+	component string // of a compound field, else empty
+	value     Value
+}
+
+func (l leaf) path() string {
+	if l.component == "" {
+		return l.name
+	}
+	return l.name + "." + l.component
+}
+
+func (l leaf) compare(name, component string) int {
+	if c := strings.Compare(l.name, name); c != 0 {
+		return c
+	}
+	return strings.Compare(l.component, component)
+}
+
+func (f Fields) find(name, component string) (int, bool) {
+	return slices.BinarySearchFunc(f.leaves, name, func(l leaf, name string) int { return l.compare(name, component) })
+}
+
+// Lookup is the value that the change gives a field. ok is false for a field that
+// the change says nothing of; if the body has a value for it all the same, because
+// the channel enriches its events, that value comes with Enriched true: it was
+// read when the event was delivered and is newer than the change. Every component
+// of a compound field that is null as a whole is null.
+func (f Fields) Lookup(path string) (v Value, ok bool) {
+	name, component, _ := strings.Cut(path, ".")
+	i, found := f.find(name, component)
+	if !found && component != "" {
+		i, found = f.find(name, "")
+		found = found && f.leaves[i].value.Null()
+	}
+	if !found {
+		return Value{}, false
+	}
+	v = f.leaves[i].value
+	return v, !v.enriched
+}
+
+// Names are the paths of the change's own fields, without enriched ones.
+func (f Fields) Names() []string {
+	var names []string
+	for path, v := range f.All() {
+		if !v.enriched {
+			names = append(names, path)
+		}
+	}
+	return names
+}
+
+// All yields every leaf by path, enriched ones included.
+func (f Fields) All() iter.Seq2[string, Value] {
+	return func(yield func(string, Value) bool) {
+		for _, l := range f.leaves {
+			if !yield(l.path(), l.value) {
+				return
+			}
+		}
+	}
+}
+
+// Len is the number of leaves, enriched ones included.
+func (f Fields) Len() int { return len(f.leaves) }
+
+// Value is one JSON value of a body. The zero Value is null.
+type Value struct {
+	raw      string
+	enriched bool
+	diff     bool
+}
+
+// Raw is the JSON as it was sent.
+func (v Value) Raw() string {
+	if v.raw == "" {
+		return "null"
+	}
+	return v.raw
+}
+
+// Null reports whether the field is empty.
+func (v Value) Null() bool { return v.raw == "" || v.raw == "null" }
+
+// Enriched reports whether the value was added at delivery and is no part of the
+// change (Change Data Capture Developer Guide, "Enrich Change Events").
+func (v Value) Enriched() bool { return v.enriched }
+
+// Diff reports whether the value only describes how a long text changed: a string
+// that begins as a unified diff, or {"diff": …}. The text has to be fetched.
+func (v Value) Diff() bool { return v.diff }
+
+// Text is the content of a string, the exact spelling of a number, or "true" or
+// "false". Null, objects, arrays and diffs have no text.
+func (v Value) Text() (string, error) {
+	switch {
+	case v.Null():
+		return "", refuse("wrong-type", "", "the field is null, want a text, number or boolean")
+	case v.diff:
+		return "", refuse("text-diff", "", "the field holds a diff: fetch the record")
+	case v.raw[0] == '"':
+		return unquote(v.raw), nil
+	case v.raw[0] == '{' || v.raw[0] == '[':
+		return "", refuse("wrong-type", "", "the field is an object or array, want a text, number or boolean")
+	default:
+		return v.raw, nil
+	}
+}
+
+// DateTime reads a date or a date with time in either dialect: milliseconds since
+// 1970 as a number, or ISO 8601 with "Z" or an offset such as "+0000". A date
+// alone is midnight UTC.
+func (v Value) DateTime() (time.Time, error) {
+	if !v.Null() && v.raw[0] == '"' {
+		if t, ok := parseISO(unquote(v.raw)); ok {
+			return t, nil
+		}
+	} else if !v.Null() && (v.raw[0] == '-' || isDigit(v.raw[0])) {
+		ms, err := wholeNumber(v.raw)
+		if err != nil {
+			return time.Time{}, err
+		}
+		return time.UnixMilli(ms).UTC(), nil
+	}
+	return time.Time{}, refuse("invalid-time", "", `want milliseconds since 1970 or ISO 8601 like "2026-11-21T10:15:29.517Z"`)
+}
+
+// parseISO reads the spellings of both dialects and of REST.
+func parseISO(s string) (time.Time, bool) {
+	// The shortest is a date, the longest has milliseconds and an offset with colon.
+	if len(s) < len(time.DateOnly) || len(s) > len("2006-01-02T15:04:05.000000000+00:00") || !isDigit(s[0]) || s[4] != '-' {
+		return time.Time{}, false
+	}
+	if len(s) == len(time.DateOnly) {
+		t, err := time.Parse(time.DateOnly, s)
+		return t, err == nil
+	}
+	layout := time.RFC3339
+	if c := s[len(s)-5]; c == '+' || c == '-' {
+		layout = "2006-01-02T15:04:05Z0700"
+	}
+	t, err := time.Parse(layout, s)
+	return t.UTC(), err == nil
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+// unquote is the content of a JSON string that was already checked.
+func unquote(raw string) string {
+	if strings.IndexByte(raw, '\\') < 0 {
+		return raw[1 : len(raw)-1]
+	}
+	b, _ := jsontext.AppendUnquote(nil, raw)
+	return string(b)
+}
+
+func sortLeaves(leaves []leaf) {
+	slices.SortFunc(leaves, func(a, b leaf) int {
+		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.component, b.component))
+	})
+}
