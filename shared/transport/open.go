@@ -1,0 +1,355 @@
+package transport
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	// maxNesting is how deep wrappings may lie in each other.
+	maxNesting = 8
+	// maxMessages is what the largest batch of SQS to Lambda holds.
+	maxMessages = 10_000
+)
+
+// Open finds the events in raw. Whatever it does not recognise is taken for an
+// event, so that the decoder can say what is wrong with it. A member that cannot
+// be opened has its Err and stops no other. The error is an *Error and means that
+// raw is a batch of which no member can be told.
+//
+// Messages may share memory with raw.
+func Open(raw []byte) (Batch, error) {
+	o := opener{left: maxMessages}
+	var err error
+	b := Batch{}
+	switch shape(raw) {
+	case batchShape:
+		b.SQS = true
+		b.Messages, err = o.batch(raw, 0)
+	case receivedShape:
+		b.Messages, err = o.received(raw)
+	default:
+		b.Messages = o.open(raw, 0)
+	}
+	if err == nil && o.left < 0 {
+		err = &Error{"invalid-batch", "", "there are more than " + strconv.Itoa(maxMessages) + " messages"}
+	}
+	if err != nil {
+		return Batch{}, err
+	}
+	return b, nil
+}
+
+// lenient reads wrappings only: the event inside keeps its duplicate keys and bad
+// bytes, and is refused by its own name.
+var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+
+type wrapping int
+
+const (
+	bareShape   wrapping = iota // an event, or something that is to be refused as one
+	replayShape                 // an event with replay-name
+	batchShape
+	receivedShape
+	onFailureShape
+	parkedShape
+)
+
+// shape tells the wrappings apart by their top-level keys, without keeping a value.
+func shape(raw []byte) wrapping {
+	var seen struct {
+		detailType, source, detail, replay              bool
+		records, messages, body, messageID              bool
+		context, requestPayload, event, consumer, class bool
+	}
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), lenient)
+	if token, err := dec.ReadToken(); err != nil || token.Kind() != '{' {
+		return bareShape
+	}
+	for dec.PeekKind() != '}' {
+		name, err := dec.ReadValue()
+		if err != nil {
+			return bareShape
+		}
+		switch string(name) {
+		case `"detail-type"`:
+			seen.detailType = true
+		case `"source"`:
+			seen.source = true
+		case `"detail"`:
+			seen.detail = true
+		case `"replay-name"`:
+			seen.replay = true
+		case `"Records"`:
+			seen.records = true
+		case `"Messages"`:
+			seen.messages = true
+		case `"Body"`:
+			seen.body = true
+		case `"MessageId"`:
+			seen.messageID = true
+		case `"requestContext"`:
+			seen.context = true
+		case `"requestPayload"`:
+			seen.requestPayload = true
+		case `"event"`:
+			seen.event = true
+		case `"consumer"`:
+			seen.consumer = true
+		case `"class"`:
+			seen.class = true
+		}
+		if err := dec.SkipValue(); err != nil {
+			return bareShape
+		}
+	}
+	switch {
+	case seen.detailType || seen.source && seen.detail:
+		if seen.replay {
+			return replayShape
+		}
+		return bareShape
+	case seen.records:
+		return batchShape
+	case seen.messages || seen.body && seen.messageID:
+		return receivedShape
+	case seen.context && seen.requestPayload:
+		return onFailureShape
+	case seen.event && seen.consumer && seen.class:
+		return parkedShape
+	}
+	return bareShape
+}
+
+// opener counts the messages it may still make.
+type opener struct{ left int }
+
+func (o *opener) one(m Message) []Message {
+	if o.left--; o.left < 0 {
+		return nil // Open refuses the whole
+	}
+	return []Message{m}
+}
+
+func (o *opener) broken(raw []byte, name, where, what string) []Message {
+	return o.one(Message{Form: Event, Event: raw, Err: &Error{name, where, what}})
+}
+
+// open never fails: what it cannot open becomes a message with its error.
+func (o *opener) open(raw []byte, depth int) []Message {
+	s := shape(raw)
+	if depth > maxNesting && s != bareShape && s != replayShape {
+		return o.broken(raw, "nested-too-deep", "", "there are more than "+strconv.Itoa(maxNesting)+" wrappings around the event")
+	}
+	switch s {
+	case replayShape:
+		return o.one(Message{Form: Replay, Event: raw})
+	case onFailureShape:
+		return o.onFailure(raw, depth)
+	case parkedShape:
+		return o.parked(raw, depth)
+	case batchShape:
+		messages, err := o.batch(raw, depth)
+		if err != nil {
+			return o.one(Message{Form: Event, Event: raw, Err: err})
+		}
+		return messages
+	default:
+		return o.one(Message{Form: Event, Event: raw})
+	}
+}
+
+// record is an SQS message as Lambda hands it over (Lambda Developer Guide, "Using
+// Lambda with Amazon SQS").
+type record struct {
+	MessageID     string            `json:"messageId"`
+	ReceiptHandle string            `json:"receiptHandle"`
+	Body          *string           `json:"body"`
+	Attributes    map[string]string `json:"attributes"`
+	Custom        map[string]struct {
+		Value string `json:"stringValue"`
+	} `json:"messageAttributes"`
+	Queue string `json:"eventSourceARN"`
+}
+
+// receivedMessage is the same as ReceiveMessage gives it.
+type receivedMessage struct {
+	MessageID     string            `json:"MessageId"`
+	ReceiptHandle string            `json:"ReceiptHandle"`
+	Body          *string           `json:"Body"`
+	Attributes    map[string]string `json:"Attributes"`
+	Custom        map[string]struct {
+		Value string `json:"StringValue"`
+	} `json:"MessageAttributes"`
+}
+
+func (o *opener) batch(raw []byte, depth int) ([]Message, error) {
+	var b struct {
+		Records []jsontext.Value `json:"Records"`
+	}
+	if err := json.Unmarshal(raw, &b, lenient); err != nil {
+		return nil, &Error{"invalid-batch", place(err), "Records is no list"}
+	}
+	messages := make([]Message, 0, min(len(b.Records), maxMessages))
+	for i, member := range b.Records {
+		if o.left < 0 {
+			break
+		}
+		messages = append(messages, o.member("/Records/"+strconv.Itoa(i), member, depth)...)
+	}
+	return messages, nil
+}
+
+func (o *opener) member(where string, member jsontext.Value, depth int) []Message {
+	var r record
+	if err := json.Unmarshal(member, &r, lenient); err != nil || r.Body == nil {
+		var id struct {
+			MessageID string `json:"messageId"`
+		}
+		_ = json.Unmarshal(member, &id, lenient) // without its id the batch has to fail as a whole
+		messages := o.broken(member, "invalid-record", where+place(err), "this is no SQS record with a body")
+		for i := range messages {
+			messages[i].ID = id.MessageID
+		}
+		return messages
+	}
+	m := Mail{ID: r.MessageID, ReceiptHandle: r.ReceiptHandle, Queue: r.Queue, Body: *r.Body, Attributes: r.Attributes, Custom: map[string]string{}}
+	for name, a := range r.Custom {
+		m.Custom[name] = a.Value
+	}
+	return o.mail(m, depth)
+}
+
+func (o *opener) received(raw []byte) ([]Message, error) {
+	var b struct {
+		Messages []jsontext.Value `json:"Messages"`
+	}
+	if err := json.Unmarshal(raw, &b, lenient); err != nil {
+		return nil, &Error{"invalid-batch", place(err), "Messages is no list"}
+	}
+	if b.Messages == nil {
+		b.Messages = []jsontext.Value{raw}
+	}
+	var messages []Message
+	for i, member := range b.Messages {
+		if o.left < 0 {
+			break
+		}
+		var r receivedMessage
+		if err := json.Unmarshal(member, &r, lenient); err != nil || r.Body == nil {
+			messages = append(messages, o.broken(member, "invalid-record", "/Messages/"+strconv.Itoa(i)+place(err), "this is no SQS message with a body")...)
+			continue
+		}
+		m := Mail{ID: r.MessageID, ReceiptHandle: r.ReceiptHandle, Body: *r.Body, Attributes: r.Attributes, Custom: map[string]string{}}
+		for name, a := range r.Custom {
+			m.Custom[name] = a.Value
+		}
+		messages = append(messages, o.mail(m, 0)...)
+	}
+	return messages, nil
+}
+
+// Mail is an SQS message from any source.
+type Mail struct {
+	ID            string
+	ReceiptHandle string
+	Queue         string            // ARN; may be empty
+	Body          string            //
+	Attributes    map[string]string // of SQS, e.g. ApproximateReceiveCount
+	Custom        map[string]string // message attributes of the sender, strings only
+}
+
+// OpenMail finds the events in one SQS message: more than one when it holds the
+// record of a failed batch.
+func OpenMail(m Mail) []Message {
+	o := opener{left: maxMessages}
+	return o.mail(m, 0)
+}
+
+// mail opens the body, and puts what the envelope of the queue says around it.
+// EventBridge writes its reason into message attributes (EventBridge User Guide,
+// "Using dead-letter queues to process undelivered events").
+func (o *opener) mail(mail Mail, depth int) []Message {
+	messages := o.open([]byte(mail.Body), depth+1)
+	for i := range messages {
+		m := &messages[i]
+		m.ID, m.ReceiptHandle, m.Queue = mail.ID, mail.ReceiptHandle, mail.Queue
+		m.ReceiveCount = count(mail.Attributes["ApproximateReceiveCount"])
+		sent := count(mail.Attributes["SentTimestamp"])
+		if sent > 0 && m.FirstAt.IsZero() {
+			m.FirstAt = time.UnixMilli(int64(sent)).UTC()
+		}
+		if mail.Custom["RULE_ARN"] == "" && mail.Custom["TARGET_ARN"] == "" {
+			continue
+		}
+		m.Form, m.Target = RuleDLQ, mail.Custom["TARGET_ARN"]
+		m.Class, m.Reason = mail.Custom["ERROR_CODE"], mail.Custom["ERROR_MESSAGE"]
+		m.Attempts = count(mail.Custom["RETRY_ATTEMPTS"])
+		if sent > 0 {
+			m.LastAt = time.UnixMilli(int64(sent)).UTC()
+		}
+	}
+	return messages
+}
+
+func (o *opener) onFailure(raw []byte, depth int) []Message {
+	var r struct {
+		Timestamp string `json:"timestamp"`
+		Context   struct {
+			Function  string `json:"functionArn"`
+			Condition string `json:"condition"`
+			Invokes   int    `json:"approximateInvokeCount"`
+		} `json:"requestContext"`
+		Payload  jsontext.Value `json:"requestPayload"`
+		Response jsontext.Value `json:"responsePayload"`
+	}
+	if err := json.Unmarshal(raw, &r, lenient); err != nil {
+		return o.broken(raw, "invalid-on-failure", place(err), "this is no record of a failed invocation")
+	}
+	var response struct { // absent when the event grew too old; anything when the function misbehaved
+		Message string `json:"errorMessage"`
+		Type    string `json:"errorType"`
+	}
+	if r.Response != nil {
+		_ = json.Unmarshal(r.Response, &response, lenient)
+	}
+	if response.Type == "" {
+		response.Type = r.Context.Condition
+	}
+	messages := o.open(r.Payload, depth+1)
+	for i := range messages {
+		m := &messages[i]
+		m.Form, m.Redrive, m.Target = OnFailure, true, r.Context.Function
+		m.Class, m.Reason, m.Attempts = response.Type, response.Message, r.Context.Invokes
+		m.ID, m.ReceiptHandle, m.Queue, m.ReceiveCount = "", "", "", 0 // those of a batch long gone
+		if at, err := time.Parse(time.RFC3339, r.Timestamp); err == nil {
+			m.LastAt = at.UTC()
+		}
+	}
+	return messages
+}
+
+// place is where in the JSON the reading stopped.
+func place(err error) string {
+	if e, ok := errors.AsType[*json.SemanticError](err); ok {
+		return string(e.JSONPointer)
+	}
+	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		return string(e.JSONPointer)
+	}
+	return ""
+}
+
+// count reads a number that is for people only: an unreadable one counts as unknown.
+func count(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}

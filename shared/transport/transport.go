@@ -1,0 +1,64 @@
+// Package transport finds the Salesforce events in whatever brings them: EventBridge
+// itself, an SQS batch, Lambda's on-failure record, a message of a rule's
+// dead-letter queue, a message that a consumer parked, and these inside each other.
+//
+// It opens wrappings only. The event in the middle keeps its bytes, valid or not;
+// judging them is the decoder's task.
+package transport
+
+import (
+	"fmt"
+	"time"
+)
+
+// Form is what brought an event, the outermost wrapping but for the SQS record.
+type Form string
+
+// The forms.
+const (
+	Event         Form = "event"      // as EventBridge delivers it, and whatever cannot be recognised
+	Replay        Form = "replay"     // from an archive: the event has a replay-name
+	OnFailure     Form = "on-failure" // Lambda's record of an asynchronous invocation that failed
+	RuleDLQ       Form = "rule-dlq"   // EventBridge could not deliver it
+	ParkedMessage Form = "parked"     // a consumer put it aside
+)
+
+// Batch is what one invocation, or one reading of a queue, brought.
+type Batch struct {
+	// SQS: the outermost wrapping is a batch of SQS records. Each answers for itself:
+	// report the ID of every message that failed.
+	SQS      bool
+	Messages []Message
+}
+
+// Message is one event and what its wrappings say of it.
+type Message struct {
+	Form  Form
+	Event []byte // verbatim, may be broken JSON
+	Err   error  // *Error: this member could not be opened; Event then holds what it was
+
+	Records  []string // only these record ids of the event; nil: all
+	Redrive  bool     // it was processed before and failed: an on-failure record or a parked message
+	Consumer string   // parked: by whom
+	Target   string   // on-failure, rule-dlq: ARN of what it was meant for, a function or its buffer
+	Class    string   // why it failed: the class of a parked message, errorType, ERROR_CODE
+	Reason   string   // the same for people
+	Attempts int      // so far, as the wrapping counts them; 0: unknown
+	FirstAt  time.Time
+	LastAt   time.Time
+
+	// Of the SQS message, empty without one. Messages that came in one record share them.
+	ID            string // messageId
+	ReceiptHandle string
+	Queue         string // ARN
+	ReceiveCount  int
+}
+
+// Error says why a wrapping could not be opened. It is permanent.
+type Error struct {
+	Name  string // stable: invalid-batch, invalid-record, invalid-on-failure, invalid-parked, nested-too-deep
+	Where string // JSON pointer
+	What  string // for people
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%s at %q: %s", e.Name, e.Where, e.What) }
