@@ -1,0 +1,173 @@
+// Package stack runs the whole pipeline on one machine: the real template, built
+// and deployed by the real SAM CLI, on ministack, an AWS emulator, which runs the
+// real binaries of the functions as host processes.
+//
+// It speaks HTTPS on loopback only, because the queues' policies refuse anything
+// else, and enforces the functions' roles. Endpoint, certificate and credentials
+// live in a profile file of their own; nothing of the reader's AWS settings is
+// read or passed on, so that no slip can reach a real account.
+//
+// What it cannot show: EventBridge's own retries (package bus plays EventBridge),
+// throttled asynchronous events, expiry, point-in-time recovery, alarms, metrics.
+package stack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+)
+
+const (
+	// Name of the CloudFormation stack, as samconfig.toml says for [local].
+	Name = "sfrelay"
+
+	profile = "sfrelay-local" // samconfig.toml, [local]
+	region  = "us-east-1"     // samconfig.toml, [local]
+	account = "000000000000"  // ministack's
+)
+
+// Stack is a local stack that was started, as its state file describes it.
+type Stack struct {
+	dir string
+
+	Endpoint  string    `json:"endpoint"`
+	StripeURL string    `json:"stripeUrl,omitempty"`
+	ERPURL    string    `json:"erpUrl,omitempty"`
+	EventBus  string    `json:"eventBus"`
+	ChangeBus string    `json:"changeBus"`
+	Orgs      string    `json:"orgs"`
+	Mode      string    `json:"mode"`
+	TimeScale float64   `json:"timeScale"`
+	Deployed  bool      `json:"deployed"`
+	Emulator  Process   `json:"emulator"`
+	Sandbox   Process   `json:"sandbox"`
+	Since     time.Time `json:"since"`
+}
+
+// ErrDown is returned by Open where no stack runs.
+var ErrDown = errors.New("the local stack is not running; start it with make up")
+
+// Open finds the running stack whose state lies in dir.
+func Open(dir string) (*Stack, error) {
+	s, err := load(dir)
+	if err != nil {
+		return nil, err
+	}
+	if !s.Emulator.alive() || !s.Sandbox.alive() || !s.Deployed {
+		return nil, ErrDown
+	}
+	return s, nil
+}
+
+func load(dir string) (*Stack, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "state.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrDown
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &Stack{dir: dir}
+	if err := json.Unmarshal(b, s); err != nil {
+		return nil, fmt.Errorf("%s: %w; delete it", s.file("state.json"), err)
+	}
+	return s, nil
+}
+
+// save writes the state so that it is whole or absent, also when killed.
+func (s *Stack) save() error {
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := s.file("state.json.new")
+	if err := os.WriteFile(tmp, append(b, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, s.file("state.json"))
+}
+
+func (s *Stack) file(name string) string { return filepath.Join(s.dir, name) }
+
+// Down ends the stack in dir and forgets it; one that does not run is no error.
+func Down(ctx context.Context, dir string) error {
+	s, err := load(dir)
+	if errors.Is(err, ErrDown) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.Down(ctx)
+}
+
+// Down ends the processes of the stack and deletes its state. Logs stay.
+func (s *Stack) Down(ctx context.Context) error {
+	if err := errors.Join(s.Emulator.stop(ctx), s.Sandbox.stop(ctx)); err != nil {
+		return err
+	}
+	for _, name := range []string{"state.json", "aws-config", "ca.pem", "key.pem", "tmp"} {
+		if err := os.RemoveAll(s.file(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Config is the AWS configuration that reaches this stack and nothing else.
+func (s *Stack) Config(ctx context.Context) (aws.Config, error) {
+	ca, err := os.Open(s.file("ca.pem"))
+	if err != nil {
+		return aws.Config{}, err
+	}
+	defer ca.Close()
+	return config.LoadDefaultConfig(ctx,
+		config.WithSharedConfigFiles([]string{s.file("aws-config")}),
+		config.WithSharedCredentialsFiles([]string{}),
+		config.WithSharedConfigProfile(profile),
+		config.WithRegion(region),
+		config.WithBaseEndpoint(s.Endpoint),
+		config.WithCustomCABundle(ca),
+		config.WithEC2IMDSClientEnableState(2), // disabled
+	)
+}
+
+// Env is what other tools need to work on the stack: the SAM CLI, the AWS CLI, any SDK.
+func (s *Stack) Env() []string {
+	return []string{
+		"AWS_CONFIG_FILE=" + s.file("aws-config"),
+		"AWS_SHARED_CREDENTIALS_FILE=/dev/null",
+		"AWS_PROFILE=" + profile,
+		"AWS_REGION=" + region,
+		"AWS_ENDPOINT_URL=" + s.Endpoint,
+		"AWS_CA_BUNDLE=" + s.file("ca.pem"),
+		"AWS_EC2_METADATA_DISABLED=true",
+	}
+}
+
+func (s *Stack) writeProfile() error {
+	text := strings.Join([]string{
+		"# Written by sfrelay stack up. Dummy credentials, good for the local stack only.",
+		"[profile " + profile + "]",
+		"region = " + region,
+		"endpoint_url = " + s.Endpoint,
+		"ca_bundle = " + s.file("ca.pem"),
+		"aws_access_key_id = " + account,
+		"aws_secret_access_key = local",
+		"",
+	}, "\n")
+	return os.WriteFile(s.file("aws-config"), []byte(text), 0o600)
+}

@@ -1,0 +1,370 @@
+package stack
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+)
+
+// Options say how a stack is to be. The zero value of a field is its default.
+type Options struct {
+	Dir  string // where state and logs lie
+	Root string // the checkout: template.yaml, samconfig.toml, .ci/tools
+
+	Mode    string // DeliveryMode: direct or buffered
+	Orgs    string // SalesforceOrgs; the first one names the buses
+	ERPURL  string // another ERP than the sandbox
+	Log     io.Writer
+	Sandbox []string // command line that serves the sandboxes, see startSandbox
+}
+
+// TimeScale is the one factor by which the local stack shortens every wait of
+// AWS and of the functions, Lambda's pauses between attempts included, so that
+// they keep their proportions.
+const TimeScale = 1.0 / 30
+
+// Lambda pauses one minute before the second attempt of an asynchronous event and
+// two before the third (Lambda Developer Guide, "How Lambda handles errors and
+// retries with asynchronous invocation").
+const (
+	firstPause  = time.Minute
+	secondPause = 2 * time.Minute
+)
+
+// The trial buses are named as real ones are: aws.partner/salesforce.com/<org>/<channel>.
+const (
+	DefaultOrg    = "00D000000000001AAA"
+	eventChannel  = "0YL000000000001AAA"
+	changeChannel = "0YL000000000002AAA"
+)
+
+// Up starts a stack in o.Dir, or finds the one that runs there. What an earlier
+// run left behind half started is ended first.
+func Up(ctx context.Context, o Options) (*Stack, error) {
+	if s, err := Open(o.Dir); err == nil {
+		return s, s.refit(o)
+	}
+	if err := Down(ctx, o.Dir); err != nil {
+		return nil, err
+	}
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "tmp"), 0o755); err != nil {
+		return nil, err
+	}
+	tools, err := output(ctx, o.Root, ".ci/tools", "python")
+	if err != nil {
+		return nil, err
+	}
+
+	s := &Stack{dir: dir, Mode: or(o.Mode, "direct"), Orgs: or(o.Orgs, DefaultOrg), TimeScale: TimeScale, Since: time.Now().UTC()}
+	first, _, _ := strings.Cut(s.Orgs, ",")
+	s.EventBus = "aws.partner/salesforce.com/" + first + "/" + eventChannel
+	s.ChangeBus = "aws.partner/salesforce.com/" + first + "/" + changeChannel
+	if err := s.bringUp(ctx, o, tools); err != nil { // leave nothing running behind an error
+		return nil, errors.Join(err, s.Down(context.WithoutCancel(ctx)))
+	}
+	return s, nil
+}
+
+// bringUp builds beside what it starts, then deploys.
+func (s *Stack) bringUp(ctx context.Context, o Options, tools string) error {
+	built := make(chan error, 1)
+	go func() { built <- s.sam(ctx, o, tools, "build", "--build-dir", s.file("build")) }()
+	secrets, err := s.startServers(ctx, o, tools)
+	if err := errors.Join(err, <-built); err != nil {
+		return err
+	}
+	if err := s.sam(ctx, o, tools, "deploy", s.deployArgs(secrets)...); err != nil {
+		return err
+	}
+	s.Deployed = true
+	return s.save()
+}
+
+func (s *Stack) startServers(ctx context.Context, o Options, tools string) (secretARNs, error) {
+	if err := s.startEmulator(ctx, tools); err != nil {
+		return secretARNs{}, err
+	}
+	if err := s.startSandbox(ctx, o); err != nil {
+		return secretARNs{}, err
+	}
+	return s.createSecrets(ctx)
+}
+
+// refit says no where the running stack is not the one that was asked for.
+func (s *Stack) refit(o Options) error {
+	switch {
+	case o.Mode != "" && o.Mode != s.Mode:
+		return fmt.Errorf("the running stack has DELIVERY_MODE=%s; make down first", s.Mode)
+	case o.Orgs != "" && o.Orgs != s.Orgs:
+		return fmt.Errorf("the running stack has SALESFORCE_ORGS=%s; make down first", s.Orgs)
+	case o.ERPURL != "" && o.ERPURL != s.ERPURL:
+		return fmt.Errorf("the running stack has ERP_URL=%s; make down first", s.ERPURL)
+	}
+	return nil
+}
+
+// startEmulator runs ministack with nothing of our environment but what a
+// program needs to run at all. The functions inherit all of it.
+func (s *Stack) startEmulator(ctx context.Context, tools string) error {
+	if err := writeCertificate(s.file("ca.pem"), s.file("key.pem")); err != nil {
+		return err
+	}
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	s.Endpoint = "https://127.0.0.1:" + port
+	if err := s.writeProfile(); err != nil {
+		return err
+	}
+	scaled := func(d time.Duration) string {
+		return strconv.FormatFloat(d.Seconds()*TimeScale, 'f', -1, 64)
+	}
+	cmd := exec.Command(filepath.Join(tools, "ministack"))
+	cmd.Dir = s.dir
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"),
+		"HOME=" + s.file("tmp"),
+		"TMPDIR=" + s.file("tmp"),
+		"BIND_HOST=127.0.0.1", // its default is all interfaces
+		"MINISTACK_HOST=127.0.0.1",
+		"GATEWAY_PORT=" + port,
+		"USE_SSL=1",
+		"MINISTACK_SSL_CERT=" + s.file("ca.pem"),
+		"MINISTACK_SSL_KEY=" + s.file("key.pem"),
+		"IOT_MTLS_ENABLED=0", // else it listens on all interfaces on 8883
+		"AUTH=true",          // roles and policies are enforced
+		"LAMBDA_ASYNC_RETRY_BASE_SECONDS=" + scaled(firstPause),
+		"LAMBDA_ASYNC_RETRY_MAX_SECONDS=" + scaled(secondPause),
+		"AWS_ENDPOINT_URL=" + s.Endpoint, // where the functions find AWS
+		"AWS_CA_BUNDLE=" + s.file("ca.pem"),
+		"AWS_DEFAULT_REGION=" + region,
+		"AWS_EC2_METADATA_DISABLED=true",
+	}
+	if s.Emulator, err = spawn(cmd, s.file("ministack.log")); err != nil {
+		return err
+	}
+	if err := s.save(); err != nil {
+		return err
+	}
+	return s.waitReady(ctx)
+}
+
+func (s *Stack) waitReady(ctx context.Context) error {
+	ca, err := os.ReadFile(s.file("ca.pem"))
+	if err != nil {
+		return err
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	client := &http.Client{
+		Timeout:   2 * time.Second,
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true},
+	}
+	const tries, pause = 300, 100 * time.Millisecond
+	for range tries {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoint+"/_ministack/health", nil)
+		if err != nil {
+			return err
+		}
+		if resp, err := client.Do(req); err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		if !s.Emulator.alive() {
+			break
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("ministack does not answer; see %s", s.file("ministack.log"))
+}
+
+// startSandbox runs the command that serves Stripe's and the ERP's sandbox and
+// reads where they listen: the first line it prints is
+// {"stripe":"http://…","erp":"http://…"}.
+func (s *Stack) startSandbox(ctx context.Context, o Options) error {
+	cmd := exec.Command(o.Sandbox[0], o.Sandbox[1:]...)
+	cmd.Dir = s.dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.file("tmp"), "TMPDIR=" + s.file("tmp")}
+	log := s.file("sandbox.log")
+	var err error
+	if s.Sandbox, err = spawn(cmd, log); err != nil {
+		return err
+	}
+	if err := s.save(); err != nil {
+		return err
+	}
+	const tries, pause = 300, 50 * time.Millisecond
+	for range tries {
+		b, err := os.ReadFile(log)
+		if err != nil {
+			return err
+		}
+		if line, _, whole := bytes.Cut(b, []byte("\n")); whole {
+			var at struct{ Stripe, ERP string }
+			if err := json.Unmarshal(line, &at); err != nil {
+				return fmt.Errorf("the sandbox did not start; see %s", log)
+			}
+			s.StripeURL, s.ERPURL = at.Stripe, or(o.ERPURL, at.ERP)
+			return nil
+		}
+		if !s.Sandbox.alive() {
+			break
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("the sandbox did not start; see %s", log)
+}
+
+type secretARNs struct{ stripe, erp string }
+
+// The keys that the sandboxes take.
+const (
+	StripeKey = "test-key"
+	ERPKey    = "test-key"
+)
+
+func (s *Stack) createSecrets(ctx context.Context) (secretARNs, error) {
+	cfg, err := s.Config(ctx)
+	if err != nil {
+		return secretARNs{}, err
+	}
+	client := secretsmanager.NewFromConfig(cfg)
+	create := func(name, value string) (string, error) {
+		out, err := client.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: &name, SecretString: &value})
+		if err != nil {
+			return "", fmt.Errorf("secret %s: %w", name, err)
+		}
+		return *out.ARN, nil
+	}
+	var arns secretARNs
+	if arns.stripe, err = create("sfrelay/stripe", StripeKey); err != nil {
+		return secretARNs{}, err
+	}
+	arns.erp, err = create("sfrelay/erp", ERPKey)
+	return arns, err
+}
+
+func (s *Stack) deployArgs(secrets secretARNs) []string {
+	parameters := map[string]string{
+		"EventBusName":   s.EventBus,
+		"ChangeBusName":  s.ChangeBus,
+		"CreateBus":      "true",
+		"SalesforceOrgs": s.Orgs,
+		"StripeSecret":   secrets.stripe,
+		"StripeApiBase":  s.StripeURL,
+		"ErpUrl":         s.ERPURL,
+		"ErpSecret":      secrets.erp,
+		"DeliveryMode":   s.Mode,
+		"Architecture":   map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH],
+		"TimeScale":      strconv.FormatFloat(s.TimeScale, 'f', 6, 64),
+		"Monitoring":     "core",
+	}
+	args := []string{"--template-file", filepath.Join(s.file("build"), "template.yaml"), "--parameter-overrides"}
+	for name, value := range parameters {
+		args = append(args, fmt.Sprintf("ParameterKey=%s,ParameterValue=%q", name, value))
+	}
+	return args
+}
+
+// sam runs the SAM CLI with the environment [local] of samconfig.toml.
+func (s *Stack) sam(ctx context.Context, o Options, tools, verb string, args ...string) error {
+	cmd := exec.CommandContext(ctx, filepath.Join(tools, "sam"), append([]string{verb, "--config-file", filepath.Join(o.Root, "samconfig.toml"), "--config-env", "local"}, args...)...)
+	cmd.Dir = o.Root
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	cmd.Env = append(withoutAWS(os.Environ()), s.Env()...)
+	cmd.Env = append(cmd.Env,
+		"SAM_CLI_TELEMETRY=0",
+		"SAM_CLI_POLL_DELAY=0.3",
+		"__SAM_CLI_APP_DIR="+s.file("sam"), // nothing in the reader's home
+		"OS="+runtime.GOOS, "ARCH="+runtime.GOARCH, // the emulator runs the binaries on this machine
+	)
+	log, err := os.Create(s.file("sam-" + verb + ".log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("sam %s: %w; see %s\n%s", verb, err, log.Name(), tail(log.Name(), 15))
+	}
+	return nil
+}
+
+// withoutAWS drops the reader's AWS settings and those of make.
+func withoutAWS(env []string) []string {
+	var kept []string
+	for _, kv := range env {
+		if !strings.HasPrefix(kv, "AWS_") && !strings.HasPrefix(kv, "MAKE") && !strings.HasPrefix(kv, "MFLAGS") {
+			kept = append(kept, kv)
+		}
+	}
+	return kept
+}
+
+func tail(file string, lines int) string {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	all := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+func output(ctx context.Context, dir, name string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(dir, name), args...)
+	cmd.Dir = dir
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %s", name, strings.TrimSpace(stderr.String()+" "+err.Error()))
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// freePort finds a port that is free now. Another process may take it before its
+// user does; then that one says so, and a second try finds another.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, err
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

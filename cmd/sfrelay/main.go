@@ -1,0 +1,50 @@
+// Command sfrelay is what operators and developers of the relay use: it runs the
+// whole pipeline on one machine, delivers events as EventBridge would, and looks
+// after what failed.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+type commands struct {
+	Send    sendCommand    `cmd:"" help:"Deliver events as EventBridge would."`
+	Stack   stackCommand   `cmd:"" help:"The whole pipeline on this machine."`
+	Sandbox sandboxCommand `cmd:"" help:"Serve the sandboxes of Stripe and the ERP on loopback."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c commands
+	k := kong.Parse(&c,
+		kong.Name("sfrelay"),
+		kong.Description("Salesforce changes, relayed to EventBridge, reach billing and ERP once and in order."),
+		kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err := k.Run(); err != nil {
+		stop()
+		fmt.Fprintln(os.Stderr, "sfrelay:", err)
+		os.Exit(1)
+	}
+}
+
+type versionCommand struct{}
+
+func (versionCommand) Run() error {
+	version, goVersion := "unknown", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version, goVersion = info.Main.Version, info.GoVersion
+	}
+	fmt.Println("sfrelay", version, goVersion)
+	return nil
+}

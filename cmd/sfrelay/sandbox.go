@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+type sandboxCommand struct {
+	Stripe string `default:"127.0.0.1:0" help:"Loopback address of the Stripe sandbox."`
+	ERP    string `name:"erp" default:"127.0.0.1:0" help:"Loopback address of the ERP sandbox."`
+	JSON   bool   `name:"json" help:"Print the addresses as one line of JSON."`
+}
+
+func (c *sandboxCommand) Run(ctx context.Context) error {
+	stripe, err := listenLoopback(c.Stripe)
+	if err != nil {
+		return err
+	}
+	erp, err := listenLoopback(c.ERP)
+	if err != nil {
+		return err
+	}
+	at := map[string]string{"stripe": "http://" + stripe.Addr().String(), "erp": "http://" + erp.Addr().String()}
+	if c.JSON {
+		if err := json.NewEncoder(os.Stdout).Encode(at); err != nil {
+			return err
+		}
+	} else {
+		fmt.Printf("Stripe %s\nERP    %s\nEnd with Ctrl-C.\n", at["stripe"], at["erp"])
+	}
+	servers := []*http.Server{
+		{Handler: stripeSandbox(), ReadHeaderTimeout: 10 * time.Second},
+		{Handler: erpSandbox(), ReadHeaderTimeout: 10 * time.Second},
+	}
+	failed := make(chan error, len(servers))
+	for i, l := range []net.Listener{stripe, erp} {
+		go func() { failed <- servers[i].Serve(l) }()
+	}
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	for _, s := range servers {
+		err = errors.Join(err, s.Close())
+	}
+	return err
+}
+
+// listenLoopback refuses addresses that others on the network could reach.
+func listenLoopback(addr string) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fmt.Errorf("address %q: %w; write it as 127.0.0.1:PORT", addr, err)
+	}
+	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+		return nil, fmt.Errorf("address %q is not on loopback; write it as 127.0.0.1:PORT", addr)
+	}
+	return net.Listen("tcp", addr)
+}
+
+func stripeSandbox() http.Handler { return http.NotFoundHandler() }
+
+func erpSandbox() http.Handler { return http.NotFoundHandler() }

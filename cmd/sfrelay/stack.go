@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+
+	"sfrelay/cmd/sfrelay/internal/account"
+	"sfrelay/cmd/sfrelay/internal/stack"
+)
+
+type stackCommand struct {
+	Up     stackUp     `cmd:"" help:"Build, deploy and keep the stack running."`
+	Down   stackDown   `cmd:"" help:"End it."`
+	Env    stackEnv    `cmd:"" help:"Print the variables that other tools need to work on it."`
+	Status stackStatus `cmd:"" help:"Say whether it runs, and where."`
+}
+
+type stackDir struct {
+	Dir string `default:".cache/stack" type:"path" help:"Where the stack keeps its state and logs."`
+}
+
+type stackUp struct {
+	stackDir
+	Mode   string `enum:",direct,buffered" default:"" env:"DELIVERY_MODE" help:"DeliveryMode of the template: direct (default) or buffered."`
+	Orgs   string `env:"SALESFORCE_ORGS" help:"Ids of the orgs whose events are taken."`
+	ERPURL string `name:"erp-url" env:"ERP_URL" help:"Your own implementation of the HTTP sink contract instead of the sandbox."`
+}
+
+func (c *stackUp) Run(ctx context.Context) error {
+	s, err := up(ctx, stack.Options{Dir: c.Dir, Mode: c.Mode, Orgs: c.Orgs, ERPURL: c.ERPURL})
+	if err != nil {
+		return err
+	}
+	describe(s)
+	fmt.Printf("\nSend an event: dist/sfrelay send FILE --wait   Other tools: eval \"$(dist/sfrelay stack env)\"   End it: make down\n")
+	return nil
+}
+
+// up starts a stack from the checkout above the working directory, with the
+// sandboxes served by this very program.
+func up(ctx context.Context, o stack.Options) (*stack.Stack, error) {
+	var err error
+	if o.Root, err = checkout(); err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	o.Sandbox = []string{self, "sandbox", "--json"}
+	return stack.Up(ctx, o)
+}
+
+// checkout finds the directory with template.yaml, at or above the working directory.
+func checkout() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "template.yaml")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("no template.yaml here or above; run this in a checkout of sfrelay")
+		}
+		dir = parent
+	}
+}
+
+func describe(s *stack.Stack) {
+	fmt.Printf("AWS      %s (emulated, roles enforced)\n", s.Endpoint)
+	fmt.Printf("buses    %s\n         %s\n", s.EventBus, s.ChangeBus)
+	fmt.Printf("sinks    Stripe %s   ERP %s\n", s.StripeURL, s.ERPURL)
+	fmt.Printf("delivery %s, all waits scaled by 1/%.0f\n", s.Mode, 1/s.TimeScale)
+}
+
+type stackDown struct{ stackDir }
+
+func (c *stackDown) Run(ctx context.Context) error { return stack.Down(ctx, c.Dir) }
+
+type stackStatus struct{ stackDir }
+
+func (c *stackStatus) Run() error {
+	s, err := stack.Open(c.Dir)
+	if err != nil {
+		return err
+	}
+	describe(s)
+	fmt.Printf("since    %s\n", s.Since.Local().Format(time.RFC1123))
+	return nil
+}
+
+type stackEnv struct{ stackDir }
+
+func (c *stackEnv) Run(ctx context.Context) error {
+	s, err := stack.Open(c.Dir)
+	if err != nil {
+		return err
+	}
+	cfg, err := s.Config(ctx)
+	if err != nil {
+		return err
+	}
+	outputs, err := account.Outputs(ctx, cfg, stack.Name)
+	if err != nil {
+		return err
+	}
+	env := append(s.Env(),
+		"GUARD_TABLE="+outputs["GuardTable"],
+		"FAILURE_QUEUE_URL="+outputs["FailureQueueUrl"],
+		"DELIVERY_QUEUE_URL="+outputs["DeliveryQueueUrl"],
+		"EVENT_BUS="+s.EventBus,
+		"CHANGE_BUS="+s.ChangeBus,
+		"STRIPE_API_BASE="+s.StripeURL,
+		"ERP_URL="+s.ERPURL,
+	)
+	sort.Strings(env)
+	for _, kv := range env {
+		name, value, _ := strings.Cut(kv, "=")
+		fmt.Printf("export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
+	}
+	return nil
+}
