@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+
+	"sfrelay/shared/consumer"
+	"sfrelay/shared/erp"
+	"sfrelay/shared/guard"
+	"sfrelay/shared/sink"
+)
+
+// Account is what the ERP reads of an Account, from change events and from
+// Cloud_Customer_Sync__e alike.
+type Account struct {
+	Name      sink.Field[string] `guard:"n" cdc:"Name" event:"Name__c"`
+	Number    sink.Field[string] `guard:"no" cdc:"AccountNumber" event:"Account_Number__c"`
+	Status    sink.Field[string] `guard:"st" cdc:"Status__c" event:"Status__c"`
+	Phone     sink.Field[string] `guard:"p" cdc:"Phone" event:"Phone__c"`
+	Website   sink.Field[string] `guard:"w" cdc:"Website" event:"Website__c"`
+	Email     sink.Field[string] `guard:"e" cdc:"Email__c" event:"Email__c"`
+	TaxNumber sink.Field[string] `guard:"t" cdc:"Tax_Number__c" event:"Tax_Number__c"`
+	Currency  sink.Field[string] `guard:"c" cdc:"CurrencyIsoCode" event:"Currency__c"`
+
+	BillingStreet     sink.Field[string] `guard:"bs" cdc:"BillingAddress.Street" event:"Billing_Street__c"`
+	BillingCity       sink.Field[string] `guard:"bc" cdc:"BillingAddress.City" event:"Billing_City__c"`
+	BillingState      sink.Field[string] `guard:"bt" cdc:"BillingAddress.State" event:"Billing_State__c"`
+	BillingPostalCode sink.Field[string] `guard:"bp" cdc:"BillingAddress.PostalCode" event:"Billing_Postal_Code__c"`
+	BillingCountry    sink.Field[string] `guard:"bn" cdc:"BillingAddress.Country" event:"Billing_Country__c"`
+
+	ShippingStreet     sink.Field[string] `guard:"ss" cdc:"ShippingAddress.Street" event:"Shipping_Street__c"`
+	ShippingCity       sink.Field[string] `guard:"sc" cdc:"ShippingAddress.City" event:"Shipping_City__c"`
+	ShippingState      sink.Field[string] `guard:"sa" cdc:"ShippingAddress.State" event:"Shipping_State__c"`
+	ShippingPostalCode sink.Field[string] `guard:"sp" cdc:"ShippingAddress.PostalCode" event:"Shipping_Postal_Code__c"`
+	ShippingCountry    sink.Field[string] `guard:"sn" cdc:"ShippingAddress.Country" event:"Shipping_Country__c"`
+}
+
+// customer keeps the ERP's customer equal to the Salesforce account, field by field: of
+// each field the newest change wins.
+func customer(customers erp.Customers) consumer.Consumer[Account] {
+	return consumer.Consumer[Account]{
+		Name: "customer-erp", // part of every guard key: never rename
+		Takes: []consumer.Source{
+			consumer.ChangeEvents("Account"),
+			{
+				Event: "Cloud_Customer_Sync__e", Object: "Account", Record: "Record_Id__c",
+				Operation: "Operation__c", ModifiedAt: "Record_Modified_At__c", Style: "Payload_Style__c",
+			},
+		},
+		Policy: guard.FieldMerge,
+		Sink:   customers.Contract(),
+		Apply: func(ctx context.Context, a consumer.Attempt[Account]) (sink.Receipt, error) {
+			switch {
+			case a.Deleted:
+				return customers.Delete(ctx, a.Ref, a.RecordID)
+			case a.Whole:
+				return customers.Put(ctx, a.Ref, a.RecordID, a.Content.customer())
+			default:
+				return customers.Patch(ctx, a.Ref, a.RecordID, a.Content.customer())
+			}
+		},
+	}
+}
+
+func (a Account) customer() erp.Customer {
+	return erp.Customer{
+		Name: a.Name, Number: a.Number, Status: a.Status, Phone: a.Phone, Website: a.Website,
+		Email: a.Email, TaxNumber: a.TaxNumber, Currency: a.Currency,
+		BillingAddress: erp.Address{
+			Street: a.BillingStreet, City: a.BillingCity, State: a.BillingState,
+			PostalCode: a.BillingPostalCode, Country: a.BillingCountry,
+		},
+		ShippingAddress: erp.Address{
+			Street: a.ShippingStreet, City: a.ShippingCity, State: a.ShippingState,
+			PostalCode: a.ShippingPostalCode, Country: a.ShippingCountry,
+		},
+	}
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"sfrelay/shared/billing"
+	"sfrelay/shared/consumer"
+	"sfrelay/shared/decimal"
+	"sfrelay/shared/guard"
+	"sfrelay/shared/sink"
+)
+
+// Won is a won opportunity. Opportunity_Won__e has it all; a change event only tells
+// the stage.
+type Won struct {
+	Stage     sink.Field[string] `cdc:"StageName"`
+	AccountID string             `event:"Account_Id__c,required"`
+	Name      string             `event:"Name__c"`
+	Amount    decimal.Decimal    `event:"Amount__c,required"`
+	Currency  string             `event:"Currency__c,required"`
+	CloseDate Date               `event:"Close_Date__c"`
+	DueDays   int                `event:"Payment_Terms_Days__c"`
+	Lines     Lines              `event:"Lines__c"`
+}
+
+// Date is a Date field, YYYY-MM-DD, or the date of a Date/Time field.
+type Date struct{ time.Time }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Date) UnmarshalText(b []byte) (err error) {
+	if len(b) > len(time.DateOnly) {
+		b = b[:len(time.DateOnly)]
+	}
+	if d.Time, err = time.Parse(time.DateOnly, string(b)); err != nil {
+		err = errors.New("is not a date: write YYYY-MM-DD")
+	}
+	return err
+}
+
+// Lines are the invoice's lines, a JSON text in one field.
+type Lines []billing.Line
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *Lines) UnmarshalText(b []byte) error {
+	var lines []struct {
+		SKU         string          `json:"sku"`
+		Description string          `json:"description"`
+		Quantity    decimal.Decimal `json:"quantity"`
+		UnitPrice   decimal.Decimal `json:"unitPrice"`
+	}
+	if err := json.Unmarshal(b, &lines); err != nil {
+		return errors.New(`is not a list of lines: write [{"sku":"…","description":"…","quantity":1,"unitPrice":9.5}]`)
+	}
+	*l = make(Lines, len(lines))
+	for i, x := range lines {
+		(*l)[i] = billing.Line{SKU: x.SKU, Description: x.Description, Quantity: x.Quantity, UnitPrice: x.UnitPrice}
+	}
+	return nil
+}
+
+// customerOwner is the consumer that owns the billing system's customers.
+const customerOwner = "customer-billing"
+
+// invoice bills a won opportunity once for ever, whatever happens to it later. wonStages
+// are the names of the stages that count as won.
+func invoice(invoices billing.Invoices, customers consumer.LinkReader, wonStages []string) consumer.Consumer[Won] {
+	return consumer.Consumer[Won]{
+		Name: "opportunity-billing", // part of every guard key: never rename
+		Takes: []consumer.Source{
+			{Event: "Opportunity_Won__e", Object: "Opportunity", Record: "Record_Id__c", ModifiedAt: "Record_Modified_At__c"},
+			consumer.ChangeEvents("Opportunity"),
+		},
+		Policy:  guard.EachOnce,
+		Subject: func(c consumer.Change[Won]) string { return "Opportunity/" + c.RecordID + "/invoice" },
+		Triage: func(c consumer.Change[Won]) consumer.Triage {
+			switch {
+			case !c.CDC:
+				return consumer.Process
+			case !c.Deleted && c.Changed("StageName") && slices.Contains(wonStages, c.Content.Stage.Value):
+				return consumer.NeedsSnapshot // change events carry no lines
+			default:
+				return consumer.Ignore
+			}
+		},
+		Sink: invoices.Contract(),
+		Apply: func(ctx context.Context, a consumer.Attempt[Won]) (sink.Receipt, error) {
+			inv, err := a.Content.invoice(a.RecordID)
+			if err != nil {
+				return sink.Receipt{}, err
+			}
+			link, err := customers.Link(ctx, customerOwner, a.Ref.Org, "Account/"+inv.AccountID)
+			if err == nil && link == "" {
+				err = errors.New("the account has no customer at the billing system yet")
+			}
+			if err != nil {
+				return sink.Receipt{}, &sink.Error{Class: sink.DependencyMissing, Applied: sink.No, Reason: "customer of the account", Err: err}
+			}
+			inv.CustomerLink = link
+			return invoices.Issue(ctx, a.Ref, inv)
+		},
+	}
+}
+
+func (w Won) invoice(opportunity string) (billing.Invoice, error) {
+	no := func(name, reason string) (billing.Invoice, error) {
+		return billing.Invoice{}, &sink.Error{Class: sink.Permanent(name), Applied: sink.No, Reason: reason}
+	}
+	account, err := consumer.RecordID(w.AccountID)
+	if err != nil {
+		return no("invalid-record-id", "Account_Id__c is not a record id of 15 or 18 characters")
+	}
+	currency, err := billing.ParseCurrency(w.Currency)
+	if err != nil {
+		return no("invalid-currency", fmt.Sprintf("Currency__c: %v", err))
+	}
+	if w.DueDays < 0 {
+		return no("invalid-field", "Payment_Terms_Days__c is negative")
+	}
+	return billing.Invoice{
+		OpportunityID: opportunity, AccountID: account,
+		Total: billing.Money{Amount: w.Amount, Currency: currency}, Lines: w.Lines,
+		Description: w.Name, DueDays: w.DueDays, CloseDate: w.CloseDate.Time,
+	}, nil
+}
