@@ -1,15 +1,10 @@
 package salesforce
 
 import (
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Options of Decode. The zero value takes every org.
@@ -40,10 +35,13 @@ func Decode(raw []byte, opts Options) (*Event, error) {
 	if opts.EventIDField == "" {
 		opts.EventIDField = "Event_Id__c"
 	}
-	r := reader{text: string(raw), idField: opts.EventIDField}
-	r.header.ids = r.oneID[:0]
-	if err := json.Unmarshal(raw, &r); err != nil {
-		return nil, asDecodeError(raw, err)
+	if err := check(raw); err != nil {
+		return nil, err
+	}
+	r := reader{idField: opts.EventIDField}
+	r.text, r.header.ids = string(raw), r.oneID[:0]
+	if err := r.object(r.envelopeMember); err != nil {
+		return nil, err
 	}
 	e, err := r.event(opts)
 	if err != nil {
@@ -52,13 +50,11 @@ func Decode(raw []byte, opts Options) (*Event, error) {
 	return e, nil
 }
 
-// reader collects what one pass over the bytes finds. Its strings are parts of
-// text wherever the JSON has no escape.
+// reader collects what one pass over the text finds.
 type reader struct {
-	dec     *jsontext.Decoder
-	text    string
+	scanner
 	idField string
-	oneID   [1]string
+	oneID   [1]string // room for header.ids
 
 	id, source, detailType, replayName string
 	time                               time.Time
@@ -74,12 +70,6 @@ type header struct {
 	entity, changeType, origin, transaction, user string
 	sequence, timestamp, commit                   string
 	ids, changed                                  []string
-}
-
-// UnmarshalJSONFrom lends the reader a pooled decoder over the bytes of text.
-func (r *reader) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	r.dec = dec
-	return r.object(r.envelopeMember)
 }
 
 func (r *reader) envelopeMember(name string) (err error) {
@@ -138,36 +128,49 @@ func (r *reader) payloadMember(name string) error {
 		r.hasHeader, err = r.objectOrNull(r.headerMember)
 		return err
 	}
-	if len(name) > maxName || strings.Contains(name, ".") {
-		return r.refuse("invalid-field-name", "no field of Salesforce has a name with a dot or of more than 255 bytes")
+	field, err := r.fieldName(name)
+	if err != nil {
+		return err
 	}
 	if r.leaves == nil {
 		r.leaves = make([]leaf, 0, 48)
 	}
-	if r.dec.PeekKind() != '{' {
-		raw, err := r.value()
-		r.leaves = append(r.leaves, leaf{name: name, value: Value{raw: raw, diff: isDiffText(raw)}})
-		return err
+	if r.kind() != '{' {
+		return r.leaf(field, span{})
 	}
 
-	first := len(r.leaves)
-	err := r.object(func(component string) error {
-		if len(component) > maxName {
-			return r.refuse("invalid-field-name", "no field of Salesforce has a name of more than 255 bytes")
+	first, start := len(r.leaves), r.at
+	err = r.object(func(name string) error {
+		component, err := r.fieldName(name)
+		if err != nil {
+			return err
 		}
-		raw, err := r.value()
-		r.leaves = append(r.leaves, leaf{name: name, component: component, value: Value{raw: raw, diff: isDiffText(raw)}})
-		return err
+		return r.leaf(field, component)
 	})
-	switch added := r.leaves[first:]; {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	switch added := r.leaves[first:]; {
 	case len(added) == 0: // {}
-		r.leaves = append(r.leaves, leaf{name: name, value: Value{raw: "{}"}})
-	case len(added) == 1 && added[0].component == "diff" && added[0].value.raw[0] == '"':
-		added[0] = leaf{name: name, value: Value{raw: added[0].value.raw, diff: true}}
+		r.leaves = append(r.leaves, leaf{name: field, raw: r.before(r.at - start)})
+	case len(added) == 1 && added[0].component.of(r.text) == "diff" && r.text[added[0].raw.start] == '"':
+		added[0].component, added[0].diff = span{}, true
 	}
 	return nil
+}
+
+// fieldName is where the name stands that was just read.
+func (r *reader) fieldName(name string) (span, error) {
+	if name == "" || len(name) > maxName || !isName(name) || r.text[r.at-1-len(name):r.at-1] != name {
+		return span{}, r.refuse("invalid-field-name", "the name of a field has letters, digits and underscores, at most 255")
+	}
+	return span{uint32(r.at - 1 - len(name)), uint32(r.at - 1)}, nil
+}
+
+func (r *reader) leaf(name, component span) error {
+	raw, err := r.value()
+	r.leaves = append(r.leaves, leaf{name: name, component: component, raw: r.before(len(raw)), diff: isDiffText(raw)})
+	return err
 }
 
 // isDiffText recognises the unified diff that stands for a long text (Change Data
@@ -203,181 +206,6 @@ func (r *reader) headerMember(name string) (err error) {
 	return err
 }
 
-// object reads an object and hands every name to member, which reads the value.
-func (r *reader) object(member func(name string) error) error {
-	if k := r.dec.PeekKind(); k != '{' {
-		return r.mismatch("an object")
-	}
-	if _, err := r.dec.ReadToken(); err != nil {
-		return err
-	}
-	for r.dec.PeekKind() != '}' {
-		raw, err := r.dec.ReadValue()
-		if err != nil {
-			return err
-		}
-		end := int(r.dec.InputOffset())
-		if err := member(unquote(r.text[end-len(raw) : end])); err != nil {
-			return err
-		}
-	}
-	_, err := r.dec.ReadToken()
-	return err
-}
-
-// objectOrNull takes null for a missing object.
-func (r *reader) objectOrNull(member func(name string) error) (bool, error) {
-	if r.dec.PeekKind() == 'n' {
-		return false, r.dec.SkipValue()
-	}
-	return true, r.object(member)
-}
-
-// value is the JSON of the next value, whatever it is.
-func (r *reader) value() (string, error) {
-	if k := r.dec.PeekKind(); k != '{' && k != '[' {
-		raw, err := r.dec.ReadValue()
-		end := int(r.dec.InputOffset())
-		return r.text[end-len(raw) : end], err
-	}
-	outside := r.dec.StackDepth()
-	if _, err := r.dec.ReadToken(); err != nil {
-		return "", err
-	}
-	start := int(r.dec.InputOffset()) - 1
-	for r.dec.StackDepth() > outside {
-		if r.dec.StackDepth() > maxDepth {
-			return "", r.refuse("too-deep", "the nesting is deeper than any event of Salesforce's")
-		}
-		if _, err := r.dec.ReadToken(); err != nil {
-			return "", err
-		}
-	}
-	return r.text[start:int(r.dec.InputOffset())], nil
-}
-
-// str reads a short text; null counts as empty.
-func (r *reader) str() (string, error) {
-	switch r.dec.PeekKind() {
-	case 'n':
-		return "", r.dec.SkipValue()
-	case '"':
-		raw, err := r.value()
-		if err != nil {
-			return "", err
-		}
-		if len(raw) > maxText {
-			return "", r.refuse("too-long", "the text has more than 512 bytes")
-		}
-		return unquote(raw), nil
-	default:
-		return "", r.mismatch("a string")
-	}
-}
-
-// strs appends an array of short texts, or a single one.
-func (r *reader) strs(list []string) ([]string, error) {
-	switch r.dec.PeekKind() {
-	case 'n':
-		return list, r.dec.SkipValue()
-	case '[':
-		if _, err := r.dec.ReadToken(); err != nil {
-			return list, err
-		}
-		for r.dec.PeekKind() != ']' {
-			s, err := r.str()
-			if err != nil {
-				return list, err
-			}
-			list = append(list, s)
-		}
-		_, err := r.dec.ReadToken()
-		return list, err
-	default:
-		s, err := r.str()
-		return append(list, s), err
-	}
-}
-
-// number is the spelling of a number; null counts as missing. Hops through
-// JavaScript and MongoDB turn large ones into a string or {"$numberLong":"…"}: the
-// digits in there are exact.
-func (r *reader) number() (string, error) {
-	switch r.dec.PeekKind() {
-	case 'n':
-		return "", r.dec.SkipValue()
-	case '0':
-		return r.value()
-	case '"':
-		return r.digits()
-	case '{':
-		digits := ""
-		err := r.object(func(name string) (err error) {
-			if name != "$numberLong" || r.dec.PeekKind() != '"' {
-				return r.mismatch("a whole number")
-			}
-			digits, err = r.digits()
-			return err
-		})
-		if err == nil && digits == "" {
-			err = r.mismatch("a whole number")
-		}
-		return digits, err
-	default:
-		return "", r.mismatch("a whole number")
-	}
-}
-
-// digits is a number in a string. An empty one is no number, not a missing one.
-func (r *reader) digits() (string, error) {
-	s, err := r.str()
-	if err == nil && s == "" {
-		err = r.mismatch("a whole number")
-	}
-	return s, err
-}
-
-func (r *reader) refuse(name, what string) error {
-	return refuse(name, pointer(r.dec.StackPointer()), what)
-}
-
-// mismatch refuses the next value; where there is none, it is the JSON that is broken.
-func (r *reader) mismatch(want string) error {
-	if r.dec.PeekKind() == jsontext.KindInvalid {
-		if _, err := r.dec.ReadToken(); err != nil {
-			return err
-		}
-	}
-	return r.refuse("wrong-type", "want "+want)
-}
-
-// pointer bounds what a hostile name adds to an error.
-func pointer(p jsontext.Pointer) string {
-	const limit = 200
-	if len(p) <= limit {
-		return string(p)
-	}
-	return strings.ToValidUTF8(string(p[:limit]), "") + "…"
-}
-
-// asDecodeError names what the JSON package refused. Its own texts quote the input.
-func asDecodeError(raw []byte, err error) error {
-	if e, ok := errors.AsType[*DecodeError](err); ok {
-		return e
-	}
-	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
-	switch {
-	case !ok: // end of input, before or within the event
-		return refuse("invalid-json", "", "the event ends too early: it is empty or cut off")
-	case errors.Is(syntax, jsontext.ErrDuplicateName):
-		return refuse("duplicate-key", pointer(syntax.JSONPointer), "a key stands twice: nobody can tell which one counts")
-	case !utf8.Valid(raw):
-		return refuse("invalid-utf8", pointer(syntax.JSONPointer), "byte "+strconv.FormatInt(syntax.ByteOffset, 10)+" is not UTF-8")
-	default:
-		return refuse("invalid-json", pointer(syntax.JSONPointer), "the JSON is broken at byte "+strconv.FormatInt(syntax.ByteOffset, 10))
-	}
-}
-
 // event judges what was read.
 func (r *reader) event(opts Options) (*Event, error) {
 	switch {
@@ -401,7 +229,8 @@ func (r *reader) event(opts Options) (*Event, error) {
 	case !r.hasPayload:
 		return nil, refuse("missing-payload", payloadPointer, "an event of Event Relay has its fields there")
 	}
-	sortLeaves(r.leaves)
+	fields := Fields{r.text, r.leaves}
+	fields.sort()
 	e := &Event{
 		ID: r.id, Source: r.source, DetailType: r.detailType, Org: org, Channel: channel,
 		Time: r.time, ReplayName: r.replayName, Kind: Platform,
@@ -409,11 +238,11 @@ func (r *reader) event(opts Options) (*Event, error) {
 	switch {
 	case r.hasHeader:
 		e.Kind = CDC
-		err = r.change(e)
+		err = r.change(e, fields)
 	case strings.HasSuffix(r.detailType, "ChangeEvent"):
 		err = refuse("missing-header", headerPointer, "a change event has a header")
 	default:
-		err = r.platformEvent(e)
+		err = r.platformEvent(e, fields)
 	}
 	return e, err
 }
@@ -435,8 +264,7 @@ func parseSource(source string) (org, channel string, err error) {
 	return org, channel, nil
 }
 
-func (r *reader) platformEvent(e *Event) error {
-	f := Fields{r.leaves}
+func (r *reader) platformEvent(e *Event, f Fields) error {
 	if v, ok := f.Lookup("CreatedDate"); ok && !v.Null() {
 		t, err := v.DateTime()
 		if err != nil {
@@ -492,7 +320,7 @@ func eventID(f Fields, name string) (string, error) {
 	return s, at(payloadPointer+"/"+name, err)
 }
 
-func (r *reader) change(e *Event) error {
+func (r *reader) change(e *Event, f Fields) error {
 	h := &r.header
 	switch {
 	case h.entity == "":
@@ -578,16 +406,16 @@ func (r *reader) change(e *Event) error {
 	switch {
 	case c.Type == Create || c.Type == Undelete:
 	case c.Type == Update && bodyCounts:
-		c.Missing = markEnriched(r.leaves, c.Changed)
+		c.Missing = f.markEnriched(c.Changed)
 	default:
-		for i := range r.leaves {
-			r.leaves[i].value.enriched = true
+		for i := range f.leaves {
+			f.leaves[i].enriched = true
 		}
 	}
-	c.Fields = Fields{r.leaves}
-	for _, l := range r.leaves {
-		if l.value.diff && !l.value.enriched {
-			c.Diffs = append(c.Diffs, l.path())
+	c.Fields = f
+	for _, l := range f.leaves {
+		if l.diff && !l.enriched {
+			c.Diffs = append(c.Diffs, f.path(l))
 		}
 	}
 
@@ -595,7 +423,10 @@ func (r *reader) change(e *Event) error {
 	if bodyCounts {
 		tie = c.tie()
 	}
-	seen := make(map[string]bool, len(h.ids))
+	var seen map[string]bool
+	if len(h.ids) > 1 {
+		seen = make(map[string]bool, len(h.ids))
+	}
 	e.Changes = make([]Change, 0, len(h.ids))
 	for i, id := range h.ids {
 		if c.RecordID, err = ID18(id); err != nil {
@@ -604,7 +435,9 @@ func (r *reader) change(e *Event) error {
 		if seen[c.RecordID] {
 			continue
 		}
-		seen[c.RecordID] = true
+		if seen != nil {
+			seen[c.RecordID] = true
+		}
 		if !bodyCounts {
 			tie = h.tie(c.RecordID)
 		}
@@ -637,26 +470,28 @@ func (r *reader) identity(e *Event, c *Change) (id, from string) {
 
 // markEnriched marks every leaf that the change does not name, and returns the
 // names for which there is no leaf. The leaves are sorted.
-func markEnriched(leaves []leaf, changed []string) (missing []string) {
-	f := Fields{leaves}
-	for i := range leaves {
-		leaves[i].value.enriched = true
+func (f Fields) markEnriched(changed []string) (missing []string) {
+	for i := range f.leaves {
+		f.leaves[i].enriched = true
 	}
-	wholes := map[string]bool{} // names of compound fields that were named as a whole
+	var wholes map[string]bool // names of compound fields that were named as a whole
 	for _, path := range changed {
 		name, component, _ := strings.Cut(path, ".")
 		i, found := f.find(name, component)
 		if !found && component != "" { // a compound field that is null has no components
 			i, found = f.find(name, "")
-			found = found && leaves[i].value.Null()
+			found = found && f.value(f.leaves[i]).Null()
 		}
 		if found {
-			leaves[i].value.enriched = false
+			f.leaves[i].enriched = false
 			continue
 		}
 		if component == "" && !wholes[name] {
-			for ; i < len(leaves) && leaves[i].name == name; i++ {
-				leaves[i].value.enriched = false
+			for ; i < len(f.leaves) && f.leaves[i].name.of(f.text) == name; i++ {
+				f.leaves[i].enriched = false
+				if wholes == nil {
+					wholes = map[string]bool{}
+				}
 				wholes[name] = true
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -23,23 +24,26 @@ import (
 
 // tie is the tie of a change whose body counts.
 func (c *Change) tie() [4]byte {
-	var d digest
-	d.buf = d.array[:0]
-	for _, l := range c.Fields.leaves {
-		if l.value.enriched || c.transport(l) {
-			continue
+	return digest(func(b []byte) []byte {
+		for _, l := range c.Fields.leaves {
+			name, value := l.name.of(c.Fields.text), c.Fields.value(l)
+			if l.enriched || c.transport(name) {
+				continue
+			}
+			if (c.Type == Create || c.Type == Undelete) && value.Null() {
+				continue
+			}
+			b = appendText(b, name)
+			b = appendText(b, l.component.of(c.Fields.text))
+			b = appendValue(b, value)
 		}
-		if (c.Type == Create || c.Type == Undelete) && l.value.Null() {
-			continue
-		}
-		d.pair(l.name, l.component, l.value)
-	}
-	return d.sum()
+		return b
+	})
 }
 
 // transport reports whether a field belongs to the delivery and not to the content.
-func (c *Change) transport(l leaf) bool {
-	switch l.name {
+func (c *Change) transport(name string) bool {
+	switch name {
 	case "CreatedDate", "CreatedById":
 		return true
 	case "EventUuid", "ReplayId", "replayId", c.eventIDField:
@@ -51,136 +55,120 @@ func (c *Change) transport(l leaf) bool {
 // tie of a change whose body does not count: its header, as far as it is the same
 // in every copy. The other records of a merged event are not in it.
 func (h *header) tie(recordID string) [4]byte {
-	var d digest
-	d.buf = d.array[:0]
-	for _, p := range [...]struct{ name, value string }{
-		{"changeOrigin", h.origin},
-		{"changeType", h.changeType},
-		{"commitNumber", h.commit},
-		{"commitTimestamp", h.timestamp},
-		{"commitUser", h.user},
-		{"entityName", h.entity},
-		{"recordId", recordID},
-		{"sequenceNumber", h.sequence},
-		{"transactionKey", h.transaction},
-	} {
-		d.bytes(p.name)
-		d.bytes(p.value)
-	}
-	return d.sum()
+	return digest(func(b []byte) []byte {
+		for _, s := range [...]string{
+			"changeOrigin", h.origin,
+			"changeType", h.changeType,
+			"commitNumber", h.commit,
+			"commitTimestamp", h.timestamp,
+			"commitUser", h.user,
+			"entityName", h.entity,
+			"recordId", recordID,
+			"sequenceNumber", h.sequence,
+			"transactionKey", h.transaction,
+		} {
+			b = appendText(b, s)
+		}
+		return b
+	})
 }
 
-// digest collects pairs. Every part carries its length, so that no two lists of
-// pairs have the same bytes.
-type digest struct {
-	buf   []byte
-	array [2048]byte
-}
+// buffers are kept, because every change needs one of about its own size.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-func (d *digest) bytes(s string) {
-	d.buf = binary.AppendUvarint(d.buf, uint64(len(s)))
-	d.buf = append(d.buf, s...)
-}
-
-func (d *digest) tagged(tag byte, s string) {
-	d.buf = append(d.buf, tag)
-	d.bytes(s)
-}
-
-func (d *digest) sum() (tie [4]byte) {
-	sum := sha256.Sum256(d.buf)
+func digest(appendTo func([]byte) []byte) (tie [4]byte) {
+	kept := buffers.Get().(*[]byte)
+	b := appendTo((*kept)[:0])
+	sum := sha256.Sum256(b)
 	copy(tie[:], sum[:])
+	if *kept = b; cap(b) <= 64<<10 { // a rare giant is not worth keeping
+		buffers.Put(kept)
+	}
 	return tie
 }
 
-func (d *digest) pair(name, component string, v Value) {
-	d.bytes(name)
-	d.bytes(component)
+// appendText puts the length first, so that no two lists of texts have the same bytes.
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func appendValue(b []byte, v Value) []byte {
 	if v.Null() {
-		d.buf = append(d.buf, 'z')
-		return
+		return append(b, 'z')
 	}
 	switch v.raw[0] {
 	case 't', 'f':
-		d.buf = append(d.buf, v.raw[0])
+		return append(b, v.raw[0])
 	case '"':
-		d.string(v)
+		return appendString(b, unquote(v.raw), v.diff)
 	case '{', '[':
-		d.tree(v.raw)
+		return appendTree(b, v.raw)
 	default:
-		d.number(v.raw)
+		return appendNumber(b, v.raw)
 	}
 }
 
-func (d *digest) string(v Value) {
-	s := unquote(v.raw)
-	if v.diff {
-		d.tagged('d', s)
-	} else if t, ok := parseISO(s); ok {
-		d.millis(t.UnixMilli())
-	} else {
-		d.tagged('s', s)
+func appendString(b []byte, s string, diff bool) []byte {
+	if diff {
+		return appendText(append(b, 'd'), s)
 	}
+	if t, ok := parseISO(s); ok {
+		var spelling [20]byte
+		return appendNumber(b, string(strconv.AppendInt(spelling[:0], t.UnixMilli(), 10)))
+	}
+	return appendText(append(b, 's'), s)
 }
 
-func (d *digest) millis(ms int64) {
-	var spelling [20]byte
-	d.number(string(strconv.AppendInt(spelling[:0], ms, 10)))
-}
-
-// number writes significant digits, sign and exponent of ten.
-func (d *digest) number(s string) {
-	d.buf = append(d.buf, 'n')
+// appendNumber writes significant digits, sign and exponent of ten.
+func appendNumber(b []byte, s string) []byte {
+	b = append(b, 'n')
 	digits, negative := strings.CutPrefix(s, "-")
 	exponent := 0
 	if i := strings.IndexAny(digits, "eE"); i >= 0 {
 		e, err := strconv.ParseInt(strings.TrimPrefix(digits[i+1:], "+"), 10, 32)
 		if err != nil { // no field of Salesforce holds such a number: it stands for itself
-			d.tagged('?', s)
-			return
+			return appendText(append(b, '?'), s)
 		}
 		digits, exponent = digits[:i], int(e)
 	}
 	whole, fraction, _ := strings.Cut(digits, ".")
 	exponent -= len(fraction)
 
-	start := len(d.buf)
-	d.buf = append(append(d.buf, whole...), fraction...)
-	significant := bytes.TrimRight(d.buf[start:], "0")
-	exponent += len(d.buf) - start - len(significant)
+	start := len(b)
+	b = append(append(b, whole...), fraction...)
+	significant := bytes.TrimRight(b[start:], "0")
+	exponent += len(b) - start - len(significant)
 	significant = bytes.TrimLeft(significant, "0")
 	if len(significant) == 0 {
 		negative, exponent = false, 0
 	}
-	d.buf = append(d.buf[:start], significant...) // moves to the front
+	b = append(b[:start], significant...) // moves to the front
 	if negative {
-		d.buf = append(d.buf, '-')
+		b = append(b, '-')
 	}
-	d.buf = append(d.buf, 'e')
-	d.buf = strconv.AppendInt(d.buf, int64(exponent), 10)
-	d.buf = append(d.buf, ';')
+	b = append(b, 'e')
+	return append(strconv.AppendInt(b, int64(exponent), 10), ';')
 }
 
-// tree writes an array or a deeper object, its names sorted.
-func (d *digest) tree(raw string) {
+// appendTree writes an array or a deeper object, its names sorted.
+func appendTree(b []byte, raw string) []byte {
 	sorted := jsontext.Value(raw)
 	if err := sorted.Format(jsontext.ReorderRawObjects(true)); err != nil {
-		d.tagged('?', raw)
-		return
+		return appendText(append(b, '?'), raw)
 	}
-	dec := jsontext.NewDecoder(strings.NewReader(string(sorted)))
+	dec := jsontext.NewDecoder(bytes.NewReader(sorted))
 	for {
 		token, err := dec.ReadToken()
-		if err != nil {
-			return
+		if err != nil { // the end
+			return b
 		}
 		switch token.Kind() {
 		case '"':
-			d.tagged('s', token.String())
+			b = appendString(b, token.String(), false)
 		case '0':
-			d.number(token.String())
+			b = appendNumber(b, token.String())
 		default:
-			d.buf = append(d.buf, byte(token.Kind()))
+			b = append(b, byte(token.Kind()))
 		}
 	}
 }
