@@ -125,8 +125,16 @@ func (f Fault) Wait() {
 	}
 }
 
-// Break ends the connection without an answer. It does not return.
-func Break() { panic(http.ErrAbortHandler) }
+// Break ends the connection within the answer, of which nothing can be read. It
+// does not return. (Ending it before the answer would be hidden by net/http, which
+// by itself repeats a request with an idempotency key on a kept connection.)
+func Break(w http.ResponseWriter) {
+	w.Header().Set("Content-Length", "2")
+	w.WriteHeader(http.StatusOK)
+	w.Write([]byte("{"))
+	http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
+}
 
 // ServeHTTP lets people order: POST one fault or a list of them, GET what is
 // still ordered, DELETE to clear.

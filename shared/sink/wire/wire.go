@@ -1,6 +1,10 @@
-// Package wire is the HTTP side that all connectors share: a client that sends a
-// request at most once as far as it can know, tells afterwards whether anything
-// left this process, follows no redirect, and never reads a body without end.
+// Package wire is the HTTP side that all connectors share: a client that tells
+// afterwards whether a request can have left this process, follows no redirect,
+// and never reads a body without end.
+//
+// It retries nothing. net/http itself sends a request again, with the same key and
+// body, when a kept connection turns out to be closed before an answer began: that
+// is wanted, because a function that was frozen wakes up with dead connections.
 package wire
 
 import (

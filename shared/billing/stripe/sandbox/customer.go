@@ -53,6 +53,11 @@ func (c *Customer) clone() Customer {
 var customerParams = []string{"name", "email", "phone", "description", "address", "shipping", "metadata"}
 
 func (s *Sandbox) createCustomer(p map[string]any) answer {
+	for _, name := range []string{"name", "email", "phone", "description"} {
+		if v, ok := p[name]; ok && v == "" {
+			return badParam("parameter_invalid_empty", name, "You passed an empty string for '"+name+"' of a new customer.")
+		}
+	}
 	c := &Customer{ID: s.newID("cus"), Object: "customer", Created: s.options.Now().Unix(), Metadata: map[string]string{}}
 	if a, ok := s.setCustomer(c, p); !ok {
 		return a

@@ -155,7 +155,7 @@ func (s *Sandbox) listInvoices(p map[string]any) answer {
 func (s *Sandbox) listLines(id string, p map[string]any) answer {
 	i := s.invoice(id)
 	if i == nil {
-		return missing("invoice", id, "invoice")
+		return missing("invoice", id, "id")
 	}
 	return page(i.Lines.Data, func(l Line) string { return l.ID }, p, i.Lines.URL)
 }
@@ -167,7 +167,7 @@ func notEditable(i *Invoice) answer {
 func (s *Sandbox) addLines(id string, p map[string]any) answer {
 	i := s.invoice(id)
 	if i == nil {
-		return missing("invoice", id, "invoice")
+		return missing("invoice", id, "id")
 	}
 	if i.Status != "draft" {
 		return notEditable(i)
@@ -190,6 +190,9 @@ func (s *Sandbox) addLines(id string, p map[string]any) answer {
 		if !ok {
 			return badParam("parameter_missing", param+"[amount]", "The sandbox wants the amount of every line.")
 		}
+		if multiple := multiples[i.Currency]; multiple > 1 && amount%multiple != 0 {
+			return badParam("parameter_invalid_integer", param+"[amount]", "Amounts of this currency are multiples of "+fmt.Sprint(multiple)+".")
+		}
 		metadata, a, ok := mergeMetadata(map[string]string{}, p)
 		if !ok {
 			return a
@@ -210,7 +213,7 @@ func (s *Sandbox) finalize(id string) answer {
 	i := s.invoice(id)
 	switch {
 	case i == nil:
-		return missing("invoice", id, "invoice")
+		return missing("invoice", id, "id")
 	case i.Status != "draft":
 		return notEditable(i)
 	case len(i.Lines.Data) == 0:
@@ -233,7 +236,7 @@ func (s *Sandbox) finalize(id string) answer {
 func (s *Sandbox) settle(id, status string) answer {
 	i := s.invoice(id)
 	if i == nil {
-		return missing("invoice", id, "invoice")
+		return missing("invoice", id, "id")
 	}
 	if i.Status != "open" {
 		return notEditable(i)
@@ -245,7 +248,7 @@ func (s *Sandbox) settle(id, status string) answer {
 func (s *Sandbox) deleteInvoice(id string) answer {
 	i := s.invoice(id)
 	if i == nil {
-		return missing("invoice", id, "invoice")
+		return missing("invoice", id, "id")
 	}
 	if i.Status != "draft" {
 		return notEditable(i)
@@ -253,6 +256,9 @@ func (s *Sandbox) deleteInvoice(id string) answer {
 	s.invoices = slices.DeleteFunc(s.invoices, func(o *Invoice) bool { return o == i })
 	return reply(map[string]any{"id": id, "object": "invoice", "deleted": true})
 }
+
+// multiples: currencies whose last digits must be zero (docs.stripe.com/currencies).
+var multiples = map[string]int64{"bhd": 10, "jod": 10, "kwd": 10, "omr": 10, "tnd": 10, "isk": 100}
 
 // currencies are some that Stripe takes, with at least one of each number of
 // decimal places. ZWL and the like are refused as Stripe refuses them.

@@ -150,7 +150,7 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.log(log)
 	if lost {
-		faults.Break()
+		faults.Break(w)
 	}
 	if log.Replayed {
 		w.Header().Set("Idempotent-Replayed", "true")
@@ -405,8 +405,14 @@ func refuse(status int, kind, code, message, param string) answer {
 	return a
 }
 
+// missing is 404 for an object that the URL names and 400 for one that a parameter
+// names.
 func missing(what, id, param string) answer {
-	return refuse(http.StatusNotFound, "invalid_request_error", "resource_missing", "No such "+what+": '"+id+"'", param)
+	status := http.StatusNotFound
+	if param != "id" {
+		status = http.StatusBadRequest
+	}
+	return refuse(status, "invalid_request_error", "resource_missing", "No such "+what+": '"+id+"'", param)
 }
 
 func badParam(code, param, message string) answer {

@@ -1,0 +1,364 @@
+package stripe
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stripe/stripe-go/v85"
+	"github.com/stripe/stripe-go/v85/form"
+
+	"sfrelay/shared/billing"
+	"sfrelay/shared/sink"
+)
+
+const account = "Account"
+
+// Customers is the port billing.Customers at Stripe.
+//
+// Name, e-mail, phone and the two addresses are Stripe's own fields; account
+// number, status, website, tax number and currency are metadata (sf_number,
+// sf_status, sf_website, sf_tax_number, sf_currency): Stripe fixes a customer's
+// currency with its first invoice, and its tax ids are objects of their own.
+// Retire sets metadata sf_retired, which the next Save removes.
+func (c *Client) Customers() billing.Customers { return customers{c} }
+
+type customers struct{ *Client }
+
+// Contract: idempotency keys with a window for creating, setting fields is
+// idempotent by nature, and a created customer is found again by a list, which is
+// consistent at once ("v1 top-level lists", unlike search).
+func (customers) Contract() sink.Contract {
+	return sink.Contract{KeyWindow: keyWindow, Lookup: true, Effect: 10 * time.Second, Settle: settle}
+}
+
+func (s customers) Save(ctx context.Context, ref sink.Ref, accountID string, c billing.Customer) (sink.Receipt, error) {
+	if f := checkCustomer(c); f != nil {
+		return sink.Receipt{}, f.err()
+	}
+	return s.ladder(ctx, ref, accountID, c, true)
+}
+
+func (s customers) Retire(ctx context.Context, ref sink.Ref, accountID string) (sink.Receipt, error) {
+	return s.ladder(ctx, ref, accountID, billing.Customer{}, false)
+}
+
+// ladder finds the customer, by what is known of it, and writes. Save creates what
+// is not there, Retire leaves it so.
+func (s customers) ladder(ctx context.Context, ref sink.Ref, accountID string, c billing.Customer, save bool) (sink.Receipt, error) {
+	var found []string
+	switch {
+	case ref.Link != "":
+		found = []string{ref.Link}
+	case ref.InDoubt:
+		var f *failure
+		if found, f = s.find(ctx, ref, accountID); f != nil {
+			return sink.Receipt{}, f.err()
+		}
+	}
+	if len(found) == 0 && !save {
+		return sink.Receipt{Outcome: sink.Unchanged}, nil
+	}
+	if len(found) == 0 {
+		id, adopted, f := s.create(ctx, ref, accountID, c)
+		if f != nil {
+			return sink.Receipt{}, f.err()
+		}
+		if len(adopted) == 0 {
+			return sink.Receipt{Link: id, Outcome: sink.Created}, nil
+		}
+		found = adopted
+	}
+	if f := s.update(ctx, ref, found[0], accountID, c, save); f != nil {
+		return sink.Receipt{}, f.err()
+	}
+	receipt := sink.Receipt{Link: found[0], Outcome: sink.Updated}
+	if len(found) > 1 {
+		// The change is there, on the oldest; that there are others is for a person.
+		return receipt, &sink.Error{Class: sink.DuplicateRemote, Applied: sink.Yes,
+			Reason: strconv.Itoa(len(found)) + " customers at Stripe carry the id of this account; the oldest was kept up to date, merge or delete the others: " + strings.Join(found[1:], ", ")}
+	}
+	return receipt, nil
+}
+
+// find lists the customers that carry our marks, oldest first. It looks from
+// ref.DoubtSince on; where that is zero it looks through all of them, newest first,
+// up to maxListed.
+func (s customers) find(ctx context.Context, ref sink.Ref, accountID string) ([]string, *failure) {
+	const what = "look for the customer"
+	return read(ctx, s.Client, what, func(ctx context.Context, api *stripe.Client) ([]string, error) {
+		p := &stripe.CustomerListParams{}
+		p.Limit = stripe.Int64(100)
+		if !ref.DoubtSince.IsZero() {
+			p.CreatedRange = &stripe.RangeQueryParams{GreaterThanOrEqual: ref.DoubtSince.Add(-createdMargin).Unix()}
+		}
+		var found []string
+		seen := 0
+		for c, err := range api.V1Customers.List(ctx, p).All(ctx) {
+			if err != nil {
+				return nil, err
+			}
+			if seen++; seen > maxListed {
+				return nil, errTooMany
+			}
+			if marked(c.Metadata, ref, account, accountID) && !c.Deleted {
+				found = append(found, c.ID)
+			}
+		}
+		slices.Reverse(found)
+		return found, nil
+	})
+}
+
+// create makes the customer. adopted is set when an earlier attempt made it
+// already: then its fields are still to be written.
+func (s customers) create(ctx context.Context, ref sink.Ref, accountID string, c billing.Customer) (id string, adopted []string, f *failure) {
+	const what = "create the customer"
+	fields := fieldsOf(ref, accountID, c, nil, true)
+	for generation := range maxGenerations {
+		made, replayed, f := write(ctx, s.Client, what, func(ctx context.Context, api *stripe.Client) (*stripe.Customer, error) {
+			p := fields.forCreate()
+			p.SetIdempotencyKey(ref.ActionKey("customer", generation))
+			return api.V1Customers.Create(ctx, p)
+		})
+		switch {
+		case f == nil && !replayed:
+			return made.ID, nil, nil
+		case f == nil:
+			return made.ID, []string{made.ID}, nil
+		case !f.remembered():
+			return "", nil, f
+		}
+		// The key belongs to an earlier attempt. What that one left behind is adopted;
+		// only when nothing is there the next key is tried.
+		if adopted, f = s.find(ctx, ref, accountID); f != nil || len(adopted) > 0 {
+			return "", adopted, f
+		}
+	}
+	return "", nil, stuck(what)
+}
+
+func (s customers) update(ctx context.Context, ref sink.Ref, id, accountID string, c billing.Customer, save bool) *failure {
+	var current *stripe.Customer
+	if save && needsCurrent(c) {
+		var f *failure
+		current, f = read(ctx, s.Client, "read the customer", func(ctx context.Context, api *stripe.Client) (*stripe.Customer, error) {
+			return api.V1Customers.Retrieve(ctx, id, nil)
+		})
+		switch {
+		case f != nil && f.missing(), f == nil && current.Deleted:
+			return deletedCustomer(id)
+		case f != nil:
+			return f
+		}
+	}
+	fields := fieldsOf(ref, accountID, c, current, save)
+	_, _, f := write(ctx, s.Client, "update the customer", func(ctx context.Context, api *stripe.Client) (*stripe.Customer, error) {
+		p := fields.forUpdate()
+		// The epoch is part of the key: a repetition must be carried out and not be
+		// answered from memory, because a late request of an older attempt may have
+		// written in between. Setting the same fields twice does no harm.
+		body := &form.Values{}
+		form.AppendTo(body, p)
+		p.SetIdempotencyKey(ref.StateKey("customer "+id+" epoch "+strconv.FormatInt(ref.Epoch, 10), []byte(body.Encode())))
+		return api.V1Customers.Update(ctx, id, p)
+	})
+	if f != nil && f.missing() {
+		return deletedCustomer(id)
+	}
+	return f
+}
+
+func deletedCustomer(id string) *failure {
+	return refused("customer-deleted", "customer %s was deleted at Stripe; decide whether the account gets a new one", id)
+}
+
+// Limits of Stripe's fields, in characters (OpenAPI file, maxLength; metadata:
+// API reference, "Metadata").
+var limits = map[string]int{"name": 256, "phone": 20, "email": 512, "metadata": 500, "address": 5000}
+
+func checkCustomer(c billing.Customer) *failure {
+	for _, v := range []struct {
+		name, limit string
+		field       sink.Field[string]
+	}{
+		{"name", "name", c.Name}, {"phone", "phone", c.Phone}, {"email", "email", c.Email},
+		{"number", "metadata", c.Number}, {"status", "metadata", c.Status}, {"website", "metadata", c.Website},
+		{"taxNumber", "metadata", c.TaxNumber}, {"currency", "metadata", c.Currency},
+		{"billing street", "address", c.Billing.Street}, {"billing city", "address", c.Billing.City},
+		{"billing state", "address", c.Billing.State}, {"billing postal code", "address", c.Billing.PostalCode},
+		{"billing country", "address", c.Billing.Country},
+		{"shipping street", "address", c.Shipping.Street}, {"shipping city", "address", c.Shipping.City},
+		{"shipping state", "address", c.Shipping.State}, {"shipping postal code", "address", c.Shipping.PostalCode},
+		{"shipping country", "address", c.Shipping.Country},
+	} {
+		if utf8.RuneCountInString(v.field.Value) > limits[v.limit] {
+			return refused("field-too-long", "the customer's %s has more than the %d characters that Stripe takes; shorten it in Salesforce", v.name, limits[v.limit])
+		}
+	}
+	return nil
+}
+
+// fields are the parameters that creating and updating have in common.
+type fields struct {
+	name, email, phone *string
+	address            *stripe.AddressParams
+	shippingName       string
+	shipping           *stripe.AddressParams
+	noShipping         bool // the shipping address is cleared
+	metadata           map[string]string
+}
+
+// needsCurrent reports whether the change says too little to write it without
+// reading first. Stripe's documents do not say whether an address that is sent in
+// part keeps its other parts, and a shipping address cannot be sent without a
+// name: so both are always sent whole.
+func needsCurrent(c billing.Customer) bool {
+	if partial(c.Billing) || partial(c.Shipping) {
+		return true
+	}
+	return c.Name.Present != !c.Shipping.IsZero()
+}
+
+// partial reports whether some parts of the address are present and others not.
+func partial(a billing.Address) bool {
+	n := 0
+	for _, f := range []sink.Field[string]{a.Street, a.City, a.State, a.PostalCode, a.Country} {
+		if f.Present {
+			n++
+		}
+	}
+	return n > 0 && n < 5
+}
+
+func fieldsOf(ref sink.Ref, accountID string, c billing.Customer, current *stripe.Customer, save bool) fields {
+	f := fields{metadata: marks(ref, account, accountID)}
+	if !save {
+		f.metadata[markRetired] = "true"
+		return f
+	}
+	f.metadata[markRetired] = ""
+	for name, field := range map[string]sink.Field[string]{"sf_number": c.Number, "sf_status": c.Status,
+		"sf_website": c.Website, "sf_tax_number": c.TaxNumber, "sf_currency": c.Currency} {
+		if field.Present {
+			f.metadata[name] = field.Value
+		}
+	}
+	f.name, f.email, f.phone = value(c.Name), value(c.Email), value(c.Phone)
+
+	if current == nil {
+		current = &stripe.Customer{}
+	}
+	if !c.Billing.IsZero() {
+		f.address = merge(c.Billing, current.Address)
+	}
+	if c.Shipping.IsZero() && (f.name == nil || current.Shipping == nil) {
+		return f
+	}
+	var old *stripe.Address
+	if current.Shipping != nil {
+		old = current.Shipping.Address
+	}
+	shipping := merge(c.Shipping, old)
+	if empty(shipping) {
+		f.noShipping = true
+		return f
+	}
+	f.shipping, f.shippingName = shipping, current.Name
+	if f.name != nil {
+		f.shippingName = *f.name
+	}
+	if f.shippingName == "" {
+		f.shippingName = accountID // Stripe wants a name
+	}
+	return f
+}
+
+// value is nil for a field that is left alone and empty for one that is cleared.
+func value(f sink.Field[string]) *string {
+	if !f.Present {
+		return nil
+	}
+	v := f.Value
+	if f.Null {
+		v = ""
+	}
+	return &v
+}
+
+// merge is the whole address after the change. Stripe has two lines for a street:
+// what follows the first line break goes to the second.
+func merge(a billing.Address, old *stripe.Address) *stripe.AddressParams {
+	if old == nil {
+		old = &stripe.Address{}
+	}
+	pick := func(f sink.Field[string], old string) *string {
+		if v := value(f); v != nil {
+			return v
+		}
+		return &old
+	}
+	p := &stripe.AddressParams{
+		Line1: &old.Line1, Line2: &old.Line2, City: pick(a.City, old.City), State: pick(a.State, old.State),
+		PostalCode: pick(a.PostalCode, old.PostalCode), Country: pick(a.Country, old.Country),
+	}
+	if street := value(a.Street); street != nil {
+		first, rest, _ := strings.Cut(strings.ReplaceAll(*street, "\r\n", "\n"), "\n")
+		rest = strings.Join(strings.FieldsFunc(rest, func(r rune) bool { return r == '\n' }), ", ")
+		p.Line1, p.Line2 = &first, &rest
+	}
+	return p
+}
+
+func empty(p *stripe.AddressParams) bool {
+	for _, v := range []*string{p.Line1, p.Line2, p.City, p.State, p.PostalCode, p.Country} {
+		if v != nil && *v != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// forCreate leaves out what is empty: there is nothing to clear, and Stripe
+// refuses empty texts for a new customer.
+func (f fields) forCreate() *stripe.CustomerCreateParams {
+	p := &stripe.CustomerCreateParams{Name: filled(f.name), Email: filled(f.email), Phone: filled(f.phone), Metadata: map[string]string{}}
+	for k, v := range f.metadata {
+		if v != "" {
+			p.Metadata[k] = v
+		}
+	}
+	if f.address != nil && !empty(f.address) {
+		p.Address = whole(f.address)
+	}
+	if f.shipping != nil {
+		p.Shipping = &stripe.CustomerCreateShippingParams{Name: &f.shippingName, Address: whole(f.shipping)}
+	}
+	return p
+}
+
+func (f fields) forUpdate() *stripe.CustomerUpdateParams {
+	p := &stripe.CustomerUpdateParams{Name: f.name, Email: f.email, Phone: f.phone, Metadata: f.metadata, Address: f.address}
+	if f.shipping != nil {
+		p.Shipping = &stripe.CustomerUpdateShippingParams{Name: &f.shippingName, Address: f.shipping}
+	}
+	if f.noShipping {
+		p.AddUnsetField(stripe.CustomerUpdateParamsUnsetFieldShipping)
+	}
+	return p
+}
+
+func whole(a *stripe.AddressParams) *stripe.AddressParams {
+	return &stripe.AddressParams{Line1: filled(a.Line1), Line2: filled(a.Line2), City: filled(a.City),
+		State: filled(a.State), PostalCode: filled(a.PostalCode), Country: filled(a.Country)}
+}
+
+func filled(v *string) *string {
+	if v == nil || *v == "" {
+		return nil
+	}
+	return v
+}

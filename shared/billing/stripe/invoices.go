@@ -1,0 +1,426 @@
+package stripe
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stripe/stripe-go/v85"
+
+	"sfrelay/shared/billing"
+	"sfrelay/shared/decimal"
+	"sfrelay/shared/sink"
+)
+
+const opportunity = "Opportunity"
+
+// Limits of an invoice.
+const (
+	maxLines       = 250  // lines on one invoice
+	maxDescription = 1500 // characters (OpenAPI file, POST /v1/invoices)
+	maxLineText    = 500  // characters of a line's description
+	maxDueDays     = 3650
+)
+
+// Invoices is the port billing.Invoices at Stripe.
+//
+// An invoice is looked for by its customer and metadata before anything is made.
+// Then: a draft, its lines in one call, the draft read back and compared, and
+// finalized. Each step has its own idempotency key, and the draft at Stripe is the
+// only checkpoint: an attempt goes on where the last one stopped. Stripe adds no
+// tax, no discount and no pending items, and sends no mail (auto_advance=false).
+func (c *Client) Invoices() billing.Invoices { return invoices{c} }
+
+type invoices struct{ *Client }
+
+// Contract: idempotency keys with a window, and a list by customer that is
+// consistent at once.
+func (invoices) Contract() sink.Contract {
+	return sink.Contract{KeyWindow: keyWindow, Lookup: true, Effect: 15 * time.Second, Settle: settle}
+}
+
+func (s invoices) Issue(ctx context.Context, ref sink.Ref, inv billing.Invoice) (sink.Receipt, error) {
+	if inv.CustomerLink == "" {
+		return sink.Receipt{}, &sink.Error{Class: sink.DependencyMissing, Applied: sink.No,
+			Reason: "issue the invoice: the account has no customer at Stripe yet"}
+	}
+	receipt, f := s.issue(ctx, ref, inv)
+	if f != nil {
+		return receipt, f.err()
+	}
+	return receipt, nil
+}
+
+func (s invoices) issue(ctx context.Context, ref sink.Ref, inv billing.Invoice) (sink.Receipt, *failure) {
+	found, f := s.find(ctx, ref, inv)
+	if f != nil {
+		return sink.Receipt{}, f
+	}
+	if receipt, f, done := issued(found); done {
+		return receipt, f
+	}
+	// From here on nothing has been billed: now the content counts.
+	doc, f := newDocument(ref, inv)
+	if f != nil {
+		return sink.Receipt{}, f
+	}
+	var draft *stripe.Invoice
+	if len(found) > 0 {
+		draft = found[0]
+		if draft.Metadata[markContent] != doc.content {
+			// Left by an attempt with other content. It was never finalized.
+			if f := s.remove(ctx, draft.ID); f != nil {
+				return sink.Receipt{}, f
+			}
+			draft = nil
+		}
+	}
+	if draft == nil {
+		if draft, f = s.draft(ctx, ref, inv, doc); f != nil {
+			return sink.Receipt{}, f
+		}
+	}
+	outcome := sink.Unchanged
+	if draft.Status == stripe.InvoiceStatusDraft {
+		if draft.Metadata[markContent] != doc.content {
+			return sink.Receipt{}, overtaken("another attempt made a draft with other content meanwhile")
+		}
+		if draft, f = s.fill(ctx, ref, draft, doc); f != nil {
+			return sink.Receipt{}, f
+		}
+	}
+	if draft.Status == stripe.InvoiceStatusDraft {
+		if draft, f = s.finalize(ctx, ref, draft.ID); f != nil {
+			return sink.Receipt{}, f
+		}
+		outcome = sink.Created
+	}
+	receipt := sink.Receipt{Link: draft.ID, Outcome: outcome}
+	switch {
+	case draft.Total != doc.total:
+		return receipt, &failure{Error: sink.Error{Class: sink.Permanent("total-mismatch"), Applied: sink.Yes,
+			Reason: "invoice " + draft.ID + " was finalized with another total than the opportunity's; check it and issue a credit note"}}
+	case len(found) > 1:
+		return receipt, duplicates(receipt.Link, len(found))
+	}
+	return receipt, nil
+}
+
+// issued reports whether the invoice exists for good: open, paid, or voided or
+// written off by a person, who would not want it issued again.
+func issued(found []*stripe.Invoice) (sink.Receipt, *failure, bool) {
+	for _, i := range found {
+		if i.Status == stripe.InvoiceStatusDraft {
+			continue
+		}
+		receipt := sink.Receipt{Link: i.ID, Outcome: sink.Unchanged}
+		if len(found) > 1 {
+			return receipt, duplicates(i.ID, len(found)), true
+		}
+		return receipt, nil, true
+	}
+	return sink.Receipt{}, nil, false
+}
+
+// overtaken says that somebody else is at work on the draft: the next attempt looks
+// again.
+func overtaken(why string) *failure {
+	return &failure{Error: sink.Error{Class: sink.Conflict, Applied: sink.No, Reason: "issue the invoice: " + why}}
+}
+
+const draftGone = "the draft was deleted meanwhile"
+
+func duplicates(id string, n int) *failure {
+	return &failure{Error: sink.Error{Class: sink.DuplicateRemote, Applied: sink.Yes,
+		Reason: fmt.Sprintf("%d invoices at Stripe carry the id of this opportunity; %s is taken as the one, delete or void the others", n, id)}}
+}
+
+// find lists the customer's invoices that carry our marks, oldest first.
+func (s invoices) find(ctx context.Context, ref sink.Ref, inv billing.Invoice) ([]*stripe.Invoice, *failure) {
+	found, f := read(ctx, s.Client, "look for the invoice", func(ctx context.Context, api *stripe.Client) ([]*stripe.Invoice, error) {
+		p := &stripe.InvoiceListParams{Customer: &inv.CustomerLink}
+		p.Limit = stripe.Int64(100)
+		var found []*stripe.Invoice
+		seen := 0
+		for i, err := range api.V1Invoices.List(ctx, p).All(ctx) {
+			if err != nil {
+				return nil, err
+			}
+			if seen++; seen > maxListed {
+				return nil, errTooMany
+			}
+			if marked(i.Metadata, ref, opportunity, inv.OpportunityID) {
+				found = append([]*stripe.Invoice{i}, found...)
+			}
+		}
+		return found, nil
+	})
+	if f != nil && f.missing() {
+		return nil, deletedCustomer(inv.CustomerLink)
+	}
+	return found, f
+}
+
+// draft makes the draft. It steps over keys that an earlier attempt used up and
+// left nothing of: a remembered failure, or a draft that was deleted since.
+func (s invoices) draft(ctx context.Context, ref sink.Ref, inv billing.Invoice, doc document) (*stripe.Invoice, *failure) {
+	const what = "create the draft invoice"
+	for generation := range maxGenerations {
+		made, replayed, f := write(ctx, s.Client, what, func(ctx context.Context, api *stripe.Client) (*stripe.Invoice, error) {
+			p := &stripe.InvoiceCreateParams{
+				Customer:                    &inv.CustomerLink,
+				Currency:                    stripe.String(strings.ToLower(string(inv.Total.Currency))),
+				AutoAdvance:                 stripe.Bool(false),
+				AutomaticTax:                &stripe.InvoiceCreateAutomaticTaxParams{Enabled: stripe.Bool(false)},
+				CollectionMethod:            stripe.String(string(stripe.InvoiceCollectionMethodSendInvoice)),
+				DaysUntilDue:                stripe.Int64(int64(inv.DueDays)),
+				PendingInvoiceItemsBehavior: stripe.String("exclude"),
+				Metadata:                    doc.metadata,
+			}
+			if inv.Description != "" {
+				p.Description = &inv.Description
+			}
+			// Without this the invoice inherits the customer's discount.
+			p.AddUnsetField(stripe.InvoiceCreateParamsUnsetFieldDiscounts)
+			p.SetIdempotencyKey(ref.ActionKey("draft", generation))
+			return api.V1Invoices.Create(ctx, p)
+		})
+		switch {
+		case f == nil && !replayed:
+			return made, nil
+		case f == nil:
+			made, f = s.get(ctx, made.ID)
+			if f == nil || !f.missing() {
+				return made, f
+			}
+		case !f.remembered():
+			if f.code == stripe.ErrorCodeResourceMissing {
+				f = deletedCustomer(inv.CustomerLink)
+			}
+			return nil, f
+		default:
+			found, f := s.find(ctx, ref, inv)
+			if f != nil {
+				return nil, f
+			}
+			if len(found) > 0 {
+				return found[0], nil
+			}
+		}
+	}
+	return nil, stuck(what)
+}
+
+// fill puts the lines on the draft, unless an earlier attempt did, reads it back
+// and compares. A draft that is not what the opportunity says is deleted.
+func (s invoices) fill(ctx context.Context, ref sink.Ref, draft *stripe.Invoice, doc document) (*stripe.Invoice, *failure) {
+	const what = "add the invoice lines"
+	for generation := 0; lines(draft) == 0; generation++ {
+		if generation == maxGenerations {
+			return nil, stuck(what)
+		}
+		_, _, f := write(ctx, s.Client, what, func(ctx context.Context, api *stripe.Client) (*stripe.Invoice, error) {
+			p := &stripe.InvoiceAddLinesParams{Lines: doc.params()}
+			p.SetIdempotencyKey(ref.ActionKey("lines "+draft.ID, generation))
+			return api.V1Invoices.AddLines(ctx, draft.ID, p)
+		})
+		if f != nil && !f.remembered() && f.code != stripe.ErrorCodeInvoiceNotEditable {
+			if f.missing() {
+				return nil, overtaken(draftGone)
+			}
+			if f.Class.IsPermanent() {
+				if undone := s.remove(ctx, draft.ID); undone != nil {
+					return nil, undone
+				}
+			}
+			return nil, f
+		}
+		if draft, f = s.get(ctx, draft.ID); f != nil {
+			return nil, f
+		}
+		if draft.Status != stripe.InvoiceStatusDraft {
+			return draft, nil
+		}
+	}
+	if draft.Total == doc.total && strings.EqualFold(string(draft.Currency), doc.currency) {
+		return draft, nil
+	}
+	if f := s.remove(ctx, draft.ID); f != nil {
+		return nil, f
+	}
+	return nil, refused("total-mismatch", "the draft at Stripe came to another total or currency than the opportunity says; it was deleted, nothing was billed; look for taxes or edits by hand")
+}
+
+func lines(i *stripe.Invoice) int {
+	if i.Lines == nil {
+		return 0
+	}
+	return len(i.Lines.Data)
+}
+
+// finalize issues the invoice for good.
+func (s invoices) finalize(ctx context.Context, ref sink.Ref, id string) (*stripe.Invoice, *failure) {
+	const what = "finalize the invoice"
+	for generation := range maxGenerations {
+		done, _, f := write(ctx, s.Client, what, func(ctx context.Context, api *stripe.Client) (*stripe.Invoice, error) {
+			p := &stripe.InvoiceFinalizeInvoiceParams{AutoAdvance: stripe.Bool(false)}
+			p.SetIdempotencyKey(ref.ActionKey("finalize "+id, generation))
+			return api.V1Invoices.FinalizeInvoice(ctx, id, p)
+		})
+		if f == nil {
+			return done, nil
+		}
+		if f.missing() {
+			return nil, overtaken(draftGone)
+		}
+		if !f.remembered() && f.code != stripe.ErrorCodeInvoiceNotEditable {
+			return nil, f
+		}
+		// Done before, by an earlier attempt or a person? Only a draft says no.
+		if done, f = s.get(ctx, id); f != nil {
+			return nil, f
+		}
+		if done.Status != stripe.InvoiceStatusDraft {
+			return done, nil
+		}
+	}
+	return nil, stuck(what)
+}
+
+// get reads an invoice; its Lines.Data holds at least the first one.
+func (s invoices) get(ctx context.Context, id string) (*stripe.Invoice, *failure) {
+	return read(ctx, s.Client, "read the invoice", func(ctx context.Context, api *stripe.Client) (*stripe.Invoice, error) {
+		return api.V1Invoices.Retrieve(ctx, id, nil)
+	})
+}
+
+// remove deletes a draft; one that is gone already is as good.
+func (s invoices) remove(ctx context.Context, id string) *failure {
+	_, _, f := write(ctx, s.Client, "delete the draft invoice", func(ctx context.Context, api *stripe.Client) (*stripe.Invoice, error) {
+		return api.V1Invoices.Delete(ctx, id, nil)
+	})
+	if f != nil && f.missing() {
+		return nil
+	}
+	return f
+}
+
+// document is the content of an invoice as Stripe gets it.
+type document struct {
+	lines    []docLine
+	total    int64 // as Stripe counts the currency
+	currency string
+	content  string // hash: drafts of other content are not ours to finish
+	metadata map[string]string
+}
+
+type docLine struct {
+	amount                   int64
+	text                     string
+	sku, quantity, unitPrice string
+}
+
+func newDocument(ref sink.Ref, inv billing.Invoice) (document, *failure) {
+	d := document{currency: string(inv.Total.Currency)}
+	switch {
+	case inv.Total.Amount.Sign() < 0:
+		return d, refused("negative-total", "the opportunity's amount is negative; issue a credit note by hand")
+	case inv.DueDays < 0 || inv.DueDays > maxDueDays:
+		return d, refused("invalid-due-days", "the payment terms must be 0 to %d days", maxDueDays)
+	case utf8.RuneCountInString(inv.Description) > maxDescription:
+		return d, refused("field-too-long", "the invoice's description has more than the %d characters that Stripe takes", maxDescription)
+	case len(inv.Lines) > maxLines:
+		return d, refused("too-many-lines", "an invoice at Stripe has at most %d lines", maxLines)
+	}
+	var f *failure
+	if d.total, f = minor(inv.Total, "the opportunity's amount"); f != nil {
+		return d, f
+	}
+	given := inv.Lines
+	if len(given) == 0 {
+		given = []billing.Line{{Description: inv.Description, Quantity: decimal.Must("1"), UnitPrice: inv.Total.Amount}}
+	}
+	sum := int64(0)
+	for i, l := range given {
+		line, f := newLine(l, i, inv.Total.Currency)
+		if f != nil {
+			return d, f
+		}
+		d.lines = append(d.lines, line)
+		if sum += line.amount; sum > 1<<53 || sum < -1<<53 {
+			return d, refused("amount-too-large", "line %d and those before it come to more than can be billed", i+1)
+		}
+	}
+	if sum != d.total {
+		return d, refused("total-mismatch", "the lines do not add up to the opportunity's amount; nothing was billed; correct it in Salesforce and redrive")
+	}
+	d.metadata = marks(ref, opportunity, inv.OpportunityID)
+	d.metadata["sf_account"] = inv.AccountID
+	if !inv.CloseDate.IsZero() {
+		d.metadata["sf_close_date"] = inv.CloseDate.Format(time.DateOnly)
+	}
+	d.content = d.hash(inv)
+	d.metadata[markContent] = d.content
+	return d, nil
+}
+
+func newLine(l billing.Line, i int, c billing.Currency) (docLine, *failure) {
+	name := fmt.Sprintf("line %d", i+1)
+	money, err := l.Amount(c)
+	if err != nil {
+		return docLine{}, refused("amount-too-large", "%s: quantity times price has more digits than can be billed", name)
+	}
+	amount, f := minor(money, name)
+	if f != nil {
+		return docLine{}, f
+	}
+	text := l.Description
+	if text == "" {
+		text = l.SKU
+	}
+	if l.Quantity != decimal.Must("1") {
+		text = strings.TrimSpace(fmt.Sprintf("%s (%s × %s)", text, l.Quantity, l.UnitPrice))
+	}
+	if utf8.RuneCountInString(text) > maxLineText || utf8.RuneCountInString(l.SKU) > limits["metadata"] {
+		return docLine{}, refused("field-too-long", "the text of %s has more than the %d characters that Stripe takes", name, maxLineText)
+	}
+	return docLine{amount, text, l.SKU, l.Quantity.String(), l.UnitPrice.String()}, nil
+}
+
+// hash covers all that a customer reads on the invoice.
+func (d document) hash(inv billing.Invoice) string {
+	h := sha256.New()
+	part := func(s string) { fmt.Fprintf(h, "%d:%s", len(s), s) }
+	for _, s := range []string{inv.CustomerLink, d.currency, strconv.FormatInt(d.total, 10), inv.Description, strconv.Itoa(inv.DueDays)} {
+		part(s)
+	}
+	for _, l := range d.lines {
+		for _, s := range []string{strconv.FormatInt(l.amount, 10), l.text, l.sku, l.quantity, l.unitPrice} {
+			part(s)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+func (d document) params() []*stripe.InvoiceAddLinesLineParams {
+	all := make([]*stripe.InvoiceAddLinesLineParams, len(d.lines))
+	for i, l := range d.lines {
+		p := &stripe.InvoiceAddLinesLineParams{
+			Amount:   &l.amount,
+			Metadata: map[string]string{"sf_quantity": l.quantity, "sf_unit_price": l.unitPrice},
+		}
+		if l.text != "" {
+			p.Description = &l.text
+		}
+		if l.sku != "" {
+			p.Metadata["sf_sku"] = l.sku
+		}
+		all[i] = p
+	}
+	return all
+}

@@ -1,0 +1,278 @@
+// Package stripe connects the billing ports to Stripe (API v1, the dahlia
+// versions) with stripe-go.
+//
+// stripe-go is kept from deciding anything: no retries, no time-out but the
+// context's, no log, an idempotency key of ours on every write. What Stripe
+// answers becomes a class and a statement whether the call took effect.
+package stripe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/stripe/stripe-go/v85"
+
+	"sfrelay/shared/sink"
+	"sfrelay/shared/sink/wire"
+)
+
+// What Stripe promises, and what we make of it.
+const (
+	// keyWindow is how long an idempotency key surely replays. Stripe may forget a
+	// key "once it is at least 24 hours old" (API reference, "Idempotent
+	// requests"); four hours of margin are for clocks and for waiting.
+	keyWindow = 20 * time.Hour
+	// settle is how long a request may still take effect at Stripe after we gave it
+	// up. Stripe publishes no figure; a list is consistent at once after that.
+	settle = 20 * time.Second
+	// maxGenerations bounds how many remembered failures of one key are stepped over.
+	maxGenerations = 8
+	// maxListed bounds a look-up: fifty pages. Beyond it, absence cannot be told.
+	maxListed = 5000
+	// createdMargin is how far clocks of ours and of Stripe's may be apart.
+	createdMargin = 5 * time.Minute
+)
+
+// Marks on everything that is created: whose it is and which change wrote it last.
+const (
+	markOrg     = "sf_org"
+	markID      = "sf_id"
+	markObject  = "sf_object"
+	markVersion = "sf_version"
+	markRetired = "sf_retired"
+	markContent = "sf_content"
+)
+
+// Client is one Stripe account. It is safe for concurrent use.
+type Client struct {
+	key      *wire.Key
+	backends *stripe.Backends
+	api      atomic.Pointer[keyed]
+}
+
+// keyed is a client made for one API key: a rotated key makes a new one.
+type keyed struct {
+	key    string
+	client *stripe.Client
+}
+
+// New connects to the account of the API key, which is read before the first call,
+// kept, and read once more when Stripe refuses it. base replaces
+// https://api.stripe.com; plain http is taken for loopback addresses only.
+func New(key wire.ReadKey, base string) (*Client, error) {
+	config := &stripe.BackendConfig{
+		HTTPClient:        wire.NewClient(),
+		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull},
+		MaxNetworkRetries: stripe.Int64(0),
+		EnableTelemetry:   stripe.Bool(false),
+	}
+	if base != "" {
+		if err := checkBase(base); err != nil {
+			return nil, err
+		}
+		config.URL = stripe.String(strings.TrimRight(base, "/"))
+	}
+	return &Client{key: wire.NewKey(key), backends: stripe.NewBackendsWithConfig(config)}, nil
+}
+
+func checkBase(base string) error {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+		return errors.New("the base address of Stripe must be a scheme and a host, e.g. https://api.stripe.com")
+	}
+	if u.Scheme == "https" {
+		return nil
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && (u.Hostname() == "localhost" || ip.IsLoopback()) {
+		return nil
+	}
+	return errors.New("the base address of Stripe must be https; plain http would send the API key in the clear and is taken for loopback only")
+}
+
+// client is a stripe-go client with the key.
+func (c *Client) client(key string) *stripe.Client {
+	if k := c.api.Load(); k != nil && k.key == key {
+		return k.client
+	}
+	k := &keyed{key, stripe.NewClient(key, stripe.WithBackends(c.backends))}
+	c.api.Store(k)
+	return k.client
+}
+
+// failure is Stripe's no, with what the ladders look at.
+type failure struct {
+	sink.Error
+	code     stripe.ErrorCode
+	status   int
+	reused   bool // the key was used with other content: an earlier attempt exists
+	replayed bool // the answer is one that Stripe remembered
+}
+
+// remembered reports whether the key is used up by an earlier attempt: whether
+// that one left anything behind is for a look-up to say.
+func (f *failure) remembered() bool { return f.reused || f.replayed }
+
+// missing reports whether the object is not there.
+func (f *failure) missing() bool {
+	return f.status == http.StatusNotFound || f.code == stripe.ErrorCodeResourceMissing
+}
+
+// err is the failure as the port returns it.
+func (f *failure) err() error {
+	e := f.Error
+	return &e
+}
+
+// write makes one call that changes something. replayed says that the answer is
+// one that Stripe remembered under the key.
+func write[T any](ctx context.Context, c *Client, what string, do func(context.Context, *stripe.Client) (T, error)) (v T, replayed bool, f *failure) {
+	key, err := c.key.Get(ctx)
+	if err != nil {
+		return v, false, credential(err)
+	}
+	// Two rounds at most: the second one with a key that was rotated meanwhile.
+	for renewed := false; ; renewed = true {
+		watched, x := wire.Watch(ctx)
+		v, err = do(watched, c.client(key))
+		if err == nil {
+			return v, x.Header("Idempotent-Replayed") == "true", nil
+		}
+		f = classify(what, x, err)
+		if f.Class != sink.Auth || renewed {
+			return v, false, f
+		}
+		other, changed, err := c.key.Renew(ctx, key)
+		if err != nil || !changed {
+			return v, false, f
+		}
+		key = other
+	}
+}
+
+// read is write for a call that changes nothing: its failure is never an effect.
+func read[T any](ctx context.Context, c *Client, what string, do func(context.Context, *stripe.Client) (T, error)) (T, *failure) {
+	v, _, f := write(ctx, c, what, do)
+	if f != nil {
+		f.Applied = sink.No
+	}
+	return v, f
+}
+
+func credential(err error) *failure {
+	if e, ok := errors.AsType[*sink.Error](err); ok {
+		return &failure{Error: *e}
+	}
+	return &failure{Error: sink.Error{Class: sink.Auth, Applied: sink.No, Err: err}}
+}
+
+// classify turns an error of stripe-go into a failure. Stripe's messages are left
+// out on purpose: they repeat what was sent.
+func classify(what string, x *wire.Exchange, err error) *failure {
+	if errors.Is(err, errTooMany) {
+		return tooMany(what)
+	}
+	status := x.Status()
+	answer, isAnswer := errors.AsType[*stripe.Error](err)
+	if status == 0 || (!isAnswer && status < http.StatusBadRequest) {
+		return &failure{Error: *x.Lost(what+" at Stripe", err)}
+	}
+	f := &failure{status: status, replayed: x.Header("Idempotent-Replayed") == "true"}
+	param := ""
+	var kind stripe.ErrorType
+	if isAnswer {
+		f.code, param, kind = answer.Code, answer.Param, answer.Type
+	}
+	f.reused = kind == stripe.ErrorTypeIdempotency && status == http.StatusBadRequest
+	f.Class, f.Applied = classOf(status, f.code, kind)
+	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+		f.RetryAfter = wire.RetryAfter(x.Header("Retry-After"), time.Now())
+	}
+	f.Reason = fmt.Sprintf("%s: Stripe answered %d", what, status)
+	for _, part := range []struct{ name, value string }{
+		{"", string(f.code)}, {"parameter ", param}, {"request ", x.Header("Request-Id")},
+	} {
+		if p := printable(part.value); p != "" {
+			f.Reason += ", " + part.name + p
+		}
+	}
+	if f.Class == sink.Auth {
+		f.Reason += "; check the API key in the secret and what it may do"
+	}
+	return f
+}
+
+// classOf is the table of docs/connectors.md, "Stripe".
+func classOf(status int, code stripe.ErrorCode, kind stripe.ErrorType) (sink.Class, sink.Applied) {
+	switch {
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return sink.Auth, sink.No
+	case status == http.StatusTooManyRequests:
+		return sink.Throttled, sink.No
+	case code == stripe.ErrorCodeIdempotencyKeyInUse:
+		// Another request with this key is under way: ours was not taken, its may be.
+		return sink.Conflict, sink.Maybe
+	case kind == stripe.ErrorTypeIdempotency, status == http.StatusConflict:
+		return sink.Conflict, sink.No
+	case status == http.StatusRequestTimeout, status >= http.StatusInternalServerError, status < http.StatusBadRequest:
+		return sink.Unknown, sink.Maybe
+	default:
+		name := strings.ReplaceAll(printable(string(code)), "_", "-")
+		if name == "" {
+			name = "refused"
+		}
+		return sink.Permanent(name), sink.No
+	}
+}
+
+// printable keeps machine words (codes, parameter names, request ids) and drops
+// everything else: an answer is foreign text.
+func printable(s string) string {
+	if len(s) > 100 {
+		return ""
+	}
+	for _, c := range s {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("_-[].", c) {
+			return ""
+		}
+	}
+	return s
+}
+
+func refused(name, format string, args ...any) *failure {
+	return &failure{Error: sink.Error{Class: sink.Permanent(name), Applied: sink.No, Reason: fmt.Sprintf(format, args...)}}
+}
+
+// errTooMany ends a look-up that would go on for ever.
+var errTooMany = errors.New("too many objects to look through")
+
+// tooMany says that a look-up could not see everything, so nothing is absent.
+func tooMany(what string) *failure {
+	return &failure{Error: sink.Error{Class: sink.InDoubt, Applied: sink.No,
+		Reason: fmt.Sprintf("%s: there are more than %d to look through, so that it is not there cannot be told; search Stripe by its metadata and resolve the change by hand", what, maxListed)}}
+}
+
+// stuck says that every key that the attempt may use is taken by an older failure.
+func stuck(what string) *failure {
+	return &failure{Error: sink.Error{Class: sink.Conflict, Applied: sink.No, RetryAfter: time.Hour,
+		Reason: fmt.Sprintf("%s: Stripe remembers %d failed attempts; it forgets them after a day", what, maxGenerations)}}
+}
+
+// marks are the metadata that say whose an object is.
+func marks(ref sink.Ref, object, id string) map[string]string {
+	m := map[string]string{markOrg: ref.Org, markObject: object, markID: id}
+	if ref.Version != "" {
+		m[markVersion] = ref.Version
+	}
+	return m
+}
+
+func marked(metadata map[string]string, ref sink.Ref, object, id string) bool {
+	return metadata[markOrg] == ref.Org && metadata[markObject] == object && metadata[markID] == id
+}
