@@ -1,0 +1,67 @@
+package consumer
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+
+	"sfrelay/shared/guard"
+	"sfrelay/shared/sink"
+)
+
+// outcome tells the guard what a connector's answer means. What it does not know is in
+// doubt.
+func outcome(receipt sink.Receipt, err error) guard.Outcome {
+	if err == nil {
+		return guard.Outcome{Effect: guard.Took, Link: receipt.Link}
+	}
+	if e, ok := errors.AsType[*sink.FencedError](err); ok {
+		return guard.Outcome{Effect: guard.Fenced, Class: string(sink.EpochConflict), Err: err, Epoch: e.Epoch}
+	}
+	if e, ok := errors.AsType[*sink.RefusedVersionError](err); ok {
+		newer, parseErr := guard.ParseVersion(e.Version)
+		if parseErr != nil {
+			return guard.Outcome{Effect: guard.Unsure, Class: string(sink.Unknown), Err: parseErr}
+		}
+		return guard.Outcome{Effect: guard.Superseded, Newer: newer}
+	}
+	e, ok := errors.AsType[*sink.Error](err)
+	if !ok {
+		out := guard.Outcome{Effect: guard.Unsure, Class: string(sink.Unknown), Err: err}
+		if errors.Is(err, context.DeadlineExceeded) {
+			out.Err = errors.New("the sink did not answer in time")
+		}
+		return out
+	}
+	out := guard.Outcome{Class: string(e.Class), Err: err, RetryAfter: e.RetryAfter}
+	switch e.Applied {
+	case sink.Yes:
+		out.Effect, out.Link, out.Park = guard.Took, receipt.Link, string(e.Class)
+	case sink.No:
+		out.Effect = guard.NotApplied
+		out.Permanent = e.Class.IsPermanent() || needsPeople[e.Class]
+		out.Uncounted = e.Class == sink.DependencyMissing || e.Class == sink.Unfinished
+	default:
+		out.Effect = guard.Unsure
+	}
+	return out
+}
+
+// needsPeople are the classes that no retry mends although they are not called
+// permanent.
+var needsPeople = map[sink.Class]bool{
+	sink.InDoubt: true, sink.DuplicateRemote: true, sink.RecordUnreadable: true,
+	sink.NeedsSnapshot: true, sink.NeedsFetch: true,
+}
+
+// contentHash tells two contents of one fact apart. Contents marshal the same way in
+// every process: structs of text and numbers.
+func contentHash(content any) [8]byte {
+	b, err := json.Marshal(content)
+	if err != nil {
+		return [8]byte{} // not known
+	}
+	sum := sha256.Sum256(b)
+	return [8]byte(sum[:8])
+}

@@ -1,0 +1,139 @@
+// Package function runs a consumer as an AWS Lambda function: it reads the
+// environment once, makes the AWS clients, and reports every mistake of environment
+// and definition together, before the first event.
+package function
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"sfrelay/shared/config"
+	"sfrelay/shared/consumer"
+	"sfrelay/shared/guard"
+	"sfrelay/shared/guard/dynamo"
+	"sfrelay/shared/salesforce"
+	"sfrelay/shared/secret"
+	"sfrelay/shared/telemetry"
+)
+
+// Handler is a consumer that has been built.
+type Handler interface {
+	Handle(ctx context.Context, raw []byte) (*consumer.Response, error)
+}
+
+// Function is what main builds a consumer from.
+type Function struct {
+	*config.Reader
+	Config config.Config
+
+	store  guard.Store
+	aws    aws.Config
+	queue  *sqs.Client
+	orgs   salesforce.OrgList
+	log    *telemetry.Log
+	secret *secretsmanager.Client
+}
+
+// Main builds the consumer and serves events until the process is stopped. A mistake
+// ends the process before the first event.
+func Main(build func(*Function) (Handler, error)) {
+	f, err := prepare(context.Background(), os.LookupEnv)
+	if err == nil {
+		var h Handler
+		h, err = build(f)
+		// Both kinds of mistakes in one message: a deployment is mended once.
+		if err = errors.Join(f.Err(), err); err == nil {
+			lambda.Start(served{h})
+			return
+		}
+	}
+	f.log.Logger().Error("the function cannot start", "error", err.Error())
+	os.Exit(1)
+}
+
+func prepare(ctx context.Context, env config.Env) (*Function, error) {
+	r := config.NewReader(env)
+	f := &Function{Reader: r, Config: r.Common()}
+	f.log = telemetry.New(os.Stdout, f.Config.ServiceName, f.Config.LogLevel)
+	var err error
+	if f.orgs, err = salesforce.ParseOrgList(strings.Join(f.Config.Orgs, ",")); len(f.Config.Orgs) > 0 {
+		r.Check("SALESFORCE_ORGS", err)
+	}
+	if f.aws, err = awsconfig.LoadDefaultConfig(ctx, awsconfig.WithHTTPClient(dynamo.HTTPClient())); err != nil {
+		return f, fmt.Errorf("AWS configuration: %w", err)
+	}
+	f.store = dynamo.New(dynamo.NewClient(f.aws), f.Config.GuardTable)
+	f.queue = sqs.NewFromConfig(f.aws)
+	f.secret = secretsmanager.NewFromConfig(f.aws)
+	return f, nil
+}
+
+// Secret reads a credential when it is first needed, not at start.
+func (f *Function) Secret(nameOrARN string) func(context.Context) (string, error) {
+	return secret.New(f.secret, nameOrARN)
+}
+
+// Surroundings are those of AWS.
+func (f *Function) Surroundings() consumer.Surroundings {
+	c := f.Config
+	s := consumer.Surroundings{
+		Store: f.store, Park: f.park, Log: f.log,
+		Orgs: f.orgs, ClientName: c.ClientName, Rename: c.AccountFields,
+		RestoredAt: c.RestoredAt, MaxAttempts: c.MaxAttempts, Scale: c.TimeScale,
+	}
+	if c.BufferQueueURL != "" {
+		s.Defer = f.deferMessage
+	}
+	return s
+}
+
+// Link reads another consumer's link with one consistent read.
+func (f *Function) Link(ctx context.Context, consumer, org, subject string) (string, error) {
+	r, err := f.store.Read(ctx, guard.Key(consumer, org, subject))
+	return guard.ReadItem(r).Link, err
+}
+
+func (f *Function) park(ctx context.Context, body []byte) error {
+	_, err := f.queue.SendMessage(ctx, &sqs.SendMessageInput{
+		QueueUrl: aws.String(f.Config.FailureQueueURL), MessageBody: aws.String(string(body)),
+	})
+	return err
+}
+
+func (f *Function) deferMessage(ctx context.Context, _, receiptHandle string, d time.Duration) error {
+	const longest = 12 * time.Hour // of SQS
+	seconds := int32(min(d, longest)/time.Second) + 1
+	_, err := f.queue.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
+		QueueUrl: aws.String(f.Config.BufferQueueURL), ReceiptHandle: aws.String(receiptHandle), VisibilityTimeout: seconds,
+	})
+	return err
+}
+
+// served is a Handler as Lambda calls it, on the bytes that came: what is not JSON is
+// the consumer's to park, not the runtime's to refuse.
+type served struct{ h Handler }
+
+// Invoke implements lambda.Handler. The error's type is the class, so that Lambda's
+// on-failure record tells it as errorType.
+func (s served) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	resp, err := s.h.Handle(ctx, payload)
+	if retry, ok := errors.AsType[*consumer.RetryError](err); ok {
+		return nil, messages.InvokeResponse_Error{Type: retry.Class, Message: retry.Error()}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(resp)
+}
