@@ -427,7 +427,7 @@ func (r *run) act() (out Outcome, over bool) {
 	case r.cfg.Policy == EachOnce:
 		return r.try(Attempt{}), false
 	case r.cfg.Policy == NewestWins:
-		i := r.order[len(r.order)-1]
+		i := r.firstEqual(r.order[len(r.order)-1])
 		return r.try(Attempt{Change: i, Version: r.call.Changes[i].Version}), false
 	}
 	m := mergeInto(&r.item, r.cfg.Fields, r.call.Changes, r.order)

@@ -1,0 +1,615 @@
+package guard_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sfrelay/shared/guard"
+	"sfrelay/shared/guard/guardtest"
+	"sfrelay/shared/guard/memory"
+)
+
+const org = "00D000000000000AAA"
+
+// world is one consumer over a memory store, with a clock that only moves when told
+// and a handler that only does what the test says.
+type world struct {
+	t      *testing.T
+	store  guard.Store
+	cfg    guard.Config
+	now    time.Time
+	parked []guard.Parking
+	parkAs error
+	asked  []guard.Attempt
+}
+
+func newWorld(t *testing.T, p guard.Policy, change ...func(*guard.Config)) *world {
+	w := &world{t: t, store: &memory.Store{}, now: time.UnixMilli(1_763_800_000_000)}
+	w.cfg = guard.Config{
+		Consumer: "test", Policy: p, Settle: 5 * time.Second,
+		Now: func() time.Time { return w.now }, Random: guardtest.Random(1), Jitter: func() float64 { return 0 },
+		Sleep: func(_ <-chan struct{}, d time.Duration) bool { w.now = w.now.Add(d); return true },
+	}
+	if p == guard.FieldMerge {
+		w.cfg.Fields = []string{"name", "phone", "city"}
+	}
+	for _, f := range change {
+		f(&w.cfg)
+	}
+	return w
+}
+
+func (w *world) guard() *guard.Guard {
+	w.t.Helper()
+	g, err := guard.New(w.store, w.cfg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return g
+}
+
+func (w *world) call(changes ...guard.Change) guard.Call {
+	return guard.Call{Org: org, Subject: "s", Changes: changes, MaxAttempts: 3,
+		Park: func(_ context.Context, p guard.Parking) error {
+			if w.parkAs == nil {
+				w.parked = append(w.parked, p)
+			}
+			return w.parkAs
+		}}
+}
+
+// do runs the call; the handler gives the outcomes in turn, and fails the test when it
+// is asked more often.
+func (w *world) do(call guard.Call, outs ...guard.Outcome) guard.Report {
+	w.t.Helper()
+	return w.guard().Do(w.t.Context(), call, func(_ context.Context, a guard.Attempt) guard.Outcome {
+		w.t.Helper()
+		w.asked = append(w.asked, a)
+		if len(outs) == 0 {
+			w.t.Fatalf("the sink was asked once too often: %+v", a)
+		}
+		o := outs[0]
+		outs = outs[1:]
+		return o
+	})
+}
+
+func (w *world) want(rep guard.Report, verdicts ...guard.Verdict) {
+	w.t.Helper()
+	var got []guard.Verdict
+	for _, r := range rep.Results {
+		got = append(got, r.Verdict)
+	}
+	if !slices.Equal(got, verdicts) {
+		w.t.Fatalf("verdicts %v, want %v (%+v)", got, verdicts, rep.Results)
+	}
+}
+
+func (w *world) item() guard.Item {
+	w.t.Helper()
+	r, err := w.store.Read(w.t.Context(), w.guard().Key(org, "s"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return guard.ReadItem(r)
+}
+
+func (w *world) last() guard.Attempt { return w.asked[len(w.asked)-1] }
+
+// v is a version n seconds after the start of time; its tie tells contents apart.
+func v(n byte, tie ...byte) guard.Version {
+	ver := guard.Version{0: 1, 4: n}
+	if len(tie) > 0 {
+		ver[19] = tie[0]
+	}
+	return ver
+}
+
+func full(n byte) guard.Change    { return guard.Change{Kind: guard.Full, Version: v(n)} }
+func deleted(n byte) guard.Change { return guard.Change{Kind: guard.Delete, Version: v(n)} }
+func update(n byte, fields ...string) guard.Change {
+	return guard.Change{Kind: guard.Partial, Version: v(n), Fields: fields}
+}
+
+var (
+	took      = guard.Outcome{Effect: guard.Took}
+	throttled = guard.Outcome{Effect: guard.NotApplied, Class: "throttled", Err: errors.New("429")}
+	lost      = guard.Outcome{Effect: guard.Unsure, Class: "unknown", Err: errors.New("time-out")}
+	refused   = guard.Outcome{Effect: guard.NotApplied, Permanent: true, Class: "permanent/test", Err: errors.New("422")}
+)
+
+func wins(a guard.Attempt) string {
+	var s []string
+	for _, w := range a.Wins {
+		s = append(s, fmt.Sprintf("%s=%d", w.Field, w.Change))
+	}
+	slices.Sort(s)
+	return strings.Join(s, " ")
+}
+
+func TestEachOnceHappensOnce(t *testing.T) {
+	w := newWorld(t, guard.EachOnce)
+	w.want(w.do(w.call(guard.Change{}), guard.Outcome{Effect: guard.Took, Link: "in_1"}), guard.Applied)
+	w.want(w.do(w.call(guard.Change{})), guard.Duplicate)
+	w.now = w.now.Add(10 * 365 * 24 * time.Hour)
+	w.want(w.do(w.call(guard.Change{})), guard.Duplicate)
+	if it := w.item(); it.Status != guard.Done || it.Link != "in_1" || it.InDoubt || it.Attempts != 0 {
+		t.Fatalf("item %+v", it)
+	}
+}
+
+func TestEachOnceTellsOtherContent(t *testing.T) {
+	a, b := guard.Change{Hash: [8]byte{1}}, guard.Change{Hash: [8]byte{2}}
+	w := newWorld(t, guard.EachOnce)
+	w.want(w.do(w.call(a), took), guard.Applied)
+	if rep := w.do(w.call(a)); rep.Results[0].Changed != "false" || len(w.parked) != 0 {
+		t.Fatalf("%+v, parked %v", rep.Results[0], w.parked)
+	}
+	rep := w.do(w.call(b))
+	w.want(rep, guard.Duplicate)
+	if rep.Results[0].Changed != "true" || len(w.parked) != 1 || w.parked[0].Class != "changed-after-done" {
+		t.Fatalf("%+v, parked %v", rep.Results[0], w.parked)
+	}
+	w.parkAs = errors.New("queue down")
+	w.want(w.do(w.call(b)), guard.Failed) // otherwise nobody would ever hear of it
+	if rep := w.do(w.call(guard.Change{})); rep.Results[0].Changed != "unknown" {
+		t.Fatalf("%+v", rep.Results[0])
+	}
+}
+
+func TestNewestWins(t *testing.T) {
+	w := newWorld(t, guard.NewestWins)
+	w.want(w.do(w.call(full(5)), took), guard.Applied)
+	w.want(w.do(w.call(full(5))), guard.Duplicate)
+	w.want(w.do(w.call(full(4))), guard.Stale)
+	w.want(w.do(w.call(full(6)), took), guard.Applied)
+	t.Run("a batch sends the newest only", func(t *testing.T) {
+		w := newWorld(t, guard.NewestWins)
+		w.want(w.do(w.call(full(3), full(5), full(4), full(5)), took), guard.Stale, guard.Applied, guard.Stale, guard.Duplicate)
+		if w.last().Change != 1 || w.last().Version != v(5) {
+			t.Fatalf("%+v", w.last())
+		}
+	})
+	t.Run("equal versions with different content: one winner everywhere", func(t *testing.T) {
+		for _, order := range [][]byte{{1, 2}, {2, 1}} {
+			w := newWorld(t, guard.NewestWins)
+			for _, tie := range order {
+				ch := guard.Change{Kind: guard.Full, Version: v(5, tie)}
+				w.do(w.call(ch), took)
+			}
+			if it := w.item(); it.Full != v(5, 2) {
+				t.Fatalf("order %v ends with %v", order, it.Full)
+			}
+		}
+	})
+	t.Run("partial changes are refused", func(t *testing.T) {
+		w := newWorld(t, guard.NewestWins)
+		w.want(w.do(w.call(update(5, "name"))), guard.Failed)
+	})
+}
+
+func TestFieldMerge(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		calls [][]guard.Change
+		// what the sink is asked for, in order: "PUT@v", "PATCH@v fields", "DELETE@v"
+		asked    []string
+		verdicts []guard.Verdict
+	}{
+		{"older field late: both apply", [][]guard.Change{{update(5, "phone")}, {update(4, "name")}},
+			[]string{"PATCH@5 phone=0", "PATCH@4 name=0"}, []guard.Verdict{guard.Applied, guard.Applied}},
+		{"the part that is newer wins", [][]guard.Change{{update(5, "phone")}, {update(4, "name", "phone")}},
+			[]string{"PATCH@5 phone=0", "PATCH@4 name=0"}, []guard.Verdict{guard.Applied, guard.PartlyStale}},
+		{"nothing newer", [][]guard.Change{{update(5, "phone")}, {update(4, "phone")}, {update(5, "phone")}},
+			[]string{"PATCH@5 phone=0"}, []guard.Verdict{guard.Applied, guard.Stale, guard.Duplicate}},
+		{"create after its update keeps the field", [][]guard.Change{{update(5, "phone")}, {full(4)}},
+			[]string{"PATCH@5 phone=0", "PATCH@4 city=0 name=0"}, []guard.Verdict{guard.Applied, guard.PartlyStale}},
+		{"a create is a full state", [][]guard.Change{{full(4)}, {update(3, "name")}, {full(4)}},
+			[]string{"PUT@4 city=0 name=0 phone=0"}, []guard.Verdict{guard.Applied, guard.Stale, guard.Duplicate}},
+		{"delete is final for what is older", [][]guard.Change{{full(2)}, {deleted(4)}, {update(3, "name")}, {deleted(4)}},
+			[]string{"PUT@2 city=0 name=0 phone=0", "DELETE@4"}, []guard.Verdict{guard.Applied, guard.Applied, guard.Stale, guard.Duplicate}},
+		{"update 5, delete 3, undelete 4 keeps the name", [][]guard.Change{{update(5, "name")}, {deleted(3)}, {full(4)}},
+			[]string{"PATCH@5 name=0", "PATCH@4 city=0 phone=0"}, []guard.Verdict{guard.Applied, guard.Stale, guard.PartlyStale}},
+		{"undelete 4, delete 3", [][]guard.Change{{full(4)}, {deleted(3)}},
+			[]string{"PUT@4 city=0 name=0 phone=0"}, []guard.Verdict{guard.Applied, guard.Stale}},
+		{"batch: {phone 3, name 5} then phone 4", [][]guard.Change{{update(3, "phone"), update(5, "name")}, {update(4, "phone")}},
+			[]string{"PATCH@5 name=1 phone=0", "PATCH@4 phone=0"}, []guard.Verdict{guard.Applied, guard.Applied, guard.Applied}},
+		{"batch folds in version order", [][]guard.Change{{update(5, "name"), full(2), update(4, "name", "city")}},
+			[]string{"PATCH@5 city=2 name=0 phone=1"}, []guard.Verdict{guard.Applied, guard.PartlyStale, guard.PartlyStale}},
+		{"batch with a delete in the middle", [][]guard.Change{{full(2), deleted(3), full(4)}},
+			[]string{"PUT@4 city=2 name=2 phone=2"}, []guard.Verdict{guard.Stale, guard.Stale, guard.Applied}},
+		{"batch that ends with a delete", [][]guard.Change{{update(2, "name"), deleted(3)}},
+			[]string{"DELETE@3"}, []guard.Verdict{guard.Stale, guard.Applied}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t, guard.FieldMerge)
+			var verdicts []guard.Verdict
+			for _, changes := range tc.calls {
+				rep := w.guard().Do(t.Context(), w.call(changes...), func(_ context.Context, a guard.Attempt) guard.Outcome {
+					w.asked = append(w.asked, a)
+					return took
+				})
+				for _, r := range rep.Results {
+					verdicts = append(verdicts, r.Verdict)
+				}
+			}
+			var asked []string
+			for _, a := range w.asked {
+				method := "PATCH"
+				switch {
+				case a.Deleted:
+					method = "DELETE"
+				case a.Whole:
+					method = "PUT"
+				}
+				asked = append(asked, strings.TrimSpace(fmt.Sprintf("%s@%d %s", method, a.Version[4], wins(a))))
+			}
+			if !slices.Equal(asked, tc.asked) {
+				t.Errorf("asked %q, want %q", asked, tc.asked)
+			}
+			if !slices.Equal(verdicts, tc.verdicts) {
+				t.Errorf("verdicts %v, want %v", verdicts, tc.verdicts)
+			}
+		})
+	}
+}
+
+func TestOnlyTheGuiltyOneOfABatchIsParked(t *testing.T) {
+	w := newWorld(t, guard.FieldMerge)
+	rep := w.do(w.call(update(3, "phone"), update(4, "name"), update(5, "city")), refused, took, refused, took)
+	w.want(rep, guard.Applied, guard.Parked, guard.Applied)
+	if len(w.parked) != 1 || w.parked[0].Change != 1 {
+		t.Fatalf("parked %+v", w.parked)
+	}
+	it := w.item()
+	if it.Fields["phone"] != v(3) || it.Fields["city"] != v(5) || it.Fields["name"] != (guard.Version{}) || it.Status != guard.Idle {
+		t.Fatalf("item %+v", it)
+	}
+}
+
+func TestCrashLeavesDoubt(t *testing.T) {
+	w := newWorld(t, guard.EachOnce)
+	func() {
+		defer func() { _ = recover() }()
+		claimed := w.call(guard.Change{})
+		w.guard().Do(t.Context(), claimed, func(context.Context, guard.Attempt) guard.Outcome {
+			// The process dies here: what follows is another one with the same item.
+			w.want(w.do(w.call(guard.Change{})), guard.Busy)
+			w.now = w.now.Add(w.cfg.Lease() - time.Millisecond)
+			w.want(w.do(w.call(guard.Change{})), guard.Busy)
+			w.now = w.now.Add(time.Millisecond)
+			rep := w.do(w.call(guard.Change{}), took)
+			w.want(rep, guard.Applied)
+			if a := w.last(); !a.InDoubt || a.Number != 2 || a.DoubtSince.UnixMilli() != 1_763_800_000_000 {
+				t.Fatalf("attempt %+v", a)
+			}
+			return lost
+		})
+	}()
+	if it := w.item(); it.Status != guard.Done {
+		t.Fatalf("the dead attempt undid what was done: %+v", it)
+	}
+}
+
+// Status-before-the-claim would forget: lost response, then a 429, then a day in the
+// queue, then a second invoice.
+func TestDoubtSurvivesARefusalAndADay(t *testing.T) {
+	w := newWorld(t, guard.EachOnce)
+	first := w.now
+	w.want(w.do(w.call(guard.Change{}), lost), guard.Failed)
+	if it := w.item(); it.Status != guard.StatusUnknown || it.Until != first.Add(7*time.Second).UnixMilli() {
+		t.Fatalf("item %+v: not before settle + margin", it)
+	}
+	w.now = w.now.Add(7 * time.Second)
+	w.want(w.do(w.call(guard.Change{}), throttled), guard.Failed)
+	w.now = w.now.Add(24 * time.Hour)
+	w.want(w.do(w.call(guard.Change{}), took), guard.Applied)
+	if a := w.last(); !a.InDoubt || !a.DoubtSince.Equal(first) {
+		t.Fatalf("attempt %+v, want in doubt since %v", a, first)
+	}
+}
+
+func TestACertainRefusalLeavesNoDoubt(t *testing.T) {
+	w := newWorld(t, guard.EachOnce)
+	w.want(w.do(w.call(guard.Change{}), throttled), guard.Failed)
+	w.want(w.do(w.call(guard.Change{}), took), guard.Applied)
+	if a := w.last(); a.InDoubt || a.Number != 2 {
+		t.Fatalf("attempt %+v", a)
+	}
+}
+
+func TestParkingIsOfAChangeNotOfASubject(t *testing.T) {
+	w := newWorld(t, guard.EachOnce)
+	w.want(w.do(w.call(guard.Change{}), refused), guard.Parked)
+	if p := w.parked[0]; p.Class != "permanent/test" || p.Attempts != 1 {
+		t.Fatalf("parked %+v", p)
+	}
+	redrive := w.call(guard.Change{})
+	redrive.Redrive = true
+	w.want(w.do(redrive, took), guard.Applied)
+	if w.last().Number != 1 {
+		t.Fatalf("a redrive counts from %d, want 1", w.last().Number)
+	}
+	t.Run("a queue that is down keeps the change", func(t *testing.T) {
+		w := newWorld(t, guard.EachOnce)
+		w.parkAs = errors.New("queue down")
+		w.want(w.do(w.call(guard.Change{}), refused), guard.Failed)
+		w.parkAs = nil
+		w.want(w.do(w.call(guard.Change{}), refused), guard.Parked)
+	})
+}
+
+func TestAttemptsAreCountedAndThenParked(t *testing.T) {
+	w := newWorld(t, guard.NewestWins)
+	for range 2 {
+		w.want(w.do(w.call(full(5)), throttled), guard.Failed)
+	}
+	w.want(w.do(w.call(full(5)), throttled), guard.Parked)
+	if p := w.parked[0]; p.Attempts != 3 || p.Class != "throttled" {
+		t.Fatalf("parked %+v", p)
+	}
+	if it := w.item(); it.Attempts != 0 {
+		t.Fatalf("after parking %d attempts are on the item", it.Attempts)
+	}
+	t.Run("a missing dependency does not count", func(t *testing.T) {
+		w := newWorld(t, guard.NewestWins)
+		for range 10 {
+			w.want(w.do(w.call(full(5)), guard.Outcome{Effect: guard.NotApplied, Uncounted: true, Class: "dependency-missing"}), guard.Failed)
+		}
+		if it := w.item(); it.Attempts != 0 || len(w.parked) != 0 {
+			t.Fatalf("item %+v, parked %v", it, w.parked)
+		}
+	})
+	t.Run("retry-after is kept", func(t *testing.T) {
+		w := newWorld(t, guard.NewestWins)
+		wait := throttled
+		wait.RetryAfter = time.Minute
+		w.want(w.do(w.call(full(5)), wait), guard.Failed)
+		w.now = w.now.Add(59 * time.Second)
+		w.want(w.do(w.call(full(5))), guard.Busy)
+		w.now = w.now.Add(time.Second)
+		w.want(w.do(w.call(full(5)), took), guard.Applied)
+	})
+}
+
+func TestNothingAtTheSinkToSettleADoubtBy(t *testing.T) {
+	w := newWorld(t, guard.EachOnce, func(c *guard.Config) { c.Sink.ParkInDoubt = true })
+	w.want(w.do(w.call(guard.Change{}), lost), guard.Failed)
+	w.now = w.now.Add(time.Minute)
+	w.want(w.do(w.call(guard.Change{})), guard.Parked)
+	if w.parked[0].Class != "in-doubt" || !w.item().InDoubt {
+		t.Fatalf("parked %+v, item %+v", w.parked, w.item())
+	}
+	w.want(w.do(w.call(guard.Change{})), guard.Parked) // a redrive alone does not settle it
+}
+
+func TestFence(t *testing.T) {
+	ahead := func(w *world) guard.Outcome {
+		return guard.Outcome{Effect: guard.Fenced, Class: "epoch-conflict", Epoch: w.now.UnixMilli() + 1_000_000}
+	}
+	t.Run("an item behind the sink is lifted and claimed again", func(t *testing.T) {
+		w := newWorld(t, guard.FieldMerge)
+		rep := w.do(w.call(full(5)), ahead(w), took)
+		w.want(rep, guard.Applied)
+		if !rep.EpochRaised || w.last().Epoch != w.now.UnixMilli()+1_000_001 || rep.Requests != 4 {
+			t.Fatalf("report %+v, attempt %+v", rep, w.last())
+		}
+	})
+	t.Run("refused twice: parked", func(t *testing.T) {
+		w := newWorld(t, guard.FieldMerge)
+		more := ahead(w)
+		more.Epoch += 5
+		w.want(w.do(w.call(full(5)), ahead(w), more), guard.Parked)
+		if w.parked[0].Class != "epoch-conflict" {
+			t.Fatalf("parked %+v", w.parked)
+		}
+		w.want(w.do(w.call(full(5)), took), guard.Applied)
+	})
+	t.Run("a worker that is fenced off cannot lift", func(t *testing.T) {
+		w := newWorld(t, guard.FieldMerge)
+		rep := w.guard().Do(t.Context(), w.call(full(5)), func(context.Context, guard.Attempt) guard.Outcome {
+			w.now = w.now.Add(w.cfg.Lease())
+			w.want(w.do(w.call(full(6)), took), guard.Applied)
+			return ahead(w)
+		})
+		w.want(rep, guard.Failed)
+		if it := w.item(); it.Full != v(6) || it.Status != guard.Idle {
+			t.Fatalf("item %+v", it)
+		}
+	})
+}
+
+func TestZombie(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		sink guard.Sink
+		want guard.Verdict
+	}{
+		{"a sink that cannot tell", guard.Sink{}, guard.Zombie},
+		{"a fenced sink", guard.Sink{Fenced: true}, guard.Applied},
+		{"a sink that compares versions", guard.Sink{Versioned: true}, guard.Applied},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t, guard.NewestWins, func(c *guard.Config) { c.Sink = tc.sink })
+			rep := w.guard().Do(t.Context(), w.call(full(5)), func(context.Context, guard.Attempt) guard.Outcome {
+				w.now = w.now.Add(w.cfg.Lease() - 2*time.Second + time.Millisecond) // past lease end minus margin
+				return took
+			})
+			w.want(rep, tc.want)
+			if tc.want == guard.Zombie && (len(w.parked) != 1 || w.parked[0].Class != "overwrote-newer") {
+				t.Fatalf("parked %+v", w.parked)
+			}
+		})
+	}
+}
+
+func TestACompletionThatLandedIsAcknowledged(t *testing.T) {
+	w := newWorld(t, guard.NewestWins, func(c *guard.Config) { c.Sink.Versioned = true })
+	inner := w.store
+	w.store = &claimAfterComplete{Store: inner, w: w}
+	w.want(w.do(w.call(full(5)), took), guard.Applied)
+}
+
+// claimAfterComplete loses the response of a completion; before the SDK's second try
+// somebody else claims with a newer change.
+type claimAfterComplete struct {
+	guard.Store
+	w    *world
+	done bool
+}
+
+func (s *claimAfterComplete) Write(ctx context.Context, wr guard.Write) (guard.Record, bool, error) {
+	old, ok, err := s.Store.Write(ctx, wr)
+	if !wr.ReturnOld && !s.done {
+		s.done = true
+		other := *s.w
+		other.store = s.Store
+		other.cfg.Random = guardtest.Random(2)
+		g, _ := guard.New(s.Store, other.cfg)
+		g.Do(ctx, other.call(full(6)), func(context.Context, guard.Attempt) guard.Outcome { return took })
+		return s.Store.Write(ctx, wr)
+	}
+	return old, ok, err
+}
+
+func TestALostClaimResponseIsMyOwnWrite(t *testing.T) {
+	for _, inDoubt := range []bool{false, true} {
+		w := newWorld(t, guard.EachOnce)
+		if inDoubt {
+			w.want(w.do(w.call(guard.Change{}), lost), guard.Failed)
+			w.now = w.now.Add(time.Minute)
+		}
+		w.store = &twice{w.store}
+		w.want(w.do(w.call(guard.Change{}), took), guard.Applied)
+		if w.last().InDoubt != inDoubt {
+			t.Fatalf("in doubt = %v, want %v", w.last().InDoubt, inDoubt)
+		}
+	}
+}
+
+// twice sends every write twice and answers with the second answer, as the SDK does
+// after a lost response.
+type twice struct{ guard.Store }
+
+func (s *twice) Write(ctx context.Context, w guard.Write) (guard.Record, bool, error) {
+	if _, _, err := s.Store.Write(ctx, w); err != nil {
+		return nil, false, err
+	}
+	return s.Store.Write(ctx, w)
+}
+
+func TestRestoredTable(t *testing.T) {
+	restored := time.UnixMilli(1_763_800_000_000)
+	set := func(c *guard.Config) { c.RestoredAt = restored }
+	t.Run("a missing item is in doubt, older than every window", func(t *testing.T) {
+		w := newWorld(t, guard.EachOnce, set)
+		w.want(w.do(w.call(guard.Change{}), throttled), guard.Failed)
+		if a := w.last(); !a.InDoubt || !a.DoubtSince.IsZero() {
+			t.Fatalf("attempt %+v", a)
+		}
+		w.want(w.do(w.call(guard.Change{}), took), guard.Applied) // still, after a 429
+		if a := w.last(); !a.InDoubt || !a.DoubtSince.IsZero() {
+			t.Fatalf("attempt %+v", a)
+		}
+	})
+	t.Run("an item written since is not", func(t *testing.T) {
+		w := newWorld(t, guard.NewestWins, set)
+		w.now = w.now.Add(time.Hour)
+		w.want(w.do(w.call(full(4)), took), guard.Applied)
+		w.want(w.do(w.call(full(5)), took), guard.Applied)
+		if w.last().InDoubt {
+			t.Fatalf("attempt %+v", w.last())
+		}
+	})
+}
+
+func TestResync(t *testing.T) {
+	w := newWorld(t, guard.FieldMerge)
+	w.want(w.do(w.call(full(3)), took), guard.Applied)
+	w.want(w.do(w.call(update(7, "phone")), took), guard.Applied)
+	rep := w.do(w.call(guard.Change{Kind: guard.Resync, Version: v(5)}),
+		guard.Outcome{Effect: guard.Superseded, Newer: v(9)}, took)
+	w.want(rep, guard.Applied)
+	if w.asked[2].Version != v(7) || w.asked[3].Version != v(9) || !w.last().Resync {
+		t.Fatalf("asked %+v", w.asked[2:])
+	}
+	if it := w.item(); it.Full != v(9) || it.Fields["phone"] != v(7) {
+		t.Fatalf("item %+v", it)
+	}
+	w.want(w.do(w.call(guard.Change{Kind: guard.Resync}), guard.Outcome{Effect: guard.Took, Deleted: true}), guard.Applied)
+	if it := w.item(); it.Tombstone != v(9) {
+		t.Fatalf("item %+v", it)
+	}
+}
+
+func TestEventSubjectsAreForgottenAndSaySo(t *testing.T) {
+	w := newWorld(t, guard.EachOnce)
+	call := w.call(guard.Change{})
+	call.EventSubject, call.Published = true, w.now.Add(-36*24*time.Hour)
+	w.want(w.do(call), guard.Parked)
+	if w.parked[0].Class != "too-old" || w.item().Exists {
+		t.Fatalf("parked %+v, item %+v", w.parked, w.item())
+	}
+	call.Published = w.now
+	w.want(w.do(call, took), guard.Applied)
+	call.Published = w.now.Add(-36 * 24 * time.Hour)
+	w.want(w.do(call), guard.Duplicate) // it is still there
+	r, _ := w.store.Read(t.Context(), w.guard().Key(org, "s"))
+	if x, _ := r.Get("x"); x.Num != w.now.Unix()+35*24*3600 {
+		t.Fatalf("expires %d", x.Num)
+	}
+}
+
+func TestBusyWaitsALittle(t *testing.T) {
+	w := newWorld(t, guard.NewestWins)
+	rep := w.guard().Do(t.Context(), w.call(full(5)), func(context.Context, guard.Attempt) guard.Outcome {
+		start := w.now
+		call := w.call(full(6))
+		call.BusyWait = 2 * time.Second
+		busy := w.do(call)
+		w.want(busy, guard.Busy)
+		if waited := w.now.Sub(start); waited > 2*time.Second || busy.Requests < 3 {
+			t.Fatalf("waited %v with %d requests", waited, busy.Requests)
+		}
+		if nb := busy.Results[0].NotBefore; !nb.After(w.now) {
+			t.Fatalf("not before %v is not in the future of %v", nb, w.now)
+		}
+		w.want(w.do(w.call(full(4))), guard.Busy) // newer than what is recorded: not stale yet
+		return took
+	})
+	w.want(rep, guard.Applied)
+}
+
+func TestPanicIsInDoubt(t *testing.T) {
+	w := newWorld(t, guard.EachOnce)
+	rep := w.guard().Do(t.Context(), w.call(guard.Change{}), func(context.Context, guard.Attempt) guard.Outcome {
+		panic("a text with field values")
+	})
+	w.want(rep, guard.Failed)
+	if r := rep.Results[0]; r.Class != "unknown" || strings.Contains(r.Err.Error(), "field values") {
+		t.Fatalf("result %+v", r)
+	}
+	if !w.item().InDoubt {
+		t.Fatal("no doubt after a panic")
+	}
+}
+
+func TestMistakesAreNamedTogether(t *testing.T) {
+	_, err := guard.New(&memory.Store{}, guard.Config{Consumer: "a#b", Policy: guard.FieldMerge, Fields: []string{"x", "x"}, Effect: -1})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{"a#b", `"x"`, "Random", "negative"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not named in:\n%v", want, err)
+		}
+	}
+	if _, err := guard.New(&memory.Store{}, guard.Config{Consumer: "a", Random: guardtest.Random(1)}); err == nil {
+		t.Error("a config without a policy was taken")
+	}
+}
