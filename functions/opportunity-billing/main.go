@@ -1,21 +1,19 @@
-// Command opportunity-billing only logs the events it gets.
+// Command opportunity-billing issues one invoice for every opportunity that is won.
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"log/slog"
-	"os"
-
-	"github.com/aws/aws-lambda-go/lambda"
+	"sfrelay/shared/billing/stripe"
+	"sfrelay/shared/consumer"
+	"sfrelay/shared/function"
 )
 
 func main() {
-	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
-	lambda.Start(func(_ context.Context, event json.RawMessage) error {
-		var envelope struct{ ID string }
-		_ = json.Unmarshal(event, &envelope)
-		log.Info("change", "consumer", "opportunity-billing", "eventId", envelope.ID, "verdict", "ignored")
-		return nil
+	function.Main(func(f *function.Function) (function.Handler, error) {
+		env := f.Stripe()
+		client, err := stripe.New(f.Secret(env.Secret), env.APIBase)
+		if err != nil {
+			return nil, err
+		}
+		return consumer.New(invoice(client.Invoices(), f, f.Config.WonStages), f.Surroundings())
 	})
 }
