@@ -161,7 +161,7 @@ func (r *reader) payloadMember(name string) error {
 
 // fieldName is where the name stands that was just read.
 func (r *reader) fieldName(name string) (span, error) {
-	if name == "" || len(name) > maxName || !isName(name) || r.text[r.at-1-len(name):r.at-1] != name {
+	if name == "" || len(name) > maxName || !r.plain {
 		return span{}, r.refuse("invalid-field-name", "the name of a field has letters, digits and underscores, at most 255")
 	}
 	return span{uint32(r.at - 1 - len(name)), uint32(r.at - 1)}, nil
@@ -513,11 +513,15 @@ func changeEventName(entity string) string {
 
 func isName(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; c != '_' && !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'z') {
+		if !isNameByte(s[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+func isNameByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_'
 }
 
 // isBitmap recognises "0x400080" and "4-0x01".

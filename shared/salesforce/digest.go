@@ -89,6 +89,9 @@ func digest(appendTo func([]byte) []byte) (tie [4]byte) {
 
 // appendText puts the length first, so that no two lists of texts have the same bytes.
 func appendText(b []byte, s string) []byte {
+	if len(s) < 0x80 { // the same as below, and most texts
+		return append(append(b, byte(len(s))), s...)
+	}
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 

@@ -222,7 +222,7 @@ func (f Fields) sort() {
 		for after < len(leaves) && keys[after]>>16 == keys[first]>>16 {
 			after++
 		}
-		if after > first+1 {
+		if after > first+1 && !slices.IsSortedFunc(leaves[first:after], byPath) {
 			slices.SortFunc(leaves[first:after], byPath)
 		}
 		first = after

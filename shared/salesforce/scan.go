@@ -2,6 +2,8 @@ package salesforce
 
 import (
 	"errors"
+	"hash/maphash"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -10,8 +12,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// checked proves that bytes are exactly one JSON value, in UTF-8, without
-// duplicate keys at any level.
+// checked proves that bytes are exactly one JSON value in UTF-8. Duplicate keys are
+// left to the scanner, which sees all names anyway.
 type checked struct{}
 
 func (checked) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
@@ -21,7 +23,7 @@ func (checked) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 
 // check names what the JSON package refuses, in own words: its texts quote the input.
 func check(raw []byte) error {
-	err := json.Unmarshal(raw, &checked{})
+	err := json.Unmarshal(raw, &checked{}, jsontext.AllowDuplicateNames(true))
 	if err == nil {
 		return nil
 	}
@@ -31,8 +33,6 @@ func check(raw []byte) error {
 	}
 	where, offset := pointer(string(syntax.JSONPointer)), strconv.FormatInt(syntax.ByteOffset, 10)
 	switch {
-	case errors.Is(syntax, jsontext.ErrDuplicateName):
-		return refuse("duplicate-key", where, "a key stands twice: nobody can tell which one counts")
 	case !utf8.Valid(raw):
 		return refuse("invalid-utf8", where, "the text is not UTF-8 at byte "+offset)
 	case strings.Count(string(syntax.JSONPointer), "/") > maxDepth:
@@ -56,8 +56,9 @@ func pointer(p string) string {
 // scanner cuts a JSON text that check has found valid; only therefore it may be
 // this simple. What it gives are parts of the text.
 type scanner struct {
-	text string
-	at   int
+	text  string
+	at    int
+	plain bool // the last name consists of letters, digits and underscores
 }
 
 // span is a part of the text. Without pointers it costs the garbage collector nothing.
@@ -87,14 +88,71 @@ func (s *scanner) object(member func(name string) error) error {
 		return s.mismatch("an object")
 	}
 	s.at++
+	var names nameSet
 	for s.kind() != '}' {
-		if err := member(unquote(s.string())); err != nil {
+		name := s.name()
+		if !names.add(name) {
+			return s.refuse("duplicate-key", duplicateKey)
+		}
+		if err := member(name); err != nil {
 			return err
 		}
 	}
 	s.at++
 	return nil
 }
+
+// name cuts the name of a member. Nearly all are plain.
+func (s *scanner) name() string {
+	start := s.at + 1
+	end := start
+	for isNameByte(s.text[end]) {
+		end++
+	}
+	if s.plain = s.text[end] == '"'; s.plain {
+		s.at = end + 1
+		return s.text[start:end]
+	}
+	return unquote(s.string())
+}
+
+// nameSet is the names of one object. Most differ in a hash of eight bits, and need
+// no comparison.
+type nameSet struct {
+	hashes [4]uint64
+	few    [48]string
+	length int
+	many   map[string]bool
+}
+
+var seed = maphash.MakeSeed()
+
+// add reports whether the name is new.
+func (n *nameSet) add(name string) bool {
+	if n.many != nil {
+		twice := n.many[name]
+		n.many[name] = true
+		return !twice
+	}
+	hash := maphash.String(seed, name)
+	word, bit := hash>>6&3, uint64(1)<<(hash&63)
+	if n.hashes[word]&bit != 0 && slices.Contains(n.few[:n.length], name) {
+		return false
+	}
+	n.hashes[word] |= bit
+	if n.length < len(n.few) {
+		n.few[n.length] = name
+		n.length++
+		return true
+	}
+	n.many = map[string]bool{name: true}
+	for _, name := range n.few {
+		n.many[name] = true
+	}
+	return true
+}
+
+const duplicateKey = "a key stands twice: nobody can tell which one counts"
 
 // objectOrNull takes null for a missing object.
 func (s *scanner) objectOrNull(member func(name string) error) (bool, error) {
@@ -127,13 +185,15 @@ func (s *scanner) value() (string, error) {
 	case '"':
 		return s.string(), nil
 	case '{', '[':
-		start := s.at
+		start, objects := s.at, false
 		for depth := 0; ; {
-			switch s.kind() {
+			c := s.kind()
+			switch c {
 			case '"':
 				s.string()
 				continue
 			case '{', '[':
+				objects = objects || c == '{'
 				if depth++; depth > maxDepth {
 					return "", s.refuse("too-deep", tooDeep)
 				}
@@ -141,7 +201,11 @@ func (s *scanner) value() (string, error) {
 				depth--
 			}
 			if s.at++; depth == 0 {
-				return s.text[start:s.at], nil
+				raw := s.text[start:s.at]
+				if objects && !jsontext.Value(raw).IsValid() {
+					return "", s.refuse("duplicate-key", duplicateKey)
+				}
+				return raw, nil
 			}
 		}
 	default:
@@ -236,7 +300,7 @@ func (s *scanner) mismatch(want string) error { return s.refuse("wrong-type", "w
 
 // refuse looks for the pointer to the present place only now that it is needed.
 func (s *scanner) refuse(name, what string) error {
-	dec := jsontext.NewDecoder(strings.NewReader(s.text))
+	dec := jsontext.NewDecoder(strings.NewReader(s.text), jsontext.AllowDuplicateNames(true))
 	var where jsontext.Pointer
 	for int(dec.InputOffset()) < s.at {
 		where = dec.StackPointer()
