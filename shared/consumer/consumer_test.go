@@ -1,0 +1,428 @@
+package consumer_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"sfrelay/shared/consumer"
+	"sfrelay/shared/consumer/consumertest"
+	"sfrelay/shared/guard"
+	"sfrelay/shared/guard/memory"
+	"sfrelay/shared/salesforce"
+	"sfrelay/shared/sink"
+	"sfrelay/shared/telemetry"
+)
+
+const (
+	orgID   = "00D5f000005KcCnEAK"
+	account = "0015f00002J9YYEAA3"
+	other   = "0015f00002J9YYFAA3"
+)
+
+// Account is read from change events and from a platform event.
+type Account struct {
+	Name  sink.Field[string] `guard:"n" cdc:"Name" event:"Name__c"`
+	Phone sink.Field[string] `guard:"p" cdc:"Phone" event:"Phone__c"`
+	City  sink.Field[string] `guard:"c" cdc:"BillingAddress.City" event:"City__c"`
+}
+
+func accounts() consumer.Consumer[Account] {
+	return consumer.Consumer[Account]{
+		Name: "accounts",
+		Takes: []consumer.Source{
+			consumer.ChangeEvents("Account"),
+			{Event: "Account_Sync__e", Object: "Account", Record: "Record_Id__c", Operation: "Operation__c",
+				ModifiedAt: "Modified__c", Style: "Style__c"},
+		},
+		Policy: guard.FieldMerge,
+		Sink:   sink.Contract{Fenced: true},
+		Apply: func(context.Context, consumer.Attempt[Account]) (sink.Receipt, error) {
+			return sink.Receipt{Link: "remote-1"}, nil
+		},
+	}
+}
+
+func envelope(detailType, payload string) []byte {
+	return fmt.Appendf(nil, `{"version":"0","id":"5c42b99e-c214-4a9c-8fbd-1a41e5faa44a","detail-type":%q,`+
+		`"source":"aws.partner/salesforce.com/%s/0YL5f000000CabWGAS","account":"123456789012","time":"2026-11-22T12:00:00Z",`+
+		`"region":"eu-west-1","resources":[],"detail":{"payload":%s}}`, detailType, orgID, payload)
+}
+
+// change is a change event of an account, second s of the minute.
+func change(kind string, s int, ids, changed, body string) []byte {
+	if body != "" {
+		body = "," + body
+	}
+	return envelope("AccountChangeEvent", fmt.Sprintf(`{"ChangeEventHeader":{"entityName":"Account","recordIds":%s,"changeType":%q,`+
+		`"changedFields":%s,"changeOrigin":"","transactionKey":"0001ade9-3f74-0b99-dbc4-%012d","sequenceNumber":1,`+
+		`"commitTimestamp":%d,"commitNumber":17455007066836%05d,"commitUser":"0055f000005mc66AAA"}%s}`,
+		ids, kind, changed, s, 1_795_348_740_000+1000*s, s, body))
+}
+
+func id(ids ...string) string {
+	b, _ := json.Marshal(ids)
+	return string(b)
+}
+
+func TestChangeEvents(t *testing.T) {
+	k := consumertest.New(t, accounts())
+	k.Send(
+		change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd","Phone":"1"`),
+		change("UPDATE", 3, id(account), `["Phone","LastModifiedDate"]`, `"Phone":null`),
+		change("UPDATE", 2, id(account), `["Phone","BillingAddress.City"]`, `"Phone":"2","BillingAddress":{"City":"Bern"}`),
+		change("UPDATE", 2, id(account), `["Phone","BillingAddress.City"]`, `"Phone":"2","BillingAddress":{"City":"Bern"}`),
+		change("UPDATE", 4, id(account), `["Industry"]`, `"Industry":"Energy"`),
+		change("DELETE", 5, id(account), "[]", ""),
+	)
+	k.Want(guard.Applied, guard.Applied, guard.PartlyStale, guard.Stale, consumer.Ignored, guard.Applied)
+	got := k.Got()
+	if len(got) != 4 {
+		t.Fatalf("the sink took %d requests", len(got))
+	}
+	first := Account{Name: sink.Set("Example Ltd"), Phone: sink.Set("1"), City: sink.Clear[string]()}
+	if got[0].Content != first || !got[0].Whole || got[0].RecordID != account || got[0].Ref.Subject != "Account/"+account {
+		t.Errorf("create: %+v", got[0])
+	}
+	if (got[1].Content != Account{Phone: sink.Clear[string]()}) || got[1].Whole || got[1].Ref.Link != "remote-1" {
+		t.Errorf("update: %+v", got[1])
+	}
+	if (got[2].Content != Account{City: sink.Set("Bern")}) {
+		t.Errorf("late update: %+v", got[2])
+	}
+	if !got[3].Deleted {
+		t.Errorf("delete: %+v", got[3])
+	}
+	if l := k.Lines()[4]; l.GuardRequests != 0 || l.Subject != "Account/"+account {
+		t.Errorf("an ignored change: %+v", l)
+	}
+	// 40 hex digits: commit time, commit number, sequence, tie
+	if l := k.Lines()[0]; len(l.RecordVersion) != 40 || !strings.HasPrefix(l.RecordVersion, fmt.Sprintf("%012x%016x0001", 1_795_348_741_000, int64(1745500706683600001))) {
+		t.Errorf("version %s", l.RecordVersion)
+	}
+}
+
+func TestOneRecordOfManyFailsByItself(t *testing.T) {
+	def := accounts()
+	def.Apply = func(_ context.Context, a consumer.Attempt[Account]) (sink.Receipt, error) {
+		if a.RecordID == other {
+			return sink.Receipt{}, &sink.Error{Class: sink.Permanent("test"), Applied: sink.No}
+		}
+		return sink.Receipt{}, nil
+	}
+	k := consumertest.New(t, def)
+	k.Send(change("CREATE", 1, id(account, other), "[]", `"Name":"Example Ltd"`))
+	k.Want(guard.Applied, guard.Parked)
+	if p := k.Parked(); len(p) != 1 || len(p[0].Records) != 1 || p[0].Records[0] != other || p[0].Class != "permanent/test" || p[0].Consumer != "accounts" {
+		t.Fatalf("parked %+v", p)
+	}
+}
+
+func TestPlatformEvents(t *testing.T) {
+	k := consumertest.New(t, accounts())
+	event := func(s int, rest string) []byte {
+		return envelope("Account_Sync__e", fmt.Sprintf(`{"CreatedDate":"2026-11-22T11:59:%02d.500Z","Record_Id__c":"0015f00002J9YYE","Modified__c":"2026-11-22T11:59:%02d.000Z"%s}`, s, s, rest))
+	}
+	k.Send(
+		event(1, `,"Name__c":"Example Ltd","Phone__c":"1"`), // part of the fields: a partial state
+		event(2, `,"Name__c":"Example Ltd","Phone__c":"1","City__c":null`),
+		event(3, `,"Operation__c":"DELETE"`),
+		event(4, `,"Operation__c":"MERGE"`),
+		event(5, `,"Style__c":"THIN"`),
+		envelope("Account_Sync__e", `{"CreatedDate":"2026-11-22T11:59:59.500Z","Name__c":"x"}`),
+	)
+	k.Want(guard.Applied, guard.Applied, guard.Applied, guard.Parked, guard.Parked, guard.Parked)
+	got := k.Got()
+	if got[0].Whole || !got[1].Whole || !got[2].Deleted || got[0].RecordID != account {
+		t.Fatalf("%+v", got)
+	}
+	for i, want := range []string{"permanent/unknown-operation", "needs-fetch", "permanent/missing-field"} {
+		if p := k.Parked()[i]; p.Class != want {
+			t.Errorf("parked %+v, want %s", p, want)
+		}
+	}
+}
+
+func TestWhatTheBodyCannotTellIsParkedForAFetch(t *testing.T) {
+	k := consumertest.New(t, accounts())
+	k.Send(
+		change("GAP_UPDATE", 1, id(account), "[]", ""),
+		change("UPDATE", 2, id(account), `["Phone"]`, ""),                                          // named, absent
+		change("UPDATE", 3, id(account), `["Industry","Phone"]`, `"Phone":{"diff":"--- \n+++ x"}`), // a diff
+		change("UPDATE", 4, id(account), `["Description__c","Phone"]`, `"Phone":"4"`),              // what is absent is not read here
+		change("GAP_OVERFLOW", 5, id("000000000000000AAA"), "[]", ""),
+		change("UPDATE", 6, `["001*"]`, `["Old__c"]`, ""),
+	)
+	k.Want(guard.Parked, guard.Parked, guard.Parked, guard.Applied, guard.Parked, guard.Parked)
+	for _, p := range k.Parked() {
+		if p.Class != "needs-fetch" {
+			t.Errorf("parked %+v", p)
+		}
+	}
+}
+
+func TestBadInputIsParkedWholeAndStopsNothing(t *testing.T) {
+	huge := envelope("AccountChangeEvent", `{"x":"`+strings.Repeat("y", 1<<20)+`"}`)
+	for _, tc := range []struct {
+		name, class string
+		event       []byte
+	}{
+		{"truncated", "permanent/invalid-json", []byte(`{"version":"0","id":`)},
+		{"not JSON", "permanent/invalid-json", []byte("hello")},
+		{"empty", "permanent/invalid-json", nil},
+		{"deep", "", bytes.Repeat([]byte("["), 10_000)},
+		{"deep payload", "", envelope("AccountChangeEvent", strings.Repeat(`{"a":`, 10_000)+"1"+strings.Repeat("}", 10_000))},
+		{"1 MB without a header", "", huge},
+		{"unknown event", "permanent/unknown-event", envelope("Nobody__e", `{"CreatedDate":"2026-11-22T11:59:00.000Z"}`)},
+		{"far future", "permanent/version-in-future", change("CREATE", 86_400, id(account), "[]", `"Name":"x"`)},
+		{"wrong type", "permanent/invalid-field", change("CREATE", 1, id(account), "[]", `"Phone":["1"]`)},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			k := consumertest.New(t, accounts())
+			k.Send(tc.event, change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
+			k.Want(guard.Parked, guard.Applied)
+			p := k.Parked()[0]
+			if !bytes.Equal(p.Event, tc.event) {
+				t.Errorf("the parked event has %d bytes, want the %d that came", len(p.Event), len(tc.event))
+			}
+			if tc.class != "" && p.Class != tc.class || !strings.HasPrefix(p.Class, "permanent/") || p.Error == "" {
+				t.Errorf("class %q, error %q", p.Class, p.Error)
+			}
+		})
+	}
+	t.Run("in a batch", func(t *testing.T) {
+		k := consumertest.New(t, accounts())
+		k.SendBatch([]byte("{"), change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
+		k.Want(guard.Parked, guard.Applied)
+	})
+	t.Run("a foreign org", func(t *testing.T) {
+		k := consumertest.New(t, accounts(), func(s *consumer.Surroundings) { s.Orgs = salesforce.OrgList{"00D000000000001EAA"} })
+		k.Send(change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
+		k.Want(guard.Parked)
+		if p := k.Parked()[0]; p.Class != "permanent/foreign-org" {
+			t.Errorf("parked %+v", p)
+		}
+	})
+}
+
+func TestLambdaRetriesAndRedrive(t *testing.T) {
+	k := consumertest.New(t, accounts())
+	k.LoseRequest().LoseAnswer().Send(change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
+	k.Want(guard.Failed, guard.Failed, guard.Applied)
+	if got := k.Got(); len(got) != 2 || !got[1].Ref.InDoubt || got[0].Ref.StateKey("PUT", nil) != got[1].Ref.StateKey("PUT", nil) {
+		t.Fatalf("got %+v", got)
+	}
+
+	k = consumertest.New(t, accounts())
+	k.Refuse(sink.Throttled).Refuse(sink.Throttled).Refuse(sink.Throttled).Send(change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
+	k.Want(guard.Failed, guard.Failed, guard.Parked)
+	k.Redrive()
+	k.Want(guard.Failed, guard.Failed, guard.Parked, guard.Applied)
+	if l := k.Lines()[3]; l.Attempt != 1 {
+		t.Fatalf("line %+v", l)
+	}
+}
+
+func TestBatch(t *testing.T) {
+	k := consumertest.New(t, accounts())
+	k.SendBatch(
+		change("UPDATE", 4, id(account), `["Phone"]`, `"Phone":"4"`),
+		change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`),
+		change("UPDATE", 3, id(account), `["Name"]`, `"Name":"Example AG"`),
+		change("UPDATE", 3, id(account), `["Name"]`, `"Name":"Example AG"`),
+	)
+	k.Want(guard.Applied, guard.PartlyStale, guard.Applied, guard.Duplicate)
+	want := Account{Name: sink.Set("Example AG"), Phone: sink.Set("4"), City: sink.Clear[string]()}
+	if got := k.Got(); len(got) != 1 || got[0].Content != want || got[0].Whole {
+		t.Fatalf("one request of everything: %+v", got)
+	}
+	requests := int64(0)
+	for _, l := range k.Lines() {
+		requests += l.GuardRequests
+	}
+	if requests != 2 {
+		t.Fatalf("%d requests to the guard, want 2 for the whole batch", requests)
+	}
+	k.Refuse(sink.Conflict)
+	k.SendBatch(change("UPDATE", 5, id(account), `["Name"]`, `"Name":"x"`), change("UPDATE", 5, id(other), `["Name"]`, `"Name":"y"`))
+	failed := 0
+	for _, l := range k.Lines()[4:] {
+		if l.Verdict == "failed" {
+			failed++
+		}
+	}
+	if failed != 1 || len(k.Lines()) != 7 {
+		t.Fatalf("one message comes again: %+v", k.Lines()[4:])
+	}
+}
+
+func TestManyRecordsAreSplit(t *testing.T) {
+	var ids []string
+	for i := range 60 {
+		full, err := salesforce.ID18(fmt.Sprintf("0015f0000%06d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, full)
+	}
+	k := consumertest.New(t, accounts())
+	k.Send(change("CREATE", 1, id(ids...), "[]", `"Name":"Example Ltd"`))
+	k.Want(guard.Parked, guard.Parked, guard.Parked)
+	for i, n := range []int{25, 25, 10} {
+		if p := k.Parked()[i]; p.Class != "fan-out" || len(p.Records) != n {
+			t.Errorf("portion %d: %d records, class %s", i, len(p.Records), p.Class)
+		}
+	}
+	k.Redrive()
+	if len(k.Got()) != 60 {
+		t.Fatalf("the sink got %d records", len(k.Got()))
+	}
+}
+
+func TestMessageOfAnotherConsumerStaysWhereItIs(t *testing.T) {
+	a := build(t, accounts(), &bytes.Buffer{})
+	_, err := a.Handle(t.Context(), []byte(`{"event":{},"consumer":"orders","class":"unknown","error":"","attempts":1,"firstAt":"2026-11-22T12:00:00Z","lastAt":"2026-11-22T12:00:00Z","records":null}`))
+	if e, ok := errors.AsType[*consumer.RetryError](err); !ok || e.Class != "permanent/foreign-consumer" {
+		t.Fatalf("err = %v", err)
+	}
+}
+
+func TestEchoes(t *testing.T) {
+	def := accounts()
+	def.WriteBack = []string{"Billing_Customer__c"}
+	k := consumertest.New(t, def, func(s *consumer.Surroundings) { s.ClientName = "sfrelay" })
+	own := func(changed, body string) []byte {
+		return bytes.Replace(change("UPDATE", 2, id(account), changed, body), []byte(`"changeOrigin":""`), []byte(`"changeOrigin":"com/salesforce/api/rest/66.0;client=sfrelay"`), 1)
+	}
+	k.Send(own(`["Billing_Customer__c","LastModifiedDate"]`, `"Billing_Customer__c":"c"`), own(`["Billing_Customer__c","Phone"]`, `"Billing_Customer__c":"c","Phone":"2"`))
+	if v := k.Lines()[0].Verdict; v != "echo" && v != "ignored" {
+		t.Errorf("verdict %q of our own write", v)
+	}
+	if v := k.Lines()[1].Verdict; v != "applied" {
+		t.Errorf("verdict %q of a change that a flow hid in our own write", v)
+	}
+}
+
+func TestConcurrentInvocations(t *testing.T) {
+	var mu sync.Mutex
+	last := map[string]string{}
+	def := accounts()
+	def.Apply = func(_ context.Context, a consumer.Attempt[Account]) (sink.Receipt, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if a.Content.Phone.Present {
+			last[a.RecordID] = a.Content.Phone.Value
+		}
+		return sink.Receipt{}, nil
+	}
+	a := build(t, def, &bytes.Buffer{})
+	var wg sync.WaitGroup
+	for _, rec := range []string{account, other} {
+		for s := range 8 {
+			wg.Go(func() {
+				for range 20 { // busy ones come again
+					if _, err := a.Handle(t.Context(), change("UPDATE", s, id(rec), `["Phone"]`, fmt.Sprintf(`"Phone":"%d"`, s))); err == nil {
+						return
+					}
+				}
+				t.Errorf("change %d of %s never got through", s, rec)
+			})
+		}
+	}
+	wg.Wait()
+	if last[account] != "7" || last[other] != "7" {
+		t.Fatalf("the sink ends with %v", last)
+	}
+}
+
+func TestLineHasNoFieldValues(t *testing.T) {
+	var log bytes.Buffer
+	a := build(t, accounts(), &log)
+	secret := "Confidential Name"
+	_, _ = a.Handle(t.Context(), change("CREATE", 1, id(account), "[]", `"Name":"`+secret+`","Phone":["`+secret+`"]`))
+	_, _ = a.Handle(t.Context(), change("CREATE", 2, id(account), "[]", `"Name":"`+secret+`"`))
+	if strings.Contains(log.String(), secret) {
+		t.Fatalf("a field value is in the log:\n%s", log.String())
+	}
+	if n := strings.Count(log.String(), "\n"); n != 2 {
+		t.Fatalf("%d lines for two changes", n)
+	}
+	var line struct {
+		AWS struct {
+			Timestamp         int64
+			CloudWatchMetrics []struct {
+				Namespace  string
+				Dimensions [][]string
+				Metrics    []struct{ Name, Unit string }
+			}
+		} `json:"_aws"`
+	}
+	last := log.String()[strings.Index(log.String(), "\n")+1:]
+	var root map[string]any
+	if err := errors.Join(json.Unmarshal([]byte(last), &line), json.Unmarshal([]byte(last), &root)); err != nil {
+		t.Fatal(err)
+	}
+	// CloudWatch User Guide, embedded metric format: dimensions and metrics are members of the root.
+	if line.AWS.Timestamp == 0 || len(line.AWS.CloudWatchMetrics) == 0 {
+		t.Fatalf("no metrics in %s", last)
+	}
+	for _, d := range line.AWS.CloudWatchMetrics {
+		for _, set := range d.Dimensions {
+			for _, name := range set {
+				if _, ok := root[name].(string); !ok {
+					t.Errorf("dimension %q is not a text of the line", name)
+				}
+			}
+		}
+		for _, m := range d.Metrics {
+			if _, ok := root[m.Name].(float64); !ok {
+				t.Errorf("metric %q is not a number of the line", m.Name)
+			}
+		}
+	}
+}
+
+func TestMistakesOfADefinitionAreNamedTogether(t *testing.T) {
+	type Bad struct {
+		Name  string             `cdc:"Name"`
+		Phone sink.Field[string] `guard:"p" cdc:"Phone"`
+		City  sink.Field[string] `guard:"p" cdc:"City" event:"City__c"`
+	}
+	_, err := consumer.New(consumer.Consumer[Bad]{
+		Takes: []consumer.Source{consumer.ChangeEvents("Account"), consumer.ChangeEvents("Account"),
+			{Event: "X__e", Object: "Account"}},
+		Policy: guard.FieldMerge, Sink: sink.Contract{Effect: 60e9},
+	}, consumer.Surroundings{})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{"taken twice", "name the field with its id", "no ModifiedAt", "Apply is missing", "Store, Park and Log",
+		"field Name: FieldMerge needs", "both carry", "used twice", "Consumer is empty"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not named in:\n%v", want, err)
+		}
+	}
+	_, err = consumer.New(consumer.Consumer[struct {
+		SKU string `cdc:"Sku__c"`
+	}]{Name: "x", Takes: []consumer.Source{consumer.ChangeEvents("Stock__c")}, Policy: guard.NewestWins}, consumer.Surroundings{})
+	if err == nil || !strings.Contains(err.Error(), "use FieldMerge") {
+		t.Errorf("NewestWins on change events: %v", err)
+	}
+}
+
+func build[T any](t *testing.T, def consumer.Consumer[T], log *bytes.Buffer) *consumer.Adapter[T] {
+	t.Helper()
+	a, err := consumer.New(def, consumer.Surroundings{
+		Store: &memory.Store{}, Log: telemetry.New(log, "test", 0), Scale: 0.05,
+		Park: func(context.Context, []byte) error { return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
