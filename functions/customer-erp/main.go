@@ -1,21 +1,19 @@
-// Command customer-erp only logs the events it gets.
+// Command customer-erp keeps the ERP's customers equal to Salesforce's accounts.
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"log/slog"
-	"os"
-
-	"github.com/aws/aws-lambda-go/lambda"
+	"sfrelay/shared/consumer"
+	"sfrelay/shared/erp/httpsink"
+	"sfrelay/shared/function"
 )
 
 func main() {
-	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
-	lambda.Start(func(_ context.Context, event json.RawMessage) error {
-		var envelope struct{ ID string }
-		_ = json.Unmarshal(event, &envelope)
-		log.Info("change", "consumer", "customer-erp", "eventId", envelope.ID, "verdict", "ignored")
-		return nil
+	function.Main(func(f *function.Function) (function.Handler, error) {
+		env := f.ERP()
+		client, err := httpsink.New(f.Secret(env.Secret), env.URL)
+		if err != nil {
+			return nil, err
+		}
+		return consumer.New(customer(client.Customers()), f.Surroundings())
 	})
 }

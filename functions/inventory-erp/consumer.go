@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/url"
 
 	"sfrelay/shared/consumer"
 	"sfrelay/shared/decimal"
@@ -25,7 +26,7 @@ func inventory(stock erp.Stock) consumer.Consumer[Update] {
 		Name:    "inventory-erp", // part of every guard key: never rename
 		Takes:   []consumer.Source{{Event: "Inventory_Update__e", ModifiedAt: "Record_Modified_At__c"}},
 		Policy:  guard.NewestWins,
-		Subject: func(c consumer.Change[Update]) string { return "stock/" + c.Content.SKU + "@" + c.Content.Warehouse },
+		Subject: func(c consumer.Change[Update]) string { return "stock/" + c.Content.level() },
 		Sink:    stock.Contract(), // what the ERP promises decides what an attempt in doubt may do
 		Apply: func(ctx context.Context, a consumer.Attempt[Update]) (sink.Receipt, error) {
 			u := a.Content
@@ -33,3 +34,7 @@ func inventory(stock erp.Stock) consumer.Consumer[Update] {
 		},
 	}
 }
+
+// level names a SKU at a warehouse; an "@" inside of either is escaped, so that no two
+// of them share a name.
+func (u Update) level() string { return url.QueryEscape(u.SKU) + "@" + url.QueryEscape(u.Warehouse) }

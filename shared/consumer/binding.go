@@ -146,7 +146,7 @@ func (b *binding) read(dst reflect.Value, ch *salesforce.Change, whole bool) (ca
 			ok = false
 		}
 		null := !ok || v.Null()
-		if required && null {
+		if required && (null || v.Raw() == `""`) {
 			return nil, &fieldError{name: "missing-field", field: path}
 		}
 		if !ok && !whole {
