@@ -36,7 +36,7 @@ func check(raw []byte) error {
 	case !utf8.Valid(raw):
 		return refuse("invalid-utf8", where, "the text is not UTF-8 at byte "+offset)
 	case strings.Count(string(syntax.JSONPointer), "/") > maxDepth:
-		return refuse("too-deep", where, tooDeep)
+		return refuse("too-deep", "", tooDeep)
 	default:
 		return refuse("invalid-json", where, "the JSON is broken at byte "+offset)
 	}
@@ -195,7 +195,7 @@ func (s *scanner) value() (string, error) {
 			case '{', '[':
 				objects = objects || c == '{'
 				if depth++; depth > maxDepth {
-					return "", s.refuse("too-deep", tooDeep)
+					return "", refuse("too-deep", "", tooDeep)
 				}
 			case '}', ']':
 				depth--
@@ -245,7 +245,8 @@ func (s *scanner) strs(list []string) ([]string, error) {
 	s.at++
 	for s.kind() != ']' {
 		if s.kind() != '"' {
-			return list, s.mismatch("a list of strings")
+			s.at++ // into the member that is meant
+			return list, s.mismatch("a string")
 		}
 		one, err := s.str()
 		if err != nil {
