@@ -120,6 +120,9 @@ func (c *Change) EventVersion(f VersionFields) (Version, error) {
 	if f.Sequence != "" {
 		if v, ok := c.Fields.Lookup(f.Sequence); ok && !v.Null() {
 			n, err := wholeNumber(v.Raw())
+			if err == nil && n < 0 {
+				err = refuse("invalid-number", "", "the number is negative")
+			}
 			if err != nil {
 				return Version{}, at(payloadPointer+"/"+f.Sequence, err)
 			}
