@@ -21,9 +21,10 @@ const (
 
 	// Limits that no event of Salesforce comes near. They bound the memory that a
 	// hostile event can make us take to a small multiple of its size.
-	maxDepth = 64  // levels of nesting
-	maxName  = 255 // bytes of a field name
-	maxText  = 512 // bytes of a text of envelope and header
+	maxDepth = 64     // levels of nesting
+	maxName  = 255    // bytes of a field name
+	maxText  = 512    // bytes of a text of envelope and header
+	maxLeaf  = 10_000 // fields and components; an object has at most 800 custom fields
 )
 
 // Decode reads one EventBridge event as Salesforce's Event Relay sends it.
@@ -169,6 +170,9 @@ func (r *reader) fieldName(name string) (span, error) {
 
 func (r *reader) leaf(name, component span) error {
 	raw, err := r.value()
+	if err == nil && len(r.leaves) == maxLeaf {
+		err = refuse("too-many-fields", payloadPointer, "there are more than 10,000")
+	}
 	r.leaves = append(r.leaves, leaf{name: name, component: component, raw: r.before(len(raw)), diff: isDiffText(raw)})
 	return err
 }

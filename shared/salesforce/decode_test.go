@@ -3,6 +3,7 @@ package salesforce_test
 import (
 	"errors"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -374,6 +375,7 @@ func TestRefusals(t *testing.T) {
 		{"field with a dot", with(plain, `Text__c`, `Billing.Street`), "invalid-field-name", "/detail/payload/Billing.Street"},
 		{"field without a name", with(plain, `Text__c`, ``), "invalid-field-name", "/detail/payload/"},
 		{"component with a strange name", with(plain, `"x"`, `{"a/~b":1}`), "invalid-field-name", "/detail/payload/Text__c/a~1~0b"},
+		{"10,001 fields", with(plain, `"Text__c":"x"`, manyFields(10001)), "too-many-fields", "/detail/payload"},
 		{"CreatedDate that is none", with(plain, `Text__c`, `CreatedDate`), "invalid-time", "/detail/payload/CreatedDate"},
 		{"CreatedDate before 1970", with(plain, `"Text__c":"x"`, `"CreatedDate":-1`), "negative-time", "/detail/payload/CreatedDate"},
 		{"AppFlow", `{"version":"0","id":"a","detail-type":"AccountChangeEvent","source":"aws.partner/appflow.test/salesforce.com/364228160620/CustomSF-Source-Final","detail":{"ChangeEventHeader":{"changeType":"UPDATE"},"Name":"x"}}`, "appflow-event", ""},
@@ -418,6 +420,14 @@ func TestRefusals(t *testing.T) {
 	}
 	// The last moment that is not too late.
 	decode(t, with(create, `1712693965000`, `1795256430000`))
+}
+
+func manyFields(n int) string {
+	fields := make([]string, n)
+	for i := range fields {
+		fields[i] = `"F` + strconv.Itoa(i) + `":1`
+	}
+	return strings.Join(fields, ",")
 }
 
 // Nothing a person typed may stand in an error: it ends in logs.

@@ -182,13 +182,12 @@ func unquote(raw string) string {
 }
 
 // sort sorts by path. Every event pays for it, so it sorts numbers made of
-// the first six bytes of a name and its place, and compares whole names only where
-// those bytes agree.
+// the first six bytes of a name and its place (see maxLeaf), and compares whole
+// names only where those bytes agree.
 func (f Fields) sort() {
 	leaves := f.leaves
 	byPath := func(a, b leaf) int { return f.compare(a, b.name.of(f.text), b.component.of(f.text)) }
-	if len(leaves) >= 1<<16 || slices.IsSortedFunc(leaves, byPath) {
-		slices.SortFunc(leaves, byPath)
+	if slices.IsSortedFunc(leaves, byPath) {
 		return
 	}
 	var array [64]uint64

@@ -231,15 +231,12 @@ func TestTieOfGaps(t *testing.T) {
 
 // Fields sort by path whatever their number and names.
 func TestFieldsAreSorted(t *testing.T) {
-	for _, n := range []int{0, 1, 2, 12, 13, 63, 64, 65, 1000, 70000} {
+	for _, n := range []int{0, 1, 2, 12, 13, 63, 64, 65, 1000, 10000} {
 		var body strings.Builder
 		want := make([]string, 0, n)
 		for i := range n {
 			// Scrambled: 48271 has no factor in common with any power of two.
-			k := i * 48271 % 65536 * 2
-			if i >= 65536 {
-				k++
-			}
+			k := i * 48271 % 65536
 			name := fmt.Sprintf("%sF%d", []string{"", "Custom_", "Cust"}[k%3], k)
 			fmt.Fprintf(&body, `,"%s":%d`, name, k)
 			want = append(want, name)
