@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -39,7 +40,7 @@ type parkedJSON struct {
 const dataURL = "data:application/octet-stream;base64,"
 
 // Encode is the message's body. An event that is a JSON object stands in it byte
-// by byte; any other one as a JSON string: its text, or as a data URL (RFC 2397)
+// by byte, without blanks around it; any other one as a JSON string: its text, or as a data URL (RFC 2397)
 // what no SQS message may hold as text. Consumer, class and error lose bytes that
 // are not UTF-8.
 func (p Parked) Encode() []byte {
@@ -48,11 +49,11 @@ func (p Parked) Encode() []byte {
 		Consumer: legible(p.Consumer), Class: legible(p.Class), Error: legible(p.Error), Attempts: p.Attempts,
 		FirstAt: moment(p.FirstAt), LastAt: moment(p.LastAt),
 	}
-	event := p.Event
+	event := bytes.Trim(p.Event, " \t\r\n")
 	if v := jsontext.Value(event); v.Kind() != '{' || !v.IsValid() || !sendable(string(event)) {
-		text := string(event)
+		text := string(p.Event)
 		if !utf8.ValidString(text) || !sendable(text) || strings.HasPrefix(text, "data:") {
-			text = dataURL + base64.StdEncoding.EncodeToString(event)
+			text = dataURL + base64.StdEncoding.EncodeToString(p.Event)
 		}
 		event, _ = jsontext.AppendQuote(nil, text)
 	}
