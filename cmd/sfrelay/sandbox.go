@@ -9,6 +9,10 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"sfrelay/cmd/sfrelay/internal/stack"
+	erp "sfrelay/shared/erp/sandbox"
+	stripe "sfrelay/shared/billing/stripe/sandbox"
 )
 
 type sandboxCommand struct {
@@ -18,15 +22,15 @@ type sandboxCommand struct {
 }
 
 func (c *sandboxCommand) Run(ctx context.Context) error {
-	stripe, err := listenLoopback(c.Stripe)
+	billing, err := listenLoopback(c.Stripe)
 	if err != nil {
 		return err
 	}
-	erp, err := listenLoopback(c.ERP)
+	ledger, err := listenLoopback(c.ERP)
 	if err != nil {
 		return err
 	}
-	at := map[string]string{"stripe": "http://" + stripe.Addr().String(), "erp": "http://" + erp.Addr().String()}
+	at := map[string]string{"stripe": "http://" + billing.Addr().String(), "erp": "http://" + ledger.Addr().String()}
 	if c.JSON {
 		if err := json.NewEncoder(os.Stdout).Encode(at); err != nil {
 			return err
@@ -39,7 +43,7 @@ func (c *sandboxCommand) Run(ctx context.Context) error {
 		{Handler: erpSandbox(), ReadHeaderTimeout: 10 * time.Second},
 	}
 	failed := make(chan error, len(servers))
-	for i, l := range []net.Listener{stripe, erp} {
+	for i, l := range []net.Listener{billing, ledger} {
 		go func() { failed <- servers[i].Serve(l) }()
 	}
 	select {
@@ -65,6 +69,6 @@ func listenLoopback(addr string) (net.Listener, error) {
 	return net.Listen("tcp", addr)
 }
 
-func stripeSandbox() http.Handler { return http.NotFoundHandler() }
+func stripeSandbox() http.Handler { return stripe.New(stripe.Options{Key: stack.StripeKey}) }
 
-func erpSandbox() http.Handler { return http.NotFoundHandler() }
+func erpSandbox() http.Handler { return erp.New(erp.Options{Key: stack.ERPKey}) }

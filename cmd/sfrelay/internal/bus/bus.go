@@ -228,6 +228,25 @@ func (b *Bus) deadLetter(ctx context.Context, r rule, t ebtypes.Target, e Event,
 	return DeadLettered, err
 }
 
+// ErrNoBus is returned where the bus does not exist.
+var ErrNoBus = errors.New("no event bus")
+
+// Default is the bus an event takes: the one its source names, as partner buses
+// are called after their source; where that does not exist, the stack's own bus
+// for its kind. Change events are those whose name ends in ChangeEvent (Change
+// Data Capture Developer Guide, "Change Event Name").
+func (b *Bus) Default(ctx context.Context, e Event, platformEvents, changes string) string {
+	_, err := b.rulesOf(ctx, e.Source)
+	switch {
+	case e.Source != "" && !errors.Is(err, ErrNoBus):
+		return e.Source
+	case strings.HasSuffix(e.DetailType, "ChangeEvent"):
+		return changes
+	default:
+		return platformEvents
+	}
+}
+
 func (b *Bus) rulesOf(ctx context.Context, busName string) ([]rule, error) {
 	return once(b, b.rules, busName, func() ([]rule, error) {
 		const pages = 100 // at most 300 rules a bus (EventBridge quotas)
@@ -236,7 +255,7 @@ func (b *Bus) rulesOf(ctx context.Context, busName string) ([]rule, error) {
 		for range pages {
 			out, err := b.events.ListRules(ctx, in)
 			if has(err, "ResourceNotFoundException") {
-				return nil, fmt.Errorf("no event bus %q in this account and region; name another with --bus", busName)
+				return nil, fmt.Errorf("%w %q in this account and region; name another with --bus", ErrNoBus, busName)
 			}
 			if err != nil {
 				return nil, fmt.Errorf("the rules of the bus %q: %w", busName, err)

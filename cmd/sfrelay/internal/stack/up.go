@@ -49,9 +49,9 @@ const (
 
 // The trial buses are named as real ones are: aws.partner/salesforce.com/<org>/<channel>.
 const (
-	DefaultOrg    = "00D000000000001AAA"
-	eventChannel  = "0YL000000000001AAA"
-	changeChannel = "0YL000000000002AAA"
+	DefaultOrg    = "00D000000000001EAA"
+	eventChannel  = "0YL000000000001GAA"
+	changeChannel = "0YL000000000002GAA"
 )
 
 // Up starts a stack in o.Dir, or finds the one that runs there. What an earlier

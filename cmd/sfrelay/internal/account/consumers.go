@@ -1,0 +1,41 @@
+package account
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Consumer is a function of the stack.
+type Consumer struct {
+	Name      string // e.g. customer-billing: that of its folder, its log lines and its keys
+	Function  string // physical name of the function
+	BufferURL string // of the queue before it in buffered mode
+}
+
+// Consumers are those that the outputs name: <LogicalId>Function and <LogicalId>BufferUrl.
+func Consumers(outputs map[string]string) []Consumer {
+	var all []Consumer
+	for key, value := range outputs {
+		if id, ok := strings.CutSuffix(key, "Function"); ok {
+			all = append(all, Consumer{Name: kebab(id), Function: value, BufferURL: outputs[id+"BufferUrl"]})
+		}
+	}
+	return all
+}
+
+// ByTarget is the name of the consumer behind the ARN of a rule's target, its
+// function or its buffer; empty for a stranger.
+func ByTarget(consumers []Consumer, arn string) string {
+	name := arn[strings.LastIndex(arn, ":")+1:]
+	for _, c := range consumers {
+		if name == c.Function || name == c.BufferURL[strings.LastIndex(c.BufferURL, "/")+1:] {
+			return c.Name
+		}
+	}
+	return ""
+}
+
+var hump = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+
+// kebab is the folder of a logical id: CustomerBilling is customer-billing.
+func kebab(id string) string { return strings.ToLower(hump.ReplaceAllString(id, "$1-$2")) }

@@ -1,0 +1,434 @@
+package scenario
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"sfrelay/cmd/sfrelay/internal/account"
+	"sfrelay/cmd/sfrelay/internal/bus"
+	"sfrelay/cmd/sfrelay/internal/stack"
+	"sfrelay/cmd/sfrelay/internal/verdicts"
+)
+
+// Runner plays scenarios on a stack.
+type Runner struct {
+	Stack *stack.Stack
+	// Command is how sfrelay is called for the steps that run it, without their own arguments.
+	Command []string
+	// Args are appended to such a call: which stack to work on.
+	Args []string
+	Log  io.Writer
+}
+
+// settleLimit is how long a wait may take: the two pauses of Lambda's retries,
+// scaled, with much to spare.
+const settleLimit = 90 * time.Second
+
+// inParallel is how many events are on their way to the rules at once.
+const inParallel = 8
+
+// Result is what came of a scenario.
+type Result struct {
+	Rows       []Row
+	Consumers  []string
+	Billing    any
+	ERP        any
+	Queues     map[string][]queued
+	Mistakes   []string // how the result differs from what was wanted; none: as wanted
+	Deliveries int
+	Attempts   int // of consumers: invocations per event and consumer
+}
+
+// Row is one event in the table.
+type Row struct {
+	Number   int
+	Say      string // heading above it
+	Name     string
+	What     string
+	Verdicts map[string]Cell
+}
+
+// Cell is what came of an event at a consumer.
+type Cell struct {
+	Text  string
+	Wrong bool
+	Open  bool // the order of concurrent invocations decided
+}
+
+type play struct {
+	Runner
+	scenario  *Scenario
+	outputs   map[string]string
+	consumers []account.Consumer
+	bus       *bus.Bus
+	queues    queues
+	reader    *verdicts.Reader
+
+	mu        sync.Mutex
+	delivered map[string][]bus.Delivery // step name
+	awaited   []verdicts.Awaited
+	lines     []verdicts.Line
+	result    Result
+}
+
+// Run plays the scenario. An error means that it could not be played; what came
+// out otherwise than wanted is in the result.
+func (r Runner) Run(ctx context.Context, s *Scenario) (*Result, error) {
+	cfg, err := r.Stack.Config(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &play{Runner: r, scenario: s, bus: bus.New(cfg), delivered: map[string][]bus.Delivery{}}
+	if p.outputs, err = account.Outputs(ctx, cfg, stack.Name); err != nil {
+		return nil, err
+	}
+	p.consumers = account.Consumers(p.outputs)
+	p.queues = newQueues(cfg, p.outputs)
+	var functions []string
+	for _, c := range p.consumers {
+		functions = append(functions, c.Function)
+		p.result.Consumers = append(p.result.Consumers, c.Name)
+	}
+	slices.Sort(p.result.Consumers)
+	if p.reader, err = verdicts.Open(ctx, cfg, functions, time.Now().Add(-time.Second)); err != nil {
+		return nil, err
+	}
+	for i := 0; i < len(s.Steps); i++ {
+		step := &s.Steps[i]
+		switch {
+		case step.Send != "":
+			first := i
+			for i+1 < len(s.Steps) && s.Steps[i+1].Send != "" {
+				i++
+			}
+			err = p.send(ctx, s.Steps[first:i+1])
+		case step.Wait:
+			err = p.settle(ctx)
+		case step.Sandbox != "":
+			err = p.sandbox(ctx, step)
+		default:
+			err = p.command(ctx, step.Run)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("step %d: %w", i+1, err)
+		}
+	}
+	if err := p.settle(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.collect(ctx, cfg); err != nil {
+		return nil, err
+	}
+	return &p.result, nil
+}
+
+// send delivers events, some at once, and remembers whose verdicts to await.
+func (p *play) send(ctx context.Context, steps []Step) error {
+	var group sync.WaitGroup
+	free := make(chan struct{}, inParallel)
+	failures := make([]error, len(steps))
+	for i := range steps {
+		free <- struct{}{}
+		group.Go(func() {
+			defer func() { <-free }()
+			failures[i] = p.deliver(ctx, &steps[i])
+		})
+	}
+	group.Wait()
+	return errors.Join(failures...)
+}
+
+func (p *play) deliver(ctx context.Context, step *Step) error {
+	since := time.Now()
+	name := p.bus.Default(ctx, step.event, p.outputs["EventBus"], p.outputs["ChangeBus"])
+	deliveries, err := p.bus.Deliver(ctx, name, step.event)
+	if err != nil {
+		return fmt.Errorf("%s: %w", step.Name, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delivered[step.Name] = deliveries
+	p.result.Deliveries += len(deliveries)
+	for _, d := range deliveries {
+		if d.Outcome == bus.Delivered {
+			p.awaited = append(p.awaited, verdicts.Awaited{
+				EventID: step.event.ID, Consumer: account.ByTarget(p.consumers, d.Target), Since: since,
+			})
+		}
+	}
+	return nil
+}
+
+// settle waits until nothing is on its way any more.
+func (p *play) settle(ctx context.Context) error {
+	since := time.Now()
+	lines, pending, err := p.reader.Await(ctx, p.awaited, settleLimit, func(ctx context.Context) (map[string]bool, error) {
+		messages, err := p.queues.peek(ctx, "failure")
+		ids := map[string]bool{}
+		for _, m := range messages {
+			ids[m.eventID] = true
+		}
+		return ids, err
+	})
+	p.lines = append(p.lines, lines...)
+	p.awaited = nil
+	if err != nil {
+		return err
+	}
+	for _, a := range pending {
+		p.wrong("%s: no final verdict of %s after %s", p.nameOf(a.EventID), a.Consumer, time.Since(since).Round(time.Second))
+	}
+	return nil
+}
+
+// sandbox breaks or mends a sink.
+func (p *play) sandbox(ctx context.Context, step *Step) error {
+	url := p.sandboxURL(step.Sandbox) + "/_sandbox/faults"
+	method, body := http.MethodDelete, []byte(nil)
+	if len(step.Fault) > 0 {
+		method, body = http.MethodPost, step.Fault
+	}
+	_, err := p.ask(ctx, method, url, body)
+	return err
+}
+
+func (p *play) sandboxURL(name string) string {
+	if name == "billing" {
+		return p.Stack.StripeURL
+	}
+	return p.Stack.ERPURL
+}
+
+func (p *play) ask(ctx context.Context, method, url string, body []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	client := http.Client{Timeout: 10 * time.Second}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	const most = 64 << 20
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, most))
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode/100 != 2 {
+		return nil, fmt.Errorf("%s %s: %s %s", method, url, resp.Status, answer)
+	}
+	return answer, nil
+}
+
+// command runs sfrelay itself. What it takes out of the queues has to come to a
+// verdict again.
+func (p *play) command(ctx context.Context, args []string) error {
+	since := time.Now()
+	before, err := p.queues.all(ctx)
+	if err != nil {
+		return err
+	}
+	call := slices.Concat(p.Command, args, p.Args)
+	cmd := exec.CommandContext(ctx, call[0], call[1:]...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 5 * time.Second
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("sfrelay %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	after, err := p.queues.all(ctx)
+	if err != nil {
+		return err
+	}
+	stays := map[string]bool{}
+	for _, m := range after {
+		stays[m.id] = true
+	}
+	for _, m := range before {
+		if !stays[m.id] {
+			consumer := m.Consumer
+			if consumer == "" {
+				consumer = account.ByTarget(p.consumers, m.target)
+			}
+			p.awaited = append(p.awaited, verdicts.Awaited{EventID: m.eventID, Consumer: consumer, Since: since})
+		}
+	}
+	return nil
+}
+
+// collect reads the final state and compares all of it.
+func (p *play) collect(ctx context.Context, cfg aws.Config) error {
+	heading := ""
+	for i := range p.scenario.Steps {
+		step := &p.scenario.Steps[i]
+		if step.Say != "" {
+			heading = step.Say
+		}
+		if step.Send == "" {
+			continue
+		}
+		p.result.Rows = append(p.result.Rows, p.row(step, heading))
+		heading = ""
+	}
+	for _, sink := range []struct {
+		name string
+		want any
+		got  *any
+	}{{"billing", p.scenario.billing, &p.result.Billing}, {"erp", p.scenario.erp, &p.result.ERP}} {
+		b, err := p.ask(ctx, http.MethodGet, p.sandboxURL(sink.name)+"/_sandbox/state", nil)
+		if err != nil {
+			return err
+		}
+		d := json.NewDecoder(bytes.NewReader(b))
+		d.UseNumber()
+		if err := d.Decode(sink.got); err != nil {
+			return fmt.Errorf("the state of %s: %w", sink.name, err)
+		}
+		for _, difference := range differences(sink.name, sink.want, *sink.got) {
+			p.wrong("%s", difference)
+		}
+	}
+	return p.compareQueues(ctx)
+}
+
+func (p *play) compareQueues(ctx context.Context) error {
+	p.result.Queues = map[string][]queued{}
+	for _, name := range []string{"delivery", "failure"} {
+		messages, err := p.queues.peek(ctx, name)
+		if err != nil {
+			return err
+		}
+		var left []queued
+		for _, m := range messages {
+			m.Event = p.nameOf(m.eventID)
+			if m.Consumer == "" {
+				m.Consumer = account.ByTarget(p.consumers, m.target)
+			}
+			left = append(left, m.queued)
+		}
+		slices.SortFunc(left, func(a, b queued) int {
+			return cmp.Or(cmp.Compare(a.Event, b.Event), cmp.Compare(a.Consumer, b.Consumer), cmp.Compare(a.Class, b.Class))
+		})
+		p.result.Queues[name] = slices.Clone(left)
+		for _, w := range p.scenario.queues[name] {
+			i := slices.IndexFunc(left, w.fits)
+			if i < 0 {
+				p.wrong("%s queue: missing %+v", name, w)
+				continue
+			}
+			left = slices.Delete(left, i, i+1)
+		}
+		for _, m := range left {
+			p.wrong("%s queue: not expected %+v", name, m)
+		}
+	}
+	return nil
+}
+
+func (w queued) fits(got queued) bool {
+	same := func(want, got string) bool { return want == "" || want == got }
+	return same(w.Event, got.Event) && same(w.Consumer, got.Consumer) && same(w.Class, got.Class) && same(w.Form, got.Form)
+}
+
+// row is one event in the table, compared with what was wanted.
+func (p *play) row(step *Step, heading string) Row {
+	row := Row{Number: len(p.result.Rows) + 1, Say: heading, Name: step.Name, What: step.What, Verdicts: map[string]Cell{}}
+	wanted := p.scenario.verdicts[step.Name]
+	for _, consumer := range p.result.Consumers {
+		got, attempts := p.verdictsOf(step, consumer)
+		p.result.Attempts += attempts
+		want, expected := wanted[consumer]
+		if len(got) == 0 && !expected {
+			continue
+		}
+		cell := Cell{Text: summary(got), Wrong: !expected || !want.met(got), Open: want.open()}
+		if cell.Wrong {
+			p.wrong("%s at %s: want %q, got %q", step.Name, consumer, want.text, cell.Text)
+		}
+		row.Verdicts[consumer] = cell
+	}
+	for consumer := range wanted {
+		if !slices.Contains(p.result.Consumers, consumer) {
+			p.wrong("%s: no consumer is called %q", step.Name, consumer)
+		}
+	}
+	for _, d := range p.delivered[step.Name] {
+		if d.Outcome != bus.Delivered {
+			p.wrong("%s: %s: %s %s", step.Name, d.Outcome, d.Code, d.Target)
+		}
+	}
+	return row
+}
+
+// verdictsOf are the final verdicts of an event at a consumer. A verdict counts once
+// for each subject: what follows it are retries of the invocation because of
+// another subject. After parked the next one counts again: that is the redrive.
+func (p *play) verdictsOf(step *Step, consumer string) (got []verdict, attempts int) {
+	parked := map[string]bool{}
+	done := map[string]bool{}
+	failedOnce := false
+	for _, l := range p.lines {
+		if l.EventID != step.event.ID || l.Consumer != consumer {
+			continue
+		}
+		attempts++
+		switch {
+		case !l.Settled():
+			failedOnce = true
+		case !done[l.Subject]:
+			got = append(got, verdict{l.Verdict, l.Class})
+			parked[l.Subject] = l.Verdict == "parked"
+			done[l.Subject] = l.Verdict != "parked"
+		case !failedOnce && !parked[l.Subject]:
+			p.wrong("%s at %s: the handler ran again after %s, although nothing failed; the emulator delivered twice",
+				step.Name, consumer, l.Verdict)
+		}
+	}
+	return got, attempts
+}
+
+// summary writes e.g. "3 applied", "parked (needs-fetch), applied".
+func summary(got []verdict) string {
+	var texts []string
+	for i := 0; i < len(got); {
+		n := 1
+		for i+n < len(got) && got[i+n] == got[i] {
+			n++
+		}
+		text := got[i].String()
+		if n > 1 {
+			text = fmt.Sprintf("%d %s", n, text)
+		}
+		texts = append(texts, text)
+		i += n
+	}
+	return strings.Join(texts, ", ")
+}
+
+func (p *play) nameOf(eventID string) string {
+	for i := range p.scenario.Steps {
+		if s := &p.scenario.Steps[i]; s.Send != "" && s.event.ID == eventID {
+			return s.Name
+		}
+	}
+	return eventID
+}
+
+func (p *play) wrong(format string, args ...any) {
+	p.result.Mistakes = append(p.result.Mistakes, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,66 @@
+package scenario
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// Print writes the result as a table for people.
+func (r *Result) Print(w io.Writer) {
+	r.printEvents(w)
+	for _, name := range []string{"delivery", "failure"} {
+		messages := r.Queues[name]
+		if len(messages) == 0 {
+			fmt.Fprintf(w, "%s queue: empty\n", name)
+			continue
+		}
+		fmt.Fprintf(w, "%s queue: %d\n", name, len(messages))
+		for _, m := range messages {
+			fmt.Fprintf(w, "  %-28s %-20s %-28s %s\n", m.Event, m.Consumer, m.Class, m.Form)
+		}
+	}
+	fmt.Fprintln(w)
+}
+
+func (r *Result) printEvents(w io.Writer) {
+	header := append([]string{"#", "event", "what it is"}, r.Consumers...)
+	lines := [][]string{header}
+	open := false
+	for _, row := range r.Rows {
+		cells := []string{fmt.Sprint(row.Number), row.Name, row.What}
+		for _, consumer := range r.Consumers {
+			cell := row.Verdicts[consumer]
+			text := cell.Text
+			switch {
+			case cell.Wrong:
+				text = "✘ " + text
+			case cell.Open:
+				text += " *"
+				open = true
+			}
+			cells = append(cells, text)
+		}
+		lines = append(lines, cells)
+	}
+	widths := make([]int, len(header))
+	for _, cells := range lines {
+		for i, c := range cells {
+			widths[i] = max(widths[i], utf8.RuneCountInString(c))
+		}
+	}
+	for i, cells := range lines {
+		if i > 0 && r.Rows[i-1].Say != "" {
+			fmt.Fprintf(w, "\n%s\n", r.Rows[i-1].Say)
+		}
+		for j, c := range cells {
+			cells[j] = c + strings.Repeat(" ", widths[j]-utf8.RuneCountInString(c))
+		}
+		fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "  "), " "))
+	}
+	fmt.Fprintln(w)
+	if open {
+		fmt.Fprintf(w, "* which one of several concurrent changes comes first decides; the result is the same.\n\n")
+	}
+}
