@@ -631,19 +631,31 @@ func TestTwoAtOnce(t *testing.T) {
 	}
 }
 
+// The caller gave up, its request is still at work: the next attempt is told so,
+// and when the request is through the one after it finds what it made.
 func TestKeyInUseIsAConflict(t *testing.T) {
 	w := newWorld(t, sandbox.Options{})
-	w.fail(t, faults.Fault{Kind: faults.Latency, LatencyMS: 400, Method: "POST", Path: "/v1/customers"})
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
+	hold := faults.NewHold()
+	w.fail(t, faults.Fault{Kind: faults.Latency, Hold: hold, Method: "POST", Path: "/v1/customers"})
+	ctx, giveUp := context.WithCancel(t.Context())
+	go func() { <-hold.Reached; giveUp() }()
+	claimed := w.clock()
 	_, err := w.customers.Save(ctx, customerRef(1), accountID, acme())
-	e := wantError(t, err, sink.Unknown, sink.Maybe)
-	if !errors.Is(e, context.DeadlineExceeded) {
-		t.Errorf("cause = %v, want the deadline", e.Err)
+	if e := wantError(t, err, sink.Unknown, sink.Maybe); !errors.Is(e, context.Canceled) {
+		t.Errorf("cause = %v, want the end of the context", e.Err)
 	}
-	_, err = w.customers.Save(t.Context(), customerRef(2), accountID, acme())
-	if err != nil { // else the first one was already through
-		wantError(t, err, sink.Conflict, sink.Maybe)
+	_, err = w.customers.Save(t.Context(), doubted(customerRef(1), claimed), accountID, acme())
+	wantError(t, err, sink.Conflict, sink.Maybe)
+	close(hold.Release)
+	for range 1000 { // ten seconds at most
+		if len(w.State().Customers) > 0 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	must[sink.Receipt](t)(w.customers.Save(t.Context(), doubted(customerRef(2), claimed), accountID, acme()))
+	if n := len(w.State().Customers); n != 1 {
+		t.Errorf("%d customers, want 1", n)
 	}
 }
 

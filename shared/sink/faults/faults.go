@@ -44,6 +44,20 @@ type Fault struct {
 
 	LatencyMS  int `json:"latencyMs,omitempty"`  // of Latency
 	RetryAfter int `json:"retryAfter,omitempty"` // seconds, sent with 429 and 503; 0: no header
+
+	Hold *Hold `json:"-"` // of Latency, instead of a time: for tests that must not depend on one
+}
+
+// Hold stops a request within the sink until the test lets it go.
+type Hold struct {
+	Reached chan struct{} // closed when a request is being held
+	Release chan struct{} // to be closed by the test
+	once    sync.Once
+}
+
+// NewHold is a hold for one fault.
+func NewHold() *Hold {
+	return &Hold{Reached: make(chan struct{}), Release: make(chan struct{})}
 }
 
 // Plan holds orders. The zero value is an empty one; it is safe for concurrent use.
@@ -118,9 +132,17 @@ func (p *Plan) Take(r *http.Request) Fault {
 	return Fault{}
 }
 
-// Wait sleeps for the latency that the fault asks for.
+// Wait waits for as long as the fault asks for.
 func (f Fault) Wait() {
-	if f.Kind == Latency {
+	switch {
+	case f.Kind != Latency:
+	case f.Hold != nil:
+		f.Hold.once.Do(func() { close(f.Hold.Reached) })
+		select {
+		case <-f.Hold.Release:
+		case <-time.After(MaxLatency):
+		}
+	default:
 		time.Sleep(time.Duration(f.LatencyMS) * time.Millisecond)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -346,27 +345,25 @@ func TestFaults(t *testing.T) {
 
 func TestTwoAtOnceWithOneKey(t *testing.T) {
 	a := newAPI(t, sandbox.Options{})
-	if err := a.s.Faults.Add(faults.Fault{Kind: faults.Latency, LatencyMS: 100, Times: -1}); err != nil {
+	hold := faults.NewHold()
+	if err := a.s.Faults.Add(faults.Fault{Kind: faults.Latency, Hold: hold}); err != nil {
 		t.Fatal(err)
 	}
-	results := make([]result, 8)
-	var wg sync.WaitGroup
-	for i := range results {
-		wg.Go(func() {
-			var err error
-			if results[i], err = a.call("POST", "/v1/customers", "name=Acme", "k"); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	for _, r := range results {
-		if r.status != 200 && (r.status != 409 || r.Error.Code != "idempotency_key_in_use") {
-			t.Errorf("= %d %s", r.status, r.raw)
+	first := make(chan result)
+	go func() {
+		r, err := a.call("POST", "/v1/customers", "name=Acme", "k")
+		if err != nil {
+			t.Error(err)
 		}
-	}
-	if n := len(a.s.State().Customers); n != 1 {
-		t.Errorf("%d customers, want 1", n)
+		first <- r
+	}()
+	<-hold.Reached
+	a.refused("POST", "/v1/customers", "name=Acme", "k", 409, "idempotency_key_in_use")
+	a.refused("POST", "/v1/customers", "name=Other", "k", 400, "")
+	close(hold.Release)
+	r := <-first
+	if v := a.ok("POST", "/v1/customers", "name=Acme", "k"); v.ID != r.ID || !v.replayed || len(a.s.State().Customers) != 1 {
+		t.Errorf("afterwards = %s, replayed %v", v.raw, v.replayed)
 	}
 }
 
