@@ -1,6 +1,7 @@
 package salesforce
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -324,103 +325,64 @@ func eventID(f Fields, name string) (string, error) {
 	return s, at(payloadPointer+"/"+name, err)
 }
 
+// change makes one Change of every record that the header names.
 func (r *reader) change(e *Event, f Fields) error {
 	h := &r.header
-	switch {
-	case h.entity == "":
-		return refuse("missing-field", headerPointer+"/entityName", "the header names no entity")
-	case !isName(h.entity):
-		return refuse("invalid-name", headerPointer+"/entityName", "an entity name has letters, digits and underscores only")
-	case changeEventName(h.entity) != e.DetailType:
-		return refuse("entity-mismatch", headerPointer+"/entityName", "the header speaks of another entity than detail-type")
-	case h.changeType == "":
-		return refuse("missing-field", headerPointer+"/changeType", "the header names no change type")
-	case !isName(h.changeType):
-		return refuse("invalid-name", headerPointer+"/changeType", "a change type has letters, digits and underscores only")
-	case len(h.ids) == 0:
-		return refuse("missing-field", headerPointer+"/recordIds", "the header names no record")
-	case h.timestamp == "":
-		return refuse("missing-field", headerPointer+"/commitTimestamp", "the header has no commit time")
-	}
-	for i, name := range h.changed {
-		if isBitmap(name) {
-			return refuse("bitmap-changed-fields", headerPointer+"/changedFields/"+strconv.Itoa(i), "this is the bitmap of the Pub/Sub API, which needs the event's schema: send the event in the form of Event Relay")
-		}
-		if name == "" {
-			return refuse("invalid-field-name", headerPointer+"/changedFields/"+strconv.Itoa(i), "the name is empty")
-		}
-	}
-
-	c := Change{Kind: CDC, Entity: h.entity, Type: ChangeType(h.changeType), Origin: h.origin, eventTime: e.Time}
-	ms, err := wholeNumber(h.timestamp)
-	if err != nil {
-		return at(headerPointer+"/commitTimestamp", err)
-	}
-	if err := checkTime(ms, e.Time, headerPointer+"/commitTimestamp"); err != nil {
+	if err := h.check(e.DetailType); err != nil {
 		return err
 	}
-	if h.sequence != "" {
-		if c.Sequence, err = wholeNumber(h.sequence); err != nil {
-			return at(headerPointer+"/sequenceNumber", err)
-		}
-		if c.Sequence < 0 {
-			return refuse("invalid-number", headerPointer+"/sequenceNumber", "the number is negative")
-		}
+	c := Change{Kind: CDC, Entity: h.entity, Type: ChangeType(h.changeType), Origin: h.origin, eventTime: e.Time}
+	order, err := h.order(e.Time)
+	if err != nil {
+		return err
 	}
-	commit, sequence := uint64(0), uint16(min(c.Sequence, 1<<16-1))
-	if h.commit != "" {
-		if !isDigits(h.commit) {
-			return refuse("invalid-commit-number", headerPointer+"/commitNumber", "want a whole number, digit by digit: a hop on the way has rounded it")
-		}
-		if commit, err = strconv.ParseUint(h.commit, 10, 64); err != nil {
-			return refuse("invalid-commit-number", headerPointer+"/commitNumber", "the number does not fit into 64 bits")
-		}
-	}
+	c.Sequence = order.sent
 
 	bodyCounts := false // whether the body says what the change did
 	switch c.Type {
-	case Update:
-		c.Changed = h.changed
-		if bodyCounts = len(c.Changed) > 0; !bodyCounts {
-			c.Changed, c.NeedsFetch = nil, FetchNoChanged
-		}
 	case Create, Undelete, Delete:
 		bodyCounts = true
-	case GapOverflow:
-		e.Resync = ResyncOverflow
-		return nil
+	case Update:
+		if bodyCounts = len(h.changed) > 0; bodyCounts {
+			c.Changed = h.changed
+		} else {
+			c.NeedsFetch = FetchNoChanged
+		}
 	case GapCreate, GapUpdate, GapDelete, GapUndelete:
 		c.NeedsFetch = FetchGap
+	case GapOverflow:
+		e.Resync = ResyncOverflow
 	default:
 		c.NeedsFetch = FetchUnknownType
 	}
-	if slices.ContainsFunc(h.ids, func(id string) bool { return strings.HasSuffix(id, "*") }) {
-		e.Resync = ResyncWildcard
-		return nil
-	}
-	if commit == 0 {
-		commit, sequence = 1<<64-1, 1<<16-1
-		if c.NeedsFetch == "" {
-			c.NeedsFetch = FetchNoCommit
-		}
-	} else if c.Sequence > 1<<16-1 && c.NeedsFetch == "" {
-		c.NeedsFetch = FetchSequence
+	if c.NeedsFetch == "" {
+		c.NeedsFetch = order.fetch
 	}
 
-	switch {
-	case c.Type == Create || c.Type == Undelete:
-	case c.Type == Update && bodyCounts:
+	if bodyCounts && c.Type == Update {
 		c.Missing = f.markEnriched(c.Changed)
-	default:
+	} else if !bodyCounts || c.Type == Delete { // a delete has no fields of its own
 		for i := range f.leaves {
 			f.leaves[i].enriched = true
 		}
 	}
-	c.Fields = f
 	for _, l := range f.leaves {
 		if l.diff && !l.enriched {
 			c.Diffs = append(c.Diffs, f.path(l))
 		}
+	}
+	c.Fields = f
+
+	if e.Resync == "" && slices.ContainsFunc(h.ids, func(id string) bool { return strings.HasSuffix(id, "*") }) {
+		e.Resync = ResyncWildcard
+	}
+	if e.Resync != "" {
+		c.NeedsFetch = e.Resync
+		c.Version = order.version(h.tie(""))
+		c.Parts = c.Version.Parts()
+		c.Identity, c.IdentityFrom = r.identity(e, &c)
+		e.Cause = c
+		return c.checkIdentity()
 	}
 
 	var tie [4]byte
@@ -445,14 +407,98 @@ func (r *reader) change(e *Event, f Fields) error {
 		if !bodyCounts {
 			tie = h.tie(c.RecordID)
 		}
-		c.Version = makeVersion(ms, commit, sequence, tie)
+		c.Version = order.version(tie)
 		c.Parts = c.Version.Parts()
-		if c.Identity, c.IdentityFrom = r.identity(e, &c); c.Identity == "" {
-			return refuse("missing-id", headerPointer+"/transactionKey", "the header has no transaction key, and neither Salesforce nor EventBridge gave the event an id")
+		c.Identity, c.IdentityFrom = r.identity(e, &c)
+		if err := c.checkIdentity(); err != nil {
+			return err
 		}
 		e.Changes = append(e.Changes, c)
 	}
 	return nil
+}
+
+func (c *Change) checkIdentity() error {
+	if c.Identity == "" {
+		return refuse("missing-id", headerPointer+"/transactionKey", "the header has no transaction key, and neither Salesforce nor EventBridge gave the event an id")
+	}
+	return nil
+}
+
+// check refuses a header that nobody can act on.
+func (h *header) check(detailType string) error {
+	switch {
+	case h.entity == "":
+		return refuse("missing-field", headerPointer+"/entityName", "the header names no entity")
+	case !isName(h.entity):
+		return refuse("invalid-name", headerPointer+"/entityName", "an entity name has letters, digits and underscores only")
+	case changeEventName(h.entity) != detailType:
+		return refuse("entity-mismatch", headerPointer+"/entityName", "the header speaks of another entity than detail-type")
+	case h.changeType == "":
+		return refuse("missing-field", headerPointer+"/changeType", "the header names no change type")
+	case !isName(h.changeType):
+		return refuse("invalid-name", headerPointer+"/changeType", "a change type has letters, digits and underscores only")
+	case len(h.ids) == 0:
+		return refuse("missing-field", headerPointer+"/recordIds", "the header names no record")
+	case h.timestamp == "":
+		return refuse("missing-field", headerPointer+"/commitTimestamp", "the header has no commit time")
+	}
+	for i, name := range h.changed {
+		where := func() string { return headerPointer + "/changedFields/" + strconv.Itoa(i) }
+		if isBitmap(name) {
+			return refuse("bitmap-changed-fields", where(), "this is the bitmap of the Pub/Sub API, which needs the event's schema: send the event in the form of Event Relay")
+		}
+		if name == "" {
+			return refuse("invalid-field-name", where(), "the name is empty")
+		}
+	}
+	return nil
+}
+
+// order is what the header says of a change's place among the others.
+type order struct {
+	ms       int64
+	commit   uint64
+	sequence uint16
+	sent     int64  // sequenceNumber as it came
+	fetch    string // why the place is not known well enough to apply the body
+}
+
+func (o order) version(tie [4]byte) Version { return makeVersion(o.ms, o.commit, o.sequence, tie) }
+
+func (h *header) order(eventTime time.Time) (o order, err error) {
+	if o.ms, err = wholeNumber(h.timestamp); err == nil {
+		err = checkTime(o.ms, eventTime, "")
+	}
+	if err != nil {
+		return o, at(headerPointer+"/commitTimestamp", err)
+	}
+	if h.sequence != "" {
+		if o.sent, err = wholeNumber(h.sequence); err == nil && o.sent < 0 {
+			err = refuse("invalid-number", "", "the number is negative")
+		}
+		if err != nil {
+			return o, at(headerPointer+"/sequenceNumber", err)
+		}
+	}
+	if h.commit != "" {
+		const where = headerPointer + "/commitNumber"
+		if !isDigits(h.commit) {
+			return o, refuse("invalid-commit-number", where, "want a whole number, digit by digit: a hop on the way has rounded it")
+		}
+		if o.commit, err = strconv.ParseUint(h.commit, 10, 64); err != nil {
+			return o, refuse("invalid-commit-number", where, "the number does not fit into 64 bits")
+		}
+	}
+	switch {
+	case o.commit == 0: // after all of its second
+		o.commit, o.sequence, o.fetch = math.MaxUint64, math.MaxUint16, FetchNoCommit
+	case o.sent > math.MaxUint16:
+		o.sequence, o.fetch = math.MaxUint16, FetchSequence
+	default:
+		o.sequence = uint16(o.sent)
+	}
+	return o, nil
 }
 
 // identity joins what makes the change of one record unique. The record id is part

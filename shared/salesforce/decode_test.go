@@ -149,6 +149,9 @@ func TestResync(t *testing.T) {
 		if e.Resync != want.reason || len(e.Changes) != 0 {
 			t.Errorf("%s: resync %q with %d changes, want %q with none", name, e.Resync, len(e.Changes), want.reason)
 		}
+		equal(t, name+": identity", e.Cause.Identity, "00D5f000005KcCnEAK:k:6:Account:"+want.kind+":")
+		equal(t, name+": fetch", e.Cause.NeedsFetch, want.reason)
+		equal(t, name+": version", e.Cause.Version.String()[:32], "018ec483f0c8"+"ffffffffffffffff"+"ffff")
 	}
 }
 

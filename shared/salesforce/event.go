@@ -67,8 +67,10 @@ type Event struct {
 	Changes []Change
 
 	// Resync is not empty when the event names no records but a whole entity has
-	// to be synchronised again (GAP_OVERFLOW, wildcard ids): the reason.
+	// to be synchronised again (GAP_OVERFLOW, wildcard ids): the reason. Cause then is
+	// what the header says, without a record.
 	Resync string
+	Cause  Change
 }
 
 // Change is what an event says of one record.
