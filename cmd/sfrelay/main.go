@@ -17,6 +17,7 @@ import (
 type commands struct {
 	Run     runCommand     `cmd:"" help:"Play a scenario on a stack of its own and compare what came of it."`
 	Send    sendCommand    `cmd:"" help:"Deliver events as EventBridge would."`
+	Explain explainCommand `cmd:"" help:"Say what an event is, and who would take it."`
 	Stack   stackCommand   `cmd:"" help:"The whole pipeline on this machine."`
 	Sandbox sandboxCommand `cmd:"" help:"Serve the sandboxes of Stripe and the ERP on loopback."`
 	Version versionCommand `cmd:"" help:"Print the version."`

@@ -432,7 +432,7 @@ func (h *header) check(detailType string) error {
 		return refuse("missing-field", headerPointer+"/entityName", "the header names no entity")
 	case !isName(h.entity):
 		return refuse("invalid-name", headerPointer+"/entityName", "an entity name has letters, digits and underscores only")
-	case changeEventName(h.entity) != detailType:
+	case ChangeEventName(h.entity) != detailType:
 		return refuse("entity-mismatch", headerPointer+"/entityName", "the header speaks of another entity than detail-type")
 	case h.changeType == "":
 		return refuse("missing-field", headerPointer+"/changeType", "the header names no change type")
@@ -552,9 +552,9 @@ func (f Fields) markEnriched(changed []string) (missing []string) {
 	return missing
 }
 
-// changeEventName is the API name of an entity's change event (Change Data Capture
+// ChangeEventName is the API name of an entity's change event (Change Data Capture
 // Developer Guide, "Change Event Object Names").
-func changeEventName(entity string) string {
+func ChangeEventName(entity string) string {
 	if custom, ok := strings.CutSuffix(entity, "__c"); ok {
 		return custom + "__ChangeEvent"
 	}
