@@ -33,8 +33,8 @@ type claim struct {
 
 func (c *claim) write() Write {
 	w := Write{
-		Key: c.key,
-		If:  c.condition(),
+		Name: Claim, Key: c.key,
+		If: c.condition(),
 		Set: []Assign{
 			put(attrStatus, number(int64(Running))),
 			put(attrOwner, tokenValue(c.token)),
@@ -301,8 +301,8 @@ type completion struct {
 
 func (c *completion) write() Write {
 	w := Write{
-		Key: c.key,
-		If:  is(attrOwner, Equal, tokenValue(c.token)),
+		Name: Complete, Key: c.key,
+		If: is(attrOwner, Equal, tokenValue(c.token)),
 		Set: append(make([]Assign, 0, 8+len(c.wins)),
 			put(attrStatus, number(int64(c.status))),
 			put(attrUntil, number(c.notBefore)),
@@ -366,7 +366,7 @@ type release struct {
 
 func (r *release) write() Write {
 	w := Write{
-		Key: r.key,
+		Name: GiveBack, Key: r.key,
 		If: all(
 			is(attrOwner, Equal, tokenValue(r.token)),
 			is(attrStatus, Equal, number(int64(Running))),
@@ -392,7 +392,7 @@ func (r *release) write() Write {
 // lift raises the epoch of an item above what the sink has seen, and gives it back.
 func lift(key string, token Token, now, epoch int64, settled bool) Write {
 	w := Write{
-		Key: key,
+		Name: Lift, Key: key,
 		If: all(
 			is(attrOwner, Equal, tokenValue(token)),
 			is(attrStatus, Equal, number(int64(Running))),

@@ -18,12 +18,24 @@ type Store interface {
 // both understand. The protocol's rules are written once, as Writes; a store only
 // evaluates or prints them.
 type Write struct {
+	Name      WriteName // for people and tests; a store ignores it
 	Key       string
 	If        Cond
 	Set       []Assign
 	Remove    []string
 	ReturnOld bool
 }
+
+// WriteName tells the protocol's writes apart.
+type WriteName string
+
+// The writes of the protocol.
+const (
+	Claim    WriteName = "claim"
+	Complete WriteName = "complete"
+	GiveBack WriteName = "give back"
+	Lift     WriteName = "lift"
+)
 
 // Op is how an Assign computes the new value.
 type Op byte

@@ -1,0 +1,182 @@
+package guardsim_test
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"sfrelay/shared/guard"
+	"sfrelay/shared/guard/guardsim"
+)
+
+// counted is how much all tests of this package looked at; the last one prints it.
+var counted struct{ schedules, states atomic.Int64 }
+
+// promised explores a scenario whole and fails at the first history that breaks what
+// the guarantee table promises.
+func promised(t *testing.T, sc *guardsim.Scenario) guardsim.Stats {
+	t.Helper()
+	st := guardsim.Explore(sc, 0)
+	counted.schedules.Add(int64(st.Schedules))
+	counted.states.Add(int64(st.States))
+	if st.First != nil {
+		t.Errorf("%v", st.First)
+	}
+	return st
+}
+
+func depth(short int) int {
+	if long() {
+		return short + 1
+	}
+	return short
+}
+
+func TestEveryHistoryOfAnAction(t *testing.T) {
+	for _, sc := range actionRows(depth(2)) {
+		t.Run(sc.Name, func(t *testing.T) {
+			t.Parallel()
+			st := promised(t, sc)
+			t.Logf("3 deliveries, at most %d faults of %d kinds: %d schedules, %d distinct states", sc.MaxFaults, len(sc.Faults), st.Schedules, st.States)
+		})
+	}
+}
+
+func TestEveryHistoryOfAState(t *testing.T) {
+	for _, sc := range stateRows(depth(1)) {
+		t.Run(sc.Name, func(t *testing.T) {
+			t.Parallel()
+			st := promised(t, sc)
+			t.Logf("2 versions, 2 deliveries of each, at most %d faults of %d kinds: %d schedules, %d distinct states", sc.MaxFaults, len(sc.Faults), st.Schedules, st.States)
+		})
+	}
+}
+
+func TestEveryHistoryOfARecord(t *testing.T) {
+	rows := recordRows(depth(1))
+	var schedules, states atomic.Int64
+	work := make(chan *guardsim.Scenario)
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for sc := range work {
+				st := promised(t, sc)
+				schedules.Add(int64(st.Schedules))
+				states.Add(int64(st.States))
+			}
+		})
+	}
+	for _, sc := range rows {
+		work <- sc
+	}
+	close(work)
+	wg.Wait()
+	t.Logf("%d scenarios of 3 changes over 2 fields, at most %d faults: %d schedules, %d distinct states", len(rows), rows[0].MaxFaults, schedules.Load(), states.Load())
+}
+
+// TestTheCheckerCanSee: where the table promises nothing, the violation must be found.
+func TestTheCheckerCanSee(t *testing.T) {
+	repeat := actionRows(1)[6]
+	repeat.Strict = true
+	lookup := actionRows(1)[4]
+	lookup.Faults = fromGrave
+	late := stateRows(1)[2]
+	late.Faults = []guardsim.Fault{guardsim.LandsAnytime}
+	for _, sc := range []*guardsim.Scenario{repeat, lookup, late} {
+		st := guardsim.Explore(sc, 0)
+		if st.First == nil {
+			t.Errorf("%s with %v: no violation found in %d schedules", sc.Name, sc.Faults, st.Schedules)
+			continue
+		}
+		small := st.First.Shrink()
+		if reason, _ := guardsim.Replay(small.Scenario, small.Schedule); reason == "" {
+			t.Errorf("%s: the shrunk schedule %v does not replay", sc.Name, small.Schedule)
+		}
+		t.Logf("%s: found after %d schedules: %s", sc.Name, st.Schedules, small.Reason)
+	}
+}
+
+// TestReplay runs one history again: SCENARIO is its name, SCHEDULE its choices, or
+// SEED the seed of a random one.
+func TestReplay(t *testing.T) {
+	name, schedule := os.Getenv("SCENARIO"), os.Getenv("SCHEDULE")
+	if name == "" || schedule == "" {
+		return
+	}
+	for _, sc := range append(append(append(actionRows(9), stateRows(9)...), recordRows(9)...), crowds()...) {
+		if sc.Name != name {
+			continue
+		}
+		var s guardsim.Schedule
+		for _, f := range strings.Fields(schedule) {
+			n, err := strconv.Atoi(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s = append(s, n)
+		}
+		reason, picture := guardsim.Replay(sc, s)
+		fmt.Println(picture)
+		if reason != "" {
+			t.Fatal(reason)
+		}
+		return
+	}
+	t.Fatalf("there is no scenario %q", name)
+}
+
+// crowds are scenarios too large to explore: many changes, duplicates, batches,
+// clocks that differ, many faults. Seeds choose their histories.
+func crowds() []*guardsim.Scenario {
+	record := func(sink guardsim.SinkKind, faults []guardsim.Fault) *guardsim.Scenario {
+		sc := history("crowd, FieldMerge, "+string(sink), sink, "full", "f", "g", "delete", "full", "=full", "f", "f and g")
+		sc.Deliveries = append(sc.Deliveries, []int{0, 1, 2}, []int{3, 6}, []int{7, 2}, []int{4, 5})
+		sc.Faults, sc.MaxFaults = faults, 6
+		return sc
+	}
+	action := func(sink guardsim.SinkKind, faults []guardsim.Fault) *guardsim.Scenario {
+		return &guardsim.Scenario{Name: "crowd, EachOnce, " + string(sink), Policy: guard.EachOnce, Sink: sink,
+			Changes:    []guardsim.Change{{Version: 1, Hash: 1}, {Version: 2, Hash: 2}},
+			Deliveries: [][]int{{0}, {0}, {1}, {0}, {1}, {1}}, Faults: faults, MaxFaults: 6}
+	}
+	state := func(sink guardsim.SinkKind, faults []guardsim.Fault) *guardsim.Scenario {
+		return &guardsim.Scenario{Name: "crowd, NewestWins, " + string(sink), Policy: guard.NewestWins, Sink: sink,
+			Changes:    []guardsim.Change{{Version: 1}, {Version: 2}, {Version: 2, Tie: 1}, {Version: 3}},
+			Deliveries: [][]int{{0}, {1}, {2}, {3}, {0, 3}, {2, 1}, {3}, {0}}, Faults: faults, MaxFaults: 6}
+	}
+	return []*guardsim.Scenario{
+		action(guardsim.UniqueKey, everything), action(guardsim.FencedKey, everything), action(guardsim.KeyWindow, everything),
+		action(guardsim.LookupOnly, bounded), action(guardsim.NothingPark, everything), action(guardsim.NothingRepeat, everything),
+		state(guardsim.FencedVersion, everything), state(guardsim.VersionOnly, everything), state(guardsim.LastWins, bounded),
+		record(guardsim.FencedVersion, everything), record(guardsim.LastWins, bounded),
+	}
+}
+
+func TestCrowds(t *testing.T) {
+	runs := uint64(2_000)
+	if long() {
+		runs = 1_000_000
+	}
+	if s := os.Getenv("SEEDS"); s != "" {
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs = n
+	}
+	for _, sc := range crowds() {
+		t.Run(sc.Name, func(t *testing.T) {
+			t.Parallel()
+			for seed := range runs {
+				if v := guardsim.Random(sc, seed, 0.1); v != nil {
+					t.Fatalf("seed %d: %v", seed, v)
+				}
+			}
+			counted.schedules.Add(int64(runs))
+		})
+	}
+}
