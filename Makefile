@@ -2,16 +2,21 @@
 
 ARCH ?= arm64
 OS ?= linux
-DELIVERY_MODE ?= direct
+ENV ?= default
+FUZZTIME ?= 10s
 
 # One set of flags for functions and command line, so that the standard library and the SDK compile once.
 GO_BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags lambda.norpc
 FUNCTION_BUILD = GOOS=$(OS) GOARCH=$(ARCH) $(GO_BUILD) -ldflags='-s -w -buildid='
 FUNCTIONS = $(notdir $(patsubst %/,%,$(wildcard functions/*/)))
+GO_TOOL = go tool -modfile=.ci/tools.mod
+SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools python)/sam"
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- The pipeline on this machine
 
 .PHONY: run
 run: ## Local stack, the scenario of events/, a table of what happened; ends by itself
@@ -19,35 +24,81 @@ run: ## Local stack, the scenario of events/, a table of what happened; ends by 
 	@dist/sfrelay run
 
 .PHONY: up
-up: ## Start the local stack and keep it; DELIVERY_MODE=buffered, ERP_URL=…, SALESFORCE_ORGS=… are taken
+up: ## Start the local stack and keep it; takes DELIVERY_MODE=buffered, ERP_URL=…, SALESFORCE_ORGS=…
 	@$(MAKE) --no-print-directory -j2 cli python
-	@DELIVERY_MODE=$(DELIVERY_MODE) dist/sfrelay stack up
+	@DELIVERY_MODE=$(DELIVERY_MODE) ERP_URL=$(ERP_URL) SALESFORCE_ORGS=$(SALESFORCE_ORGS) dist/sfrelay stack up
 
 .PHONY: down
 down: cli ## End the local stack
 	@dist/sfrelay stack down
 
+# --- Tests
+
+.PHONY: check
+check: go ## The quick loop: format, vet, lint, fast tests
+	@$(GO_TOOL) golangci-lint run
+	@go test -short ./...
+
+.PHONY: test
+test: go ## Everything that CI runs: lint, the scenario on the local stack, all tests with the race detector
+	@$(MAKE) --no-print-directory -j2 cli python dynamodb
+	@$(GO_TOOL) golangci-lint run
+	@dist/sfrelay run
+	@go test -race ./...
+
+.PHONY: fuzz
+fuzz: go ## Fuzz every decoder for FUZZTIME (default 10s) each
+	@set -e; for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
+
+.PHONY: bench
+bench: go ## Benchmarks (docs/performance.md says what to expect)
+	@go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: vuln
+vuln: go ## Known vulnerabilities in what is linked; needs the network
+	@$(GO_TOOL) govulncheck ./...
+
+# --- Building and deploying
+
 .PHONY: build
-build: ## All functions to dist/<function>/bootstrap; ARCH=arm64|amd64 (default arm64), OS=linux
-	@set -e; for f in $(FUNCTIONS); do echo "dist/$$f/bootstrap ($(OS)/$(ARCH))"; $(FUNCTION_BUILD) -o dist/$$f/bootstrap ./functions/$$f; done
+build: go ## All functions to dist/<function>/bootstrap; ARCH=arm64|amd64 (default arm64), OS=linux
+	@set -e; for f in $(FUNCTIONS); do echo "dist/$$f/bootstrap ($(OS)/$(ARCH))"; \
+		$(FUNCTION_BUILD) -o dist/$$f/bootstrap ./functions/$$f; done
+
+# sam build calls this for each function by its logical id: CustomerBilling is functions/customer-billing.
+# SAM does not tell which architecture the template asks for: ARCH does, and deploy compares the two.
+build-%:
+	$(FUNCTION_BUILD) -o $(ARTIFACTS_DIR)/bootstrap ./functions/$(shell echo $* | sed 's/\([a-z]\)\([A-Z]\)/\1-\2/g' | tr '[:upper:]' '[:lower:]')
+
+.PHONY: deploy
+deploy: go python ## sam build and sam deploy to your AWS account; ENV=<environment of samconfig.toml>, ARCH=…
+	@ARCH=$(ARCH) OS=linux $(SAM) build --config-env $(ENV)
+	@"$$(.ci/tools python)/python" .ci/check-architecture $(ENV) .aws-sam/build
+	@$(SAM) deploy --config-env $(ENV)
+
+.PHONY: undeploy
+undeploy: python ## Delete the CloudFormation stack from your AWS account; says what stays
+	@$(SAM) delete --config-env $(ENV)
+	@echo "What stays, because it cannot be had again: the guard table (without it everything would be billed twice;"
+	@echo "its deletion protection has to be switched off first), the failure queue and the delivery queue with what"
+	@echo "lies in them. Your secrets, buses and relays were never part of the stack. See the docs before deleting them."
 
 .PHONY: cli
 cli: go # dist/sfrelay, the command line
 	@$(GO_BUILD) -o dist/sfrelay ./cmd/sfrelay
 
+.PHONY: tools
+tools: python dynamodb ## Install what stack and tests need into .cache/
+
 .PHONY: clean
-clean: ## End the local stack and delete what was built and installed
+clean: ## End the local stacks, delete what was built and installed
 	@if [ -x dist/sfrelay ]; then dist/sfrelay stack down; dist/sfrelay stack down --dir .cache/run; fi
 	rm -rf dist .aws-sam .cache
 
-# sam build calls this for each function, with its logical id: CustomerBilling is functions/customer-billing.
-build-%:
-	$(FUNCTION_BUILD) -o $(ARTIFACTS_DIR)/bootstrap ./functions/$(shell echo $* | sed 's/\([a-z]\)\([A-Z]\)/\1-\2/g' | tr '[:upper:]' '[:lower:]')
-
-.PHONY: go
+.PHONY: go python dynamodb
 go:
-	@command -v go >/dev/null || { echo "missing: Go. Install it from https://go.dev/dl/ (version: see go.mod)."; exit 1; }
+	@command -v go >/dev/null || { echo "missing: Go. Install it from https://go.dev/dl/ (go.mod says which version)." >&2; exit 1; }
 
-.PHONY: python
-python:
-	@.ci/tools python >/dev/null
+python dynamodb:
+	@.ci/tools $@ >/dev/null

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"sfrelay/cmd/sfrelay/internal/stack"
-	erp "sfrelay/shared/erp/sandbox"
 	stripe "sfrelay/shared/billing/stripe/sandbox"
+	erp "sfrelay/shared/erp/sandbox"
 )
 
 type sandboxCommand struct {

@@ -175,7 +175,7 @@ func (s *Step) load(dir string, files map[string]bool) error {
 	return nil
 }
 
-// read decodes one file strictly: a misspelt member is a mistake.
+// read decodes one file strictly: a misspelled member is a mistake.
 func read(dir, name string, v any) error {
 	b, err := os.ReadFile(filepath.Join(dir, name))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -303,7 +303,7 @@ func (s *Stack) sam(ctx context.Context, o Options, tools, verb string, args ...
 	cmd.Env = append(cmd.Env,
 		"SAM_CLI_TELEMETRY=0",
 		"SAM_CLI_POLL_DELAY=0.3",
-		"__SAM_CLI_APP_DIR="+s.file("sam"), // nothing in the reader's home
+		"__SAM_CLI_APP_DIR="+s.file("sam"),         // nothing in the reader's home
 		"OS="+runtime.GOOS, "ARCH="+runtime.GOARCH, // the emulator runs the binaries on this machine
 	)
 	log, err := os.Create(s.file("sam-" + verb + ".log"))
