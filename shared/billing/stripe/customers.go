@@ -148,12 +148,13 @@ func (s customers) update(ctx context.Context, ref sink.Ref, id, accountID strin
 		current, f = read(ctx, s.Client, "read the customer", func(ctx context.Context, api *stripe.Client) (*stripe.Customer, error) {
 			return api.V1Customers.Retrieve(ctx, id, nil)
 		})
-		switch {
-		case f != nil && f.missing(), f == nil && current.Deleted:
+		if f != nil && f.missing() {
 			return deletedCustomer(id)
-		case f != nil:
+		}
+		if f != nil {
 			return f
 		}
+		// A customer that was deleted is answered too; writing to it fails below.
 	}
 	fields := fieldsOf(ref, accountID, c, current, save)
 	_, _, f := write(ctx, s.Client, "update the customer", func(ctx context.Context, api *stripe.Client) (*stripe.Customer, error) {

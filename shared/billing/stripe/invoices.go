@@ -70,14 +70,16 @@ func (s invoices) issue(ctx context.Context, ref sink.Ref, inv billing.Invoice) 
 		return sink.Receipt{}, f
 	}
 	var draft *stripe.Invoice
-	if len(found) > 0 {
-		draft = found[0]
-		if draft.Metadata[markContent] != doc.content {
-			// Left by an attempt with other content. It was never finalized.
-			if f := s.remove(ctx, draft.ID); f != nil {
-				return sink.Receipt{}, f
-			}
-			draft = nil
+	for _, d := range found {
+		if d.Metadata[markContent] == doc.content {
+			draft = d
+			break
+		}
+	}
+	if draft == nil && len(found) > 0 {
+		// Left by an attempt with other content. It was never finalized.
+		if f := s.remove(ctx, found[0].ID); f != nil {
+			return sink.Receipt{}, f
 		}
 	}
 	if draft == nil {

@@ -172,13 +172,20 @@ func TestSaveCreatesThenUpdates(t *testing.T) {
 			t.Errorf("metadata = %v", c.Metadata)
 		}
 
+		// Only a part of the billing address.
+		ref.Epoch = 20
+		must[sink.Receipt](t)(w.customers.Save(ctx, ref, accountID, billing.Customer{Billing: billing.Address{Country: sink.Clear[string]()}}))
+		if c = w.State().Customers[0]; deref(c.Address.City) != "Leeds" || deref(c.Address.Country) != "<null>" {
+			t.Errorf("address = %+v (merging addresses: %v)", c.Address, merge)
+		}
+
 		// A new name also names the shipping address; clearing all of it removes it.
-		ref.Epoch = 3
+		ref.Epoch = 30
 		must[sink.Receipt](t)(w.customers.Save(ctx, ref, accountID, billing.Customer{Name: sink.Set("Acme Ltd")}))
 		if c = w.State().Customers[0]; c.Shipping.Name != "Acme Ltd" || deref(c.Shipping.Address.City) != "Hull" {
 			t.Errorf("shipping = %+v", c.Shipping)
 		}
-		ref.Epoch = 4
+		ref.Epoch = 40
 		must[sink.Receipt](t)(w.customers.Save(ctx, ref, accountID, billing.Customer{Shipping: billing.Address{City: sink.Clear[string]()}}))
 		if c = w.State().Customers[0]; c.Shipping != nil {
 			t.Errorf("shipping = %+v, want none", c.Shipping)
@@ -545,6 +552,12 @@ func TestInvoiceRefusals(t *testing.T) {
 			if n := len(w.State().Invoices); n != 0 {
 				t.Errorf("%d invoices were left behind", n)
 			}
+			for _, r := range w.State().Requests {
+				// Only a currency is for Stripe to judge.
+				if r.Method == "POST" && r.Path == "/v1/invoices" && name != "unknown currency" {
+					t.Error("a draft was made of content that cannot be billed")
+				}
+			}
 		})
 	}
 }
@@ -589,9 +602,75 @@ func TestTotalMismatchDeletesTheDraft(t *testing.T) {
 	}
 }
 
+// Several invoices with the marks of one opportunity, as an operator or a rename
+// of the consumer may leave behind: nothing is added to them, a person is told.
+func TestSeveralInvoicesAreForAPerson(t *testing.T) {
+	w := newWorld(t, sandbox.Options{})
+	inv := invoice(w.customer(t))
+	first := must[sink.Receipt](t)(w.invoices.Issue(t.Context(), invoiceRef(1), inv))
+	w.pass(time.Minute)
+	form := "customer=" + inv.CustomerLink + "&currency=eur&auto_advance=false&collection_method=send_invoice&days_until_due=1" +
+		"&metadata[sf_org]=" + org + "&metadata[sf_id]=" + opportunity + "&metadata[sf_object]=Opportunity"
+	w.post(t, "/v1/invoices", form)
+	r, err := w.invoices.Issue(t.Context(), invoiceRef(2), inv)
+	wantError(t, err, sink.DuplicateRemote, sink.Yes)
+	if st := w.State().Invoices; r.Link != first.Link || len(st) != 2 || st[1].Status != "draft" {
+		t.Errorf("receipt %+v, invoices %+v", r, st)
+	}
+
+	// Two drafts only: the older one is issued, its content being ours or not.
+	w = newWorld(t, sandbox.Options{})
+	inv = invoice(w.customer(t))
+	for range 2 {
+		w.post(t, "/v1/invoices", strings.Replace(form, "&currency", "&description=x&currency", 1))
+		w.pass(time.Minute)
+	}
+	r, err = w.invoices.Issue(t.Context(), invoiceRef(1), inv)
+	wantError(t, err, sink.DuplicateRemote, sink.Yes)
+	open := 0
+	for _, i := range w.State().Invoices {
+		if i.Status == "open" && i.ID == r.Link && i.Total == 12505 {
+			open++
+		}
+	}
+	if open != 1 {
+		t.Errorf("receipt %+v, invoices %+v", r, w.State().Invoices)
+	}
+}
+
+// Somebody deletes the draft while it is worked on: the next attempt starts anew.
+func TestDraftDeletedMeanwhile(t *testing.T) {
+	for _, step := range []string{"/add_lines", "/finalize"} {
+		w := newWorld(t, sandbox.Options{})
+		inv := invoice(w.customer(t))
+		once := true
+		meddling := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if id, ok := strings.CutSuffix(r.URL.Path, step); ok && once {
+				once = false
+				w.do(t, "DELETE", id)
+			}
+			w.ServeHTTP(rw, r)
+		}))
+		defer meddling.Close()
+		c := must[*stripe.Client](t)(stripe.New(wire.Static("test-key"), meddling.URL))
+		_, err := c.Invoices().Issue(t.Context(), invoiceRef(1), inv)
+		wantError(t, err, sink.Conflict, sink.No)
+		must[sink.Receipt](t)(c.Invoices().Issue(t.Context(), invoiceRef(2), inv))
+		if st := w.State().Invoices; len(st) != 1 || st[0].Status != "open" || st[0].Total != 12505 {
+			t.Errorf("%s: invoices = %+v", step, st)
+		}
+	}
+}
+
 func (w *world) addLine(t *testing.T, id, amount string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), "POST", w.url+"/v1/invoices/"+id+"/add_lines", strings.NewReader("lines[0][amount]="+amount))
+	w.post(t, "/v1/invoices/"+id+"/add_lines", "lines[0][amount]="+amount)
+}
+
+// post is a request by somebody else.
+func (w *world) post(t *testing.T, path, form string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), "POST", w.url+path, strings.NewReader(form))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -603,7 +682,7 @@ func (w *world) addLine(t *testing.T, id, amount string) {
 	}
 	res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		t.Fatalf("add line = %d", res.StatusCode)
+		t.Fatalf("POST %s = %d", path, res.StatusCode)
 	}
 }
 
