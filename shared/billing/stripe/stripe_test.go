@@ -370,6 +370,11 @@ func TestDeletedCustomerIsForAPerson(t *testing.T) {
 		_, err := w.customers.Save(t.Context(), ref, accountID, c)
 		wantError(t, err, sink.Permanent("customer-deleted"), sink.No)
 	}
+	ref.Link = "cus_unknown"
+	for _, c := range []billing.Customer{acme(), {Phone: sink.Set("1")}} {
+		_, err := w.customers.Save(t.Context(), ref, accountID, c)
+		wantError(t, err, sink.Permanent("customer-deleted"), sink.No)
+	}
 	_, err := w.invoices.Issue(t.Context(), invoiceRef(1), invoice(ref.Link))
 	wantError(t, err, sink.Permanent("customer-deleted"), sink.No)
 }
