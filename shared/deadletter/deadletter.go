@@ -1,0 +1,276 @@
+// Package deadletter looks after what failed: it reads the failure queue and the
+// delivery dead-letter queue, says what lies there and why, and redrives it.
+//
+// A redrive hands a message to the function that it was meant for, and deletes it
+// only after the function took it. The guard makes that safe: whatever was applied
+// meanwhile is a duplicate.
+//
+// SQS itself cannot do this. It moves messages back only from the dead-letter queue
+// of another queue, and neither of these two is one.
+package deadletter
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"sfrelay/shared/salesforce"
+	"sfrelay/shared/transport"
+)
+
+// SQS is what of Amazon SQS is used; *sqs.Client is one.
+type SQS interface {
+	ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error)
+	ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error)
+	DeleteMessage(context.Context, *sqs.DeleteMessageInput, ...func(*sqs.Options)) (*sqs.DeleteMessageOutput, error)
+}
+
+// Lambda is what of AWS Lambda is used; *lambda.Client is one.
+type Lambda interface {
+	Invoke(context.Context, *lambda.InvokeInput, ...func(*lambda.Options)) (*lambda.InvokeOutput, error)
+}
+
+// Queue is one of the two queues.
+type Queue struct {
+	Name string // "failure" or "delivery", for people
+	URL  string
+}
+
+// Consumer is a function that messages are redriven to.
+type Consumer struct {
+	Name     string // as in parked messages
+	Function string // physical name
+	Buffer   string // name or URL of the queue before it; may be empty
+}
+
+// Office is where the letters lie, and whom they are for. SQS and Lambda must be set.
+type Office struct {
+	SQS       SQS
+	Lambda    Lambda
+	Queues    []Queue
+	Consumers []Consumer
+}
+
+// Letter is one message of a queue.
+type Letter struct {
+	ID       string // of the SQS message
+	Queue    Queue
+	Form     transport.Form
+	Consumer string // empty: nobody of ours, see Target
+	Target   string // ARN of what it was meant for, where the message names one
+	Class    string // class, errorType or ERROR_CODE
+	Reason   string
+	Attempts int
+	FirstAt  time.Time // when it failed first, as far as known
+	Events   []Event   // one, but for a batch that failed as a whole
+	Body     string    // whole, as it lies in the queue
+}
+
+// Event is what a letter holds.
+type Event struct {
+	DetailType string
+	Identity   string   // of the change; of the first one, where there are several
+	Subjects   []string // e.g. "Account/001…"; empty for platform events
+	Refused    string   // why the decoder refuses it; empty: it does not
+	JSON       []byte
+}
+
+// Filter chooses letters. Zero fields choose all.
+type Filter struct {
+	ID       string // of the message, or its beginning
+	Class    string // "permanent" chooses every permanent/…
+	Consumer string
+}
+
+// Match reports whether the letter is chosen.
+func (f Filter) Match(l Letter) bool {
+	return strings.HasPrefix(l.ID, f.ID) &&
+		(f.Consumer == "" || f.Consumer == l.Consumer) &&
+		(f.Class == "" || f.Class == l.Class || strings.HasPrefix(l.Class, f.Class+"/"))
+}
+
+const (
+	// look is how long a message stays away from others while it is looked at, should
+	// we be killed before it is shown to them again.
+	look = 20 * time.Second
+	// hold is the same during a redrive; longer than any invocation, 15 minutes, lasts.
+	hold = 16 * time.Minute
+	// emptyReads is after how many receives that bring nothing new a queue counts as
+	// read: SQS may answer "nothing" although there is something.
+	emptyReads = 3
+	// MostLetters bounds what is read of a queue.
+	MostLetters = 100_000
+	// giveUpAfter is how often in a row a consumer may fail before a redrive leaves the
+	// rest of its messages alone: its sink is down.
+	giveUpAfter = 5
+)
+
+// Read lists what lies in the queues, the oldest first, and leaves it there. It ends
+// early, without an error, when limit letters are found; zero reads all. Messages
+// that somebody else holds at the moment are not seen.
+func (o *Office) Read(ctx context.Context, f Filter, limit int) (letters []Letter, err error) {
+	for _, q := range o.Queues {
+		found, readErr := o.readQueue(ctx, q, f, limit-len(letters), limit > 0)
+		letters = append(letters, found...)
+		if readErr != nil {
+			return nil, readErr
+		}
+		if limit > 0 && len(letters) >= limit {
+			break
+		}
+	}
+	slices.SortStableFunc(letters, func(a, b Letter) int { return a.FirstAt.Compare(b.FirstAt) })
+	return letters, nil
+}
+
+func (o *Office) readQueue(ctx context.Context, q Queue, f Filter, limit int, limited bool) (letters []Letter, err error) {
+	held := map[string]string{} // message id to its newest receipt handle
+	defer func() { err = errors.Join(err, o.release(ctx, q, held)) }()
+	for nothingNew := 0; nothingNew < emptyReads && len(held) < MostLetters; {
+		messages, err := o.receive(ctx, q, look)
+		if err != nil {
+			return nil, err
+		}
+		nothingNew++
+		for _, m := range messages {
+			id := aws.ToString(m.MessageId)
+			if _, seen := held[id]; !seen {
+				nothingNew = 0
+				if l := o.letter(q, m); f.Match(l) && (!limited || len(letters) < limit) {
+					letters = append(letters, l)
+				}
+			}
+			held[id] = aws.ToString(m.ReceiptHandle)
+		}
+		if limited && len(letters) >= limit {
+			break
+		}
+	}
+	return letters, nil
+}
+
+func (o *Office) receive(ctx context.Context, q Queue, away time.Duration) ([]types.Message, error) {
+	out, err := o.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl: &q.URL, MaxNumberOfMessages: 10, VisibilityTimeout: int32(away / time.Second),
+		WaitTimeSeconds:             1, // asks all servers, not some
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
+		MessageAttributeNames:       []string{"All"},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the %s queue: %w", q.Name, err)
+	}
+	return out.Messages, nil
+}
+
+// release shows messages to everybody again, also when ctx has ended.
+func (o *Office) release(ctx context.Context, q Queue, held map[string]string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	for _, handle := range held {
+		err := o.away(ctx, q, handle, 0)
+		var gone *types.MessageNotInflight
+		var stale *types.ReceiptHandleIsInvalid
+		if err != nil && !errors.As(err, &gone) && !errors.As(err, &stale) { // those are visible already
+			return fmt.Errorf("showing messages of the %s queue again: %w; they come back by themselves", q.Name, err)
+		}
+	}
+	return nil
+}
+
+func (o *Office) away(ctx context.Context, q Queue, handle string, d time.Duration) error {
+	_, err := o.SQS.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
+		QueueUrl: &q.URL, ReceiptHandle: &handle, VisibilityTimeout: int32(d / time.Second),
+	})
+	return err
+}
+
+func (o *Office) letter(q Queue, m types.Message) Letter {
+	mail := transport.Mail{
+		ID: aws.ToString(m.MessageId), Body: aws.ToString(m.Body),
+		Attributes: m.Attributes, Custom: map[string]string{},
+	}
+	for name, v := range m.MessageAttributes {
+		mail.Custom[name] = aws.ToString(v.StringValue)
+	}
+	l := Letter{ID: mail.ID, Queue: q, Body: mail.Body}
+	for i, opened := range transport.OpenMail(mail) {
+		if i == 0 {
+			l.Form, l.Target, l.Class, l.Reason = opened.Form, opened.Target, opened.Class, opened.Reason
+			l.Attempts, l.FirstAt, l.Consumer = opened.Attempts, opened.FirstAt, opened.Consumer
+			if l.Consumer == "" {
+				l.Consumer = o.byTarget(opened.Target).Name
+			}
+			if opened.Err != nil {
+				l.Reason = opened.Err.Error()
+			}
+		}
+		l.Events = append(l.Events, event(opened))
+	}
+	if l.FirstAt.IsZero() {
+		if ms, err := strconv.ParseInt(m.Attributes["SentTimestamp"], 10, 64); err == nil {
+			l.FirstAt = time.UnixMilli(ms).UTC()
+		}
+	}
+	return l
+}
+
+// event says of a message what can be said without the consumer.
+func event(m transport.Message) Event {
+	e := Event{JSON: m.Event}
+	decoded, err := salesforce.Decode(m.Event, salesforce.Options{})
+	if err != nil {
+		e.Refused = err.Error()
+		var envelope struct {
+			ID         string `json:"id"`
+			DetailType string `json:"detail-type"`
+		}
+		_ = json.Unmarshal(m.Event, &envelope) // what can be read of it
+		e.Identity, e.DetailType = envelope.ID, envelope.DetailType
+		return e
+	}
+	e.DetailType, e.Identity = decoded.DetailType, decoded.Cause.Identity
+	for _, c := range decoded.Changes {
+		if m.Records != nil && !slices.Contains(m.Records, c.RecordID) {
+			continue
+		}
+		if e.Identity == "" {
+			e.Identity = c.Identity
+		}
+		if c.RecordID != "" {
+			e.Subjects = append(e.Subjects, c.Entity+"/"+c.RecordID)
+		}
+	}
+	return e
+}
+
+// byTarget finds the consumer behind the ARN of a function, with or without
+// qualifier, or of its buffer.
+func (o *Office) byTarget(arn string) Consumer {
+	parts := strings.Split(arn, ":")
+	for _, c := range o.Consumers {
+		switch {
+		case len(parts) >= 7 && parts[2] == "lambda" && parts[6] == c.Function,
+			len(parts) == 6 && parts[2] == "sqs" && c.Buffer != "" && parts[5] == c.Buffer[strings.LastIndex(c.Buffer, "/")+1:]:
+			return c
+		}
+	}
+	return Consumer{}
+}
+
+func (o *Office) byName(name string) (Consumer, bool) {
+	i := slices.IndexFunc(o.Consumers, func(c Consumer) bool { return c.Name == name })
+	if i < 0 {
+		return Consumer{}, false
+	}
+	return o.Consumers[i], true
+}
