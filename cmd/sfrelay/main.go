@@ -19,6 +19,7 @@ type commands struct {
 	Send    sendCommand    `cmd:"" help:"Deliver events as EventBridge would."`
 	Explain explainCommand `cmd:"" help:"Say what an event is, and who would take it."`
 	Stack   stackCommand   `cmd:"" help:"The whole pipeline on this machine."`
+	DLQ     dlqCommand     `cmd:"" name:"dlq" help:"Look after what failed."`
 	Sandbox sandboxCommand `cmd:"" help:"Serve the sandboxes of Stripe and the ERP on loopback."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

@@ -1,0 +1,372 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"sfrelay/cmd/sfrelay/internal/account"
+	"sfrelay/shared/deadletter"
+)
+
+type dlqCommand struct {
+	List    dlqListCommand    `cmd:"" help:"List what failed, the oldest first."`
+	Show    dlqShowCommand    `cmd:"" help:"Show one message whole."`
+	Redrive dlqRedriveCommand `cmd:"" help:"Hand what failed to its consumers again; delete what they take."`
+}
+
+// dlqFlags choose messages.
+type dlqFlags struct {
+	account.Flags
+	Queue    string `enum:"failure,delivery,all" default:"all" help:"failure: what consumers and Lambda gave up; delivery: what EventBridge could not deliver; all."`
+	Class    string `help:"Only messages of this class; permanent means every permanent/… ."`
+	Consumer string `help:"Only messages of this consumer."`
+}
+
+// office opens the queues of the stack.
+func (f *dlqFlags) office(ctx context.Context) (*deadletter.Office, error) {
+	cfg, err := f.Config(ctx)
+	if err != nil {
+		return nil, err
+	}
+	outputs, err := f.Outputs(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	o := &deadletter.Office{SQS: sqs.NewFromConfig(cfg), Lambda: lambda.NewFromConfig(cfg)}
+	for _, q := range []struct{ name, output string }{{"failure", "FailureQueueUrl"}, {"delivery", "DeliveryQueueUrl"}} {
+		if f.Queue != "all" && f.Queue != q.name {
+			continue
+		}
+		url := outputs[q.output]
+		if url == "" {
+			return nil, fmt.Errorf("the CloudFormation stack %q has no output %s; deploy template.yaml of this version", f.StackName, q.output)
+		}
+		o.Queues = append(o.Queues, deadletter.Queue{Name: q.name, URL: url})
+	}
+	for _, c := range account.Consumers(outputs) {
+		o.Consumers = append(o.Consumers, deadletter.Consumer{Name: c.Name, Function: c.Function, Buffer: c.BufferURL})
+	}
+	if f.Consumer != "" && !known(o.Consumers, f.Consumer) {
+		return nil, fmt.Errorf("--consumer: this stack has no %q; it has %s", f.Consumer, names(o.Consumers))
+	}
+	return o, nil
+}
+
+func known(consumers []deadletter.Consumer, name string) bool {
+	for _, c := range consumers {
+		if c.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+func names(consumers []deadletter.Consumer) string {
+	var all []string
+	for _, c := range consumers {
+		all = append(all, c.Name)
+	}
+	return strings.Join(all, ", ")
+}
+
+func (f *dlqFlags) filter() deadletter.Filter {
+	return deadletter.Filter{Class: f.Class, Consumer: f.Consumer}
+}
+
+type dlqListCommand struct {
+	dlqFlags
+	Limit int  `default:"1000" help:"Most messages to list; 0 lists all."`
+	JSON  bool `name:"json" help:"One JSON object for each message."`
+}
+
+// Run implements kong's interface of a command.
+func (c *dlqListCommand) Run(ctx context.Context) error {
+	o, err := c.office(ctx)
+	if err != nil {
+		return err
+	}
+	letters, err := o.Read(ctx, c.filter(), c.Limit)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return writeLettersJSON(os.Stdout, letters)
+	}
+	if err := writeLetters(os.Stdout, letters, time.Now()); err != nil {
+		return err
+	}
+	if c.Limit > 0 && len(letters) == c.Limit {
+		fmt.Fprintf(os.Stderr, "There may be more than %d; see --limit.\n", c.Limit)
+	}
+	return nil
+}
+
+// writeLetters prints a table.
+func writeLetters(w io.Writer, letters []deadletter.Letter, now time.Time) error {
+	if len(letters) == 0 {
+		_, err := fmt.Fprintln(w, "Nothing failed: the queues hold no such message.")
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "AGE\tQUEUE\tCONSUMER\tCLASS\tEVENT\tOF\tREASON\tMESSAGE")
+	for _, l := range letters {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			age(now.Sub(l.FirstAt)), l.Queue.Name, dash(l.Consumer), dash(l.Class), what(l), of(l), brief(l.Reason), first(l.ID, 8))
+	}
+	return t.Flush()
+}
+
+// what is the event of a letter: its name and identity.
+func what(l deadletter.Letter) string {
+	if len(l.Events) == 0 {
+		return "–"
+	}
+	e := l.Events[0]
+	s := strings.TrimSpace(e.DetailType + " " + e.Identity)
+	if n := len(l.Events) - 1; n > 0 {
+		s += fmt.Sprintf(" and %d more", n)
+	}
+	return dash(s)
+}
+
+// of is the records of a letter.
+func of(l deadletter.Letter) string {
+	var subjects []string
+	for _, e := range l.Events {
+		subjects = append(subjects, e.Subjects...)
+	}
+	const most = 2
+	if n := len(subjects) - most; n > 0 {
+		subjects = append(subjects[:most], fmt.Sprintf("and %d more", n))
+	}
+	return dash(strings.Join(subjects, " "))
+}
+
+func brief(s string) string {
+	const most = 80
+	s = strings.Join(strings.Fields(s), " ")
+	if r := []rune(s); len(r) > most {
+		s = string(r[:most-1]) + "…"
+	}
+	return dash(s)
+}
+
+func first(s string, n int) string { return s[:min(n, len(s))] }
+
+func dash(s string) string {
+	if s == "" {
+		return "–"
+	}
+	return s
+}
+
+// age is a duration in its largest unit.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", max(0, int(d.Seconds())))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	default:
+		return fmt.Sprintf("%dd", int(d.Hours()/24))
+	}
+}
+
+// letterJSON is a letter for machines.
+type letterJSON struct {
+	Message  string      `json:"message"` // id of the SQS message
+	Queue    string      `json:"queue"`
+	Form     string      `json:"form"`
+	Consumer string      `json:"consumer"`
+	Class    string      `json:"class"`
+	Reason   string      `json:"reason"`
+	Attempts int         `json:"attempts"`
+	FirstAt  time.Time   `json:"firstAt"`
+	Events   []eventJSON `json:"events"`
+	Outcome  string      `json:"outcome,omitempty"` // of a redrive
+	Why      string      `json:"why,omitempty"`
+}
+
+type eventJSON struct {
+	DetailType string   `json:"detailType"`
+	Identity   string   `json:"identity"`
+	Subjects   []string `json:"subjects"`
+	Refused    string   `json:"refused,omitempty"`
+}
+
+func forMachines(l deadletter.Letter) letterJSON {
+	j := letterJSON{
+		Message: l.ID, Queue: l.Queue.Name, Form: string(l.Form), Consumer: l.Consumer, Class: l.Class,
+		Reason: l.Reason, Attempts: l.Attempts, FirstAt: l.FirstAt, Events: []eventJSON{},
+	}
+	for _, e := range l.Events {
+		j.Events = append(j.Events, eventJSON{e.DetailType, e.Identity, append([]string{}, e.Subjects...), e.Refused})
+	}
+	return j
+}
+
+func writeLettersJSON(w io.Writer, letters []deadletter.Letter) error {
+	for _, l := range letters {
+		if err := json.NewEncoder(w).Encode(forMachines(l)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type dlqShowCommand struct {
+	dlqFlags
+	Message string `arg:"" help:"Id of the message, as list shows it, or its beginning."`
+}
+
+// Run implements kong's interface of a command.
+func (c *dlqShowCommand) Run(ctx context.Context) error {
+	o, err := c.office(ctx)
+	if err != nil {
+		return err
+	}
+	f := c.filter()
+	f.ID = c.Message
+	letters, err := o.Read(ctx, f, 2)
+	switch {
+	case err != nil:
+		return err
+	case len(letters) == 0:
+		return fmt.Errorf("no message %q; sfrelay dlq list shows what there is", c.Message)
+	case len(letters) > 1:
+		return fmt.Errorf("more than one message begins with %q; write more of it", c.Message)
+	}
+	return showLetter(os.Stdout, o, letters[0])
+}
+
+// showLetter prints a letter whole: unlike logs, it holds the values of the record.
+func showLetter(w io.Writer, o *deadletter.Office, l deadletter.Letter) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(t, "%s\t%s\n", name, value)
+		}
+	}
+	line("message", l.ID+" in the "+l.Queue.Name+" queue, "+string(l.Form))
+	line("consumer", dash(l.Consumer))
+	line("target", l.Target)
+	line("class", dash(l.Class))
+	line("reason", l.Reason)
+	line("attempts", fmt.Sprint(l.Attempts))
+	line("first failed", l.FirstAt.UTC().Format(time.RFC3339))
+	if reason := o.Refusal(l); reason != "" {
+		line("redrive", "refused: "+reason)
+	} else {
+		line("redrive", "sfrelay dlq redrive --message "+l.ID)
+	}
+	for _, e := range l.Events {
+		line("event", strings.TrimSpace(e.DetailType+" "+e.Identity))
+		line("records", strings.Join(e.Subjects, " "))
+		line("refused", e.Refused)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, e := range l.Events {
+		var pretty bytes.Buffer
+		if json.Indent(&pretty, e.JSON, "", "  ") != nil {
+			pretty.Reset()
+			pretty.Write(e.JSON)
+		}
+		if _, err := fmt.Fprintf(w, "\n%s\n", pretty.Bytes()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type dlqRedriveCommand struct {
+	dlqFlags
+	Message string `help:"Only this message: its id, or the beginning of it."`
+	Limit   int    `default:"0" help:"Most messages to redrive; 0 takes all."`
+	DryRun  bool   `help:"Only say what would be redriven."`
+	JSON    bool   `name:"json" help:"One JSON object for each message."`
+}
+
+// Help is shown by redrive --help.
+func (dlqRedriveCommand) Help() string {
+	return "Each message goes to the function that it was meant for, and is deleted only after that took it; " +
+		"the guard makes duplicates of what was applied meanwhile. It may be interrupted and run again at any time. " +
+		"Changes of class changed-after-done and in-doubt need a decision of yours and are refused. " +
+		"A consumer that fails five times in a row is left alone. The exit code is 1 when something was left."
+}
+
+// Run implements kong's interface of a command.
+func (c *dlqRedriveCommand) Run(ctx context.Context) error {
+	o, err := c.office(ctx)
+	if err != nil {
+		return err
+	}
+	f := c.filter()
+	f.ID = c.Message
+	letters, err := o.Read(ctx, f, c.Limit)
+	if err != nil {
+		return err
+	}
+	return c.redrive(ctx, o, letters, os.Stdout, os.Stderr)
+}
+
+func (c *dlqRedriveCommand) redrive(ctx context.Context, o *deadletter.Office, letters []deadletter.Letter, w, progress io.Writer) error {
+	counts := map[deadletter.Outcome]int{}
+	report := func(r deadletter.Result) {
+		counts[r.Outcome]++
+		if c.JSON {
+			j := forMachines(r.Letter)
+			j.Outcome, j.Why = string(r.Outcome), r.Reason
+			_ = json.NewEncoder(w).Encode(j)
+			return
+		}
+		fmt.Fprintf(progress, "%-8s %s  %s  %s%s\n", r.Outcome, first(r.Letter.ID, 8), dash(r.Letter.Consumer), what(r.Letter), because(r.Reason))
+	}
+	if c.DryRun {
+		for _, l := range letters {
+			r := deadletter.Result{Letter: l, Outcome: "would go", Reason: o.Refusal(l)}
+			if r.Reason != "" {
+				r.Outcome = deadletter.Refused
+			}
+			report(r)
+		}
+		if !c.JSON {
+			fmt.Fprintf(w, "%d would be redriven, %d refused.\n", counts["would go"], counts[deadletter.Refused])
+		}
+		return nil
+	}
+	err := o.Redrive(ctx, letters, report)
+	if !c.JSON {
+		fmt.Fprintf(w, "%d taken, %d left, %d refused.\n", counts[deadletter.Taken], counts[deadletter.Left], counts[deadletter.Refused])
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return errors.New("interrupted; what was not taken lies where it lay, run again")
+	case err != nil:
+		return err
+	case counts[deadletter.Left] > 0:
+		return fmt.Errorf("%d messages were left", counts[deadletter.Left])
+	}
+	return nil
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"sfrelay/shared/deadletter"
+	"sfrelay/shared/transport"
+)
+
+var (
+	testOffice = &deadletter.Office{Consumers: []deadletter.Consumer{{Name: "customer-erp", Function: "fn"}}}
+	letters    = []deadletter.Letter{
+		{
+			ID: "aaaaaaaa-1111-4111-8111-111111111111", Queue: deadletter.Queue{Name: "failure"}, Form: transport.ParkedMessage,
+			Consumer: "customer-erp", Class: "permanent/invalid-currency", Reason: "the ERP refuses\nthe currency", Attempts: 2,
+			FirstAt: time.Date(2026, 11, 22, 7, 0, 0, 0, time.UTC), Body: `{}`,
+			Events: []deadletter.Event{{DetailType: "AccountChangeEvent", Identity: "e1", Subjects: []string{"Account/1", "Account/2", "Account/3"}, JSON: []byte(`{"a":1}`)}},
+		},
+		{
+			ID: "bbbbbbbb-2222-4222-8222-222222222222", Queue: deadletter.Queue{Name: "failure"}, Form: transport.ParkedMessage,
+			Consumer: "customer-erp", Class: "changed-after-done",
+			FirstAt: time.Date(2026, 11, 22, 7, 59, 30, 0, time.UTC), Body: `{}`,
+			Events: []deadletter.Event{{Refused: "invalid-json: the event is cut off", JSON: []byte(`{"a":`)}},
+		},
+	}
+)
+
+func TestDLQList(t *testing.T) {
+	var out bytes.Buffer
+	if err := writeLetters(&out, letters, time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)); err != nil {
+		t.Fatal(err)
+	}
+	const want = `AGE  QUEUE    CONSUMER      CLASS                       EVENT                  OF                              REASON                        MESSAGE
+1h   failure  customer-erp  permanent/invalid-currency  AccountChangeEvent e1  Account/1 Account/2 and 1 more  the ERP refuses the currency  aaaaaaaa
+30s  failure  customer-erp  changed-after-done          –                      –                               –                             bbbbbbbb
+`
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+	out.Reset()
+	if err := writeLetters(&out, nil, time.Now()); err != nil || !strings.HasPrefix(out.String(), "Nothing failed") {
+		t.Errorf("%v, %s", err, out.String())
+	}
+	out.Reset()
+	if err := writeLettersJSON(&out, letters[:1]); err != nil {
+		t.Fatal(err)
+	}
+	const wantJSON = `{"message":"aaaaaaaa-1111-4111-8111-111111111111","queue":"failure","form":"parked","consumer":"customer-erp","class":"permanent/invalid-currency","reason":"the ERP refuses\nthe currency",` +
+		`"attempts":2,"firstAt":"2026-11-22T07:00:00Z","events":[{"detailType":"AccountChangeEvent","identity":"e1","subjects":["Account/1","Account/2","Account/3"]}]}` + "\n"
+	if out.String() != wantJSON {
+		t.Errorf("got\n%swant\n%s", out.String(), wantJSON)
+	}
+}
+
+func TestDLQShow(t *testing.T) {
+	for i, wanted := range [][]string{
+		{"sfrelay dlq redrive --message aaaaaaaa-1111", "permanent/invalid-currency", "{\n  \"a\": 1\n}\n", "Account/3"},
+		{"refused: it was done once", "invalid-json: the event is cut off", "{\"a\":\n"},
+	} {
+		var out bytes.Buffer
+		if err := showLetter(&out, testOffice, letters[i]); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range wanted {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%q is not in\n%s", want, out.String())
+			}
+		}
+	}
+}
+
+func TestDLQDryRun(t *testing.T) {
+	var out, progress bytes.Buffer
+	c := dlqRedriveCommand{DryRun: true}
+	if err := c.redrive(t.Context(), testOffice, letters, &out, &progress); err != nil {
+		t.Fatal(err)
+	}
+	if out.String() != "1 would be redriven, 1 refused.\n" || !strings.HasPrefix(progress.String(), "would go aaaaaaaa  customer-erp  AccountChangeEvent e1\n") {
+		t.Errorf("%s%s", out.String(), progress.String())
+	}
+	out.Reset()
+	c.JSON = true
+	if err := c.redrive(t.Context(), testOffice, letters, &out, &progress); err != nil {
+		t.Fatal(err)
+	}
+	var outcomes []string
+	d := json.NewDecoder(&out)
+	for d.More() {
+		var l letterJSON
+		if err := d.Decode(&l); err != nil {
+			t.Fatal(err)
+		}
+		outcomes = append(outcomes, l.Outcome)
+	}
+	if strings.Join(outcomes, ",") != "would go,refused" {
+		t.Errorf("outcomes %v", outcomes)
+	}
+}
+
+func TestAge(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0s", 59 * time.Second: "59s", time.Minute: "1m", 119 * time.Minute: "1h", 47 * time.Hour: "47h", 48 * time.Hour: "2d",
+	} {
+		if got := age(d); got != want {
+			t.Errorf("%s is %s, want %s", d, got, want)
+		}
+	}
+}
