@@ -207,7 +207,7 @@ func write(w http.ResponseWriter, a answer) {
 		w.Header().Set("Content-Type", "application/problem+json")
 	}
 	w.WriteHeader(a.status)
-	json.NewEncoder(w).Encode(a.body)
+	_ = json.NewEncoder(w).Encode(a.body) // the caller may be gone: that is its business
 }
 
 func (s *Sandbox) serveSelf(w http.ResponseWriter, r *http.Request, what string) {

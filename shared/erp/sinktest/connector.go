@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -97,7 +98,7 @@ func reply(status int, contentType, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", contentType)
 		w.WriteHeader(status)
-		io.WriteString(w, body)
+		fmt.Fprint(w, body)
 	}
 }
 
@@ -389,8 +390,8 @@ func noAnswer(t *testing.T, connect Connect) {
 	broken := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "100")
 		w.WriteHeader(200)
-		io.WriteString(w, `{"outcome":"created","id":"C-1"`)
-		http.NewResponseController(w).Flush()
+		fmt.Fprint(w, `{"outcome":"created","id":"C-1"`)
+		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	})
 	customers, _ = connect(t, broken.URL, testKey)

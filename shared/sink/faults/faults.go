@@ -153,8 +153,8 @@ func (f Fault) Wait() {
 func Break(w http.ResponseWriter) {
 	w.Header().Set("Content-Length", "2")
 	w.WriteHeader(http.StatusOK)
-	w.Write([]byte("{"))
-	http.NewResponseController(w).Flush()
+	fmt.Fprint(w, "{")
+	_ = http.NewResponseController(w).Flush()
 	panic(http.ErrAbortHandler)
 }
 
@@ -174,7 +174,7 @@ func (p *Plan) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 	case http.MethodGet:
 		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(p.List())
+		_ = json.NewEncoder(w).Encode(p.List()) // the caller may be gone: that is its business
 	case http.MethodDelete:
 		p.Clear()
 		w.WriteHeader(http.StatusNoContent)
