@@ -1,0 +1,638 @@
+// Package template holds template.yaml to the rules that keep events from getting
+// lost and functions from doing more than they need to.
+//
+// The rules look at the template as CloudFormation sees it, translated by SAM's own
+// translator, with its intrinsics in place: a rule must hold whatever the
+// parameters are.
+package template
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Template is a translated template.
+type Template struct {
+	Parameters map[string]any      `json:"Parameters"`
+	Conditions map[string]any      `json:"Conditions"`
+	Resources  map[string]Resource `json:"Resources"`
+	Outputs    map[string]any      `json:"Outputs"`
+}
+
+// Resource is one resource of a template.
+type Resource struct {
+	Type                string         `json:"Type"`
+	Condition           string         `json:"Condition,omitempty"`
+	DeletionPolicy      string         `json:"DeletionPolicy,omitempty"`
+	UpdateReplacePolicy string         `json:"UpdateReplacePolicy,omitempty"`
+	Metadata            map[string]any `json:"Metadata,omitempty"`
+	Properties          map[string]any `json:"Properties"`
+}
+
+// Rule is one thing a template has to fulfil. Check returns what is wrong: resource
+// and reason.
+type Rule struct {
+	Name  string
+	Check func(Template) []string
+}
+
+// Rules are all rules.
+var Rules = []Rule{
+	{"rules-keep-what-they-cannot-deliver", rulesKeep},
+	{"rules-switch-between-function-and-buffer", rulesSwitch},
+	{"rules-are-let-in", rulesAreLetIn},
+	{"functions-keep-what-they-cannot-process", functionsKeep},
+	{"functions-are-what-is-built", functionsAreBuilt},
+	{"functions-say-where-they-log", functionsLog},
+	{"functions-know-only-named-variables", functionsKnow},
+	{"roles-do-no-more-than-needed", rolesAreSmall},
+	{"queues-keep-two-weeks-over-tls", queuesKeep},
+	{"buffers-come-again", buffersComeAgain},
+	{"table-cannot-be-lost", tableStays},
+	{"failures-raise-alarms", failuresRaiseAlarms},
+	{"trial-buses-cut-no-relay", trialBuses},
+	{"emulators-take-core", emulatorsTakeCore},
+	{"nothing-is-orphaned", nothingOrphaned},
+}
+
+const twoWeeks = 14 * 24 * 60 * 60 // seconds, SQS's longest
+
+// rulesKeep: EventBridge retries for a day, then the delivery queue has the event.
+func rulesKeep(t Template) (wrong []string) {
+	for id, r := range t.of("AWS::Events::Rule") {
+		targets, _ := r.Properties["Targets"].([]any)
+		if len(targets) == 0 {
+			wrong = append(wrong, id+" has no target")
+		}
+		for _, target := range targets {
+			if number(at(target, "RetryPolicy", "MaximumRetryAttempts")) != 185 || number(at(target, "RetryPolicy", "MaximumEventAgeInSeconds")) != 86400 {
+				wrong = append(wrong, id+" does not retry 185 times in 24 h")
+			}
+			if getAtt(at(target, "DeadLetterConfig", "Arn")) != "DeliveryQueue.Arn" {
+				wrong = append(wrong, id+" has no dead-letter queue, or another one than DeliveryQueue")
+			}
+		}
+		if text(at(r.Properties["EventPattern"], "source")) != `[{"prefix":"aws.partner/salesforce.com/"}]` {
+			wrong = append(wrong, id+" takes events that do not come from the relay")
+		}
+		if list, _ := at(r.Properties["EventPattern"], "detail-type").([]any); len(list) == 0 {
+			wrong = append(wrong, id+" takes events of any name")
+		}
+	}
+	return wrong
+}
+
+// rulesSwitch: one rule per consumer and bus; an empty bus name switches it off, the
+// delivery mode turns its target.
+func rulesSwitch(t Template) (wrong []string) {
+	for id, r := range t.of("AWS::Events::Rule") {
+		consumer, bus := t.ruleOf(id)
+		if consumer == "" {
+			wrong = append(wrong, id+" is not called <function>Events or <function>Changes")
+			continue
+		}
+		condition := map[string]string{"Event": "HasEvents", "Change": "HasChanges"}[bus]
+		if r.Condition != condition {
+			wrong = append(wrong, id+" is not switched off by an empty bus name: Condition must be "+condition)
+		}
+		want := fmt.Sprintf(`{"Fn::If":["Create%sBus",{"Ref":"Trial%sBus"},{"Ref":"%sBusName"}]}`, bus, bus, bus)
+		if text(r.Properties["EventBusName"]) != want {
+			wrong = append(wrong, id+" is not on its bus")
+		}
+		want = fmt.Sprintf(`[{"Fn::If":["Buffered",{"Fn::GetAtt":["%sBuffer","Arn"]},{"Fn::GetAtt":["%s","Arn"]}]}]`, consumer, consumer)
+		var arns []any
+		targets, _ := r.Properties["Targets"].([]any)
+		for _, target := range targets {
+			arns = append(arns, at(target, "Arn"))
+		}
+		if text(arns) != want {
+			wrong = append(wrong, id+" does not go to its function, or its buffer in buffered mode")
+		}
+	}
+	return wrong
+}
+
+// rulesAreLetIn: each rule may invoke its function, write to its buffer and to the
+// delivery queue, and nobody else may.
+func rulesAreLetIn(t Template) (wrong []string) {
+	allowed := map[string][]string{} // function or queue -> rules
+	for id, p := range t.of("AWS::Lambda::Permission") {
+		rule, _, _ := strings.Cut(getAtt(p.Properties["SourceArn"]), ".")
+		function, _, _ := strings.Cut(getAtt(p.Properties["FunctionName"]), ".")
+		if p.Properties["Principal"] != "events.amazonaws.com" || p.Properties["Action"] != "lambda:InvokeFunction" || rule == "" {
+			wrong = append(wrong, id+" lets in more than one rule")
+			continue
+		}
+		if p.Condition != t.Resources[rule].Condition {
+			wrong = append(wrong, id+" has another condition than its rule")
+		}
+		allowed[function] = append(allowed[function], rule)
+	}
+	for queue, statements := range t.queueStatements() {
+		for _, s := range statements {
+			if s["Effect"] != "Allow" {
+				continue
+			}
+			sources := flatten(at(s, "Condition", "ArnEquals", "aws:SourceArn"))
+			if text(s["Principal"]) != `{"Service":"events.amazonaws.com"}` || s["Action"] != "sqs:SendMessage" || len(sources) == 0 {
+				wrong = append(wrong, queue+" lets in more than rules that send")
+			}
+			for _, source := range sources {
+				rule, _, _ := strings.Cut(getAtt(source), ".")
+				allowed[queue] = append(allowed[queue], rule)
+			}
+		}
+	}
+	want := map[string][]string{}
+	for id := range t.of("AWS::Events::Rule") {
+		consumer, _ := t.ruleOf(id)
+		for _, target := range []string{consumer, consumer + "Buffer", "DeliveryQueue"} {
+			want[target] = append(want[target], id)
+		}
+	}
+	for _, target := range keys(want, allowed) {
+		slices.Sort(want[target])
+		slices.Sort(allowed[target])
+		if !slices.Equal(want[target], allowed[target]) {
+			wrong = append(wrong, fmt.Sprintf("%s lets in the rules %v, must be %v", target, allowed[target], want[target]))
+		}
+	}
+	return wrong
+}
+
+// functionsKeep: what used up its attempts lies in the failure queue.
+func functionsKeep(t Template) (wrong []string) {
+	configs := map[string]Resource{}
+	for _, c := range t.of("AWS::Lambda::EventInvokeConfig") {
+		configs[ref(c.Properties["FunctionName"])] = c
+	}
+	for id := range t.of("AWS::Lambda::Function") {
+		p := configs[id].Properties
+		if getAtt(at(p, "DestinationConfig", "OnFailure", "Destination")) != "FailureQueue.Arn" {
+			wrong = append(wrong, id+" has no failure destination, or another one than FailureQueue")
+		}
+		if number(at(p, "MaximumRetryAttempts")) != 2 || number(at(p, "MaximumEventAgeInSeconds")) != 21600 {
+			wrong = append(wrong, id+" does not keep to Lambda's two retries within 6 h")
+		}
+	}
+	return wrong
+}
+
+// functionsAreBuilt: by our own makefile, for a runtime that lives, from a folder of
+// the function's name, which is the consumer's name as well.
+func functionsAreBuilt(t Template) (wrong []string) {
+	for id, f := range t.of("AWS::Lambda::Function") {
+		if f.Metadata["BuildMethod"] != "makefile" {
+			wrong = append(wrong, fmt.Sprintf("%s is built by %v: only makefile gives the binary that was tested", id, f.Metadata["BuildMethod"]))
+		}
+		if f.Properties["Runtime"] != "provided.al2023" || f.Properties["Handler"] != "bootstrap" {
+			wrong = append(wrong, id+" does not run on provided.al2023")
+		}
+		if text(f.Properties["Architectures"]) != `[{"Ref":"Architecture"}]` {
+			wrong = append(wrong, id+" has an architecture of its own")
+		}
+		if f.Properties["DeadLetterConfig"] != nil || f.Properties["ReservedConcurrentExecutions"] != nil {
+			wrong = append(wrong, id+" has a second failure path, or a concurrency that throttles")
+		}
+	}
+	for id := range t.Resources {
+		if strings.HasSuffix(t.Resources[id].Type, "Alias") || strings.HasSuffix(t.Resources[id].Type, "Version") {
+			wrong = append(wrong, id+": no versions and aliases: permissions and failure destinations are those of $LATEST")
+		}
+	}
+	return wrong
+}
+
+// functionsLog: into a group of their own that forgets.
+func functionsLog(t Template) (wrong []string) {
+	for id, f := range t.of("AWS::Lambda::Function") {
+		group := ref(at(f.Properties, "LoggingConfig", "LogGroup"))
+		if group != id+"Logs" || t.Resources[group].Type != "AWS::Logs::LogGroup" {
+			wrong = append(wrong, id+" does not log into "+id+"Logs")
+		}
+		if t.Resources[group].Properties["RetentionInDays"] == nil {
+			wrong = append(wrong, id+"Logs keeps its lines for ever")
+		}
+	}
+	return wrong
+}
+
+var (
+	variables = []string{ // of every function
+		"ACCOUNT_FIELDS", "AWS_NEW_RETRIES_2026", "BUFFER_QUEUE_URL", "FAILURE_QUEUE_URL", "GOGC", "GOMAXPROCS", "GUARD_RESTORED_AT",
+		"GUARD_TABLE", "LOG_LEVEL", "MAX_ATTEMPTS", "OPPORTUNITY_WON_STAGES", "SALESFORCE_CLIENT_NAME", "SALESFORCE_ORGS", "SERVICE_NAME", "TIME_SCALE",
+	}
+	billing = []string{"BILLING", "STRIPE_API_BASE", "STRIPE_SECRET"}
+	erp     = []string{"ERP", "ERP_SECRET", "ERP_URL"}
+)
+
+// functionsKnow: the variables that the functions read, secrets by reference only.
+func functionsKnow(t Template) (wrong []string) {
+	for id, f := range t.of("AWS::Lambda::Function") {
+		set, _ := at(f.Properties, "Environment", "Variables").(map[string]any)
+		want := slices.Clone(variables)
+		if set["BILLING"] != nil {
+			want = append(want, billing...)
+		}
+		if set["ERP"] != nil {
+			want = append(want, erp...)
+		}
+		slices.Sort(want)
+		if got := keys(set); !slices.Equal(got, want) {
+			wrong = append(wrong, fmt.Sprintf("%s has the variables %v, must be %v", id, got, want))
+		}
+		if ref(set["BUFFER_QUEUE_URL"]) != id+"Buffer" {
+			wrong = append(wrong, id+" has the buffer of another function")
+		}
+		for _, name := range []string{"StripeSecret", "ErpSecret"} {
+			if pattern, _ := at(t.Parameters[name], "AllowedPattern").(string); !strings.HasPrefix(pattern, "arn:") {
+				wrong = append(wrong, name+" takes more than the ARN of a secret")
+			}
+		}
+	}
+	return wrong
+}
+
+// rolesAreSmall: one role per function, nothing managed, nothing on everything, of
+// the table its own items only.
+func rolesAreSmall(t Template) (wrong []string) {
+	owners := map[string]string{}
+	for id, f := range t.of("AWS::Lambda::Function") {
+		role, _, _ := strings.Cut(getAtt(f.Properties["Role"]), ".")
+		if role != id+"Role" {
+			wrong = append(wrong, id+" does not have the role "+id+"Role")
+		}
+		owners[role] = id
+	}
+	for id, role := range t.of("AWS::IAM::Role") {
+		function := owners[id]
+		if role.Properties["ManagedPolicyArns"] != nil {
+			wrong = append(wrong, id+" has managed policies, which allow actions on everything")
+		}
+		set, _ := at(t.Resources[function].Properties, "Environment", "Variables").(map[string]any)
+		secret := ref(set["STRIPE_SECRET"]) + ref(set["ERP_SECRET"])
+		policies, _ := role.Properties["Policies"].([]any)
+		for _, policy := range policies {
+			statements, _ := at(policy, "PolicyDocument", "Statement").([]any)
+			for _, s := range statements {
+				if reason := needless(s, function, secret); reason != "" {
+					wrong = append(wrong, fmt.Sprintf("%s: %v: %s", id, at(s, "Sid"), reason))
+				}
+			}
+		}
+	}
+	return wrong
+}
+
+// needless says why a statement of a role allows more than the function needs.
+func needless(statement any, function, secret string) string {
+	actions := flatten(at(statement, "Action"))
+	keys := text(at(statement, "Condition", "ForAllValues:StringLike", "dynamodb:LeadingKeys"))
+	for _, a := range actions {
+		action, _ := a.(string)
+		var resource string
+		switch action {
+		case "logs:CreateLogStream", "logs:PutLogEvents":
+			resource = function + "Logs.Arn"
+		case "sqs:SendMessage":
+			resource = "FailureQueue.Arn"
+		case "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes":
+			resource = function + "Buffer.Arn"
+		case "dynamodb:UpdateItem":
+			resource = "GuardTable.Arn"
+			if keys != fmt.Sprintf("[%q]", consumerName(function)+"#*") {
+				return "may write other items than its own"
+			}
+		case "dynamodb:GetItem":
+			resource = "GuardTable.Arn"
+			if !oneConsumer.MatchString(keys) {
+				return "may read the items of more than one consumer"
+			}
+		case "secretsmanager:GetSecretValue":
+			if ref(at(statement, "Resource")) != secret {
+				return "may read another secret than its sink's"
+			}
+			continue
+		default:
+			return fmt.Sprintf("no function needs %q", action)
+		}
+		if getAtt(at(statement, "Resource")) != resource {
+			return fmt.Sprintf("%s must be on %s alone", action, resource)
+		}
+	}
+	return ""
+}
+
+var oneConsumer = regexp.MustCompile(`^\["[a-z-]+#\*"\]$`)
+
+// queuesKeep: two weeks, encrypted, over TLS.
+func queuesKeep(t Template) (wrong []string) {
+	statements := t.queueStatements()
+	for id, q := range t.of("AWS::SQS::Queue") {
+		if number(q.Properties["MessageRetentionPeriod"]) != twoWeeks {
+			wrong = append(wrong, id+" keeps its messages for less than 14 days")
+		}
+		if q.Properties["SqsManagedSseEnabled"] != true {
+			wrong = append(wrong, id+" is not encrypted")
+		}
+		if !slices.ContainsFunc(statements[id], func(s map[string]any) bool {
+			return s["Effect"] == "Deny" && s["Principal"] == "*" && s["Action"] == "sqs:*" &&
+				getAtt(s["Resource"]) == id+".Arn" && text(s["Condition"]) == `{"Bool":{"aws:SecureTransport":"false"}}`
+		}) {
+			wrong = append(wrong, id+" answers without TLS")
+		}
+	}
+	for _, id := range []string{"DeliveryQueue", "FailureQueue"} {
+		if q := t.Resources[id]; q.DeletionPolicy != "Retain" || q.UpdateReplacePolicy != "Retain" {
+			wrong = append(wrong, id+" would be deleted with what lies in it")
+		}
+	}
+	return wrong
+}
+
+// buffersComeAgain: a buffer in front of each function, drained in buffered mode
+// only, message by message, without ever giving up before the consumer does.
+func buffersComeAgain(t Template) (wrong []string) {
+	mappings := map[string]Resource{}
+	for _, m := range t.of("AWS::Lambda::EventSourceMapping") {
+		mappings[getAtt(m.Properties["EventSourceArn"])+" "+getAtt(m.Properties["FunctionName"])] = m
+	}
+	for id, f := range t.of("AWS::Lambda::Function") {
+		buffer := t.Resources[id+"Buffer"].Properties
+		if getAtt(at(buffer, "RedrivePolicy", "deadLetterTargetArn")) != "FailureQueue.Arn" || number(at(buffer, "RedrivePolicy", "maxReceiveCount")) != 1000 {
+			wrong = append(wrong, id+"Buffer does not give up to FailureQueue after 1000 receives")
+		}
+		if number(at(buffer, "VisibilityTimeout")) < 6*number(f.Properties["Timeout"]) {
+			wrong = append(wrong, id+"Buffer shows messages again while they are worked on")
+		}
+		m := mappings[id+"Buffer.Arn "+id+".Arn"].Properties
+		if text(at(m, "Enabled")) != `{"Fn::If":["Buffered",true,false]}` {
+			wrong = append(wrong, id+"Buffer is not drained in buffered mode, or is in direct mode")
+		}
+		if text(at(m, "FunctionResponseTypes")) != `["ReportBatchItemFailures"]` || ref(at(m, "ScalingConfig", "MaximumConcurrency")) != "MaxConcurrency" {
+			wrong = append(wrong, id+"Buffer repeats whole batches, or has no bound on concurrency")
+		}
+	}
+	return wrong
+}
+
+// tableStays: forgetting an item means billing twice.
+func tableStays(t Template) (wrong []string) {
+	table, ok := t.Resources["GuardTable"]
+	if !ok || len(t.of("AWS::DynamoDB::Table")) != 1 {
+		return []string{"there must be one table, GuardTable"}
+	}
+	if table.DeletionPolicy != "Retain" || table.UpdateReplacePolicy != "Retain" || table.Properties["DeletionProtectionEnabled"] != true {
+		wrong = append(wrong, "GuardTable can be deleted")
+	}
+	for path, want := range map[string]string{
+		"BillingMode":                      `"PAY_PER_REQUEST"`,
+		"KeySchema":                        `[{"AttributeName":"pk","KeyType":"HASH"}]`,
+		"AttributeDefinitions":             `[{"AttributeName":"pk","AttributeType":"S"}]`,
+		"TimeToLiveSpecification":          `{"AttributeName":"x","Enabled":true}`,
+		"PointInTimeRecoverySpecification": `{"PointInTimeRecoveryEnabled":true}`,
+		"SSESpecification":                 `{"SSEEnabled":true}`,
+	} {
+		if text(table.Properties[path]) != want {
+			wrong = append(wrong, fmt.Sprintf("GuardTable: %s must be %s", path, want))
+		}
+	}
+	return wrong
+}
+
+// failuresRaiseAlarms: on the first message of both queues of what failed, always;
+// the other alarms where the account takes them.
+func failuresRaiseAlarms(t Template) (wrong []string) {
+	watched := map[string]bool{}
+	for id, a := range t.of("AWS::CloudWatch::Alarm") {
+		if text(a.Properties["AlarmActions"]) != `{"Fn::If":["HasAlarmTopic",[{"Ref":"AlarmTopic"}],{"Ref":"AWS::NoValue"}]}` {
+			wrong = append(wrong, id+" tells nobody")
+		}
+		dimensions, _ := a.Properties["Dimensions"].([]any)
+		if a.Condition == "" && a.Properties["MetricName"] == "ApproximateNumberOfMessagesVisible" && len(dimensions) == 1 &&
+			number(a.Properties["Threshold"]) == 0 && a.Properties["ComparisonOperator"] == "GreaterThanThreshold" {
+			queue, _, _ := strings.Cut(getAtt(at(dimensions[0], "Value")), ".")
+			watched[queue] = true
+		}
+	}
+	for _, queue := range []string{"DeliveryQueue", "FailureQueue"} {
+		if !watched[queue] {
+			wrong = append(wrong, "no alarm on the first message in "+queue)
+		}
+	}
+	functions := keys(t.of("AWS::Lambda::Function"))
+	for id, metric := range map[string]string{
+		"DroppedAlarm": "AsyncEventsDropped", "RecordLostAlarm": "DestinationDeliveryFailures", "ThrottledAlarm": "Throttles",
+		"LateAlarm": "AsyncEventAge", "SilenceAlarm": "Invocations", "BufferAlarm": "ApproximateAgeOfOldestMessage",
+	} {
+		var of []string
+		metrics, _ := t.Resources[id].Properties["Metrics"].([]any)
+		for _, m := range metrics {
+			if at(m, "MetricStat", "Metric", "MetricName") == metric {
+				dimensions, _ := at(m, "MetricStat", "Metric", "Dimensions").([]any)
+				for _, d := range dimensions {
+					of = append(of, ref(at(d, "Value"))+strings.TrimSuffix(getAtt(at(d, "Value")), "Buffer.QueueName"))
+				}
+			}
+		}
+		slices.Sort(of)
+		if !slices.Equal(of, functions) {
+			wrong = append(wrong, fmt.Sprintf("%s watches %s of %v, must be of %v", id, metric, of, functions))
+		}
+	}
+	return wrong
+}
+
+// trialBuses: only on request; deleting the stack must never cut a relay.
+func trialBuses(t Template) (wrong []string) {
+	for id, b := range t.of("AWS::Events::EventBus") {
+		if !strings.HasPrefix(b.Condition, "Create") || b.Properties["EventSourceName"] != nil || b.DeletionPolicy != "" {
+			wrong = append(wrong, id+" is more than a bus for trials")
+		}
+	}
+	if at(t.Parameters["CreateBus"], "Default") != "false" {
+		wrong = append(wrong, "CreateBus is not off by default")
+	}
+	return wrong
+}
+
+// emulatorsTakeCore: without the condition FullMonitoring everything is of a kind
+// that the local stack can deploy.
+func emulatorsTakeCore(t Template) (wrong []string) {
+	for id, r := range t.Resources {
+		refused := r.Type == "AWS::Logs::QueryDefinition" || r.Type == "AWS::Events::Archive" || r.Type == "AWS::CloudWatch::CompositeAlarm" ||
+			(r.Type == "AWS::CloudWatch::Alarm" && r.Properties["Metrics"] != nil)
+		if refused && r.Condition != "FullMonitoring" {
+			wrong = append(wrong, id+" has to stand behind FullMonitoring")
+		}
+	}
+	return wrong
+}
+
+// nothingOrphaned: everything belongs to a consumer, is shared by name, or watches.
+func nothingOrphaned(t Template) (wrong []string) {
+	shared := []string{
+		"GuardTable", "DeliveryQueue", "DeliveryQueuePolicy", "FailureQueue", "FailureQueuePolicy", "TrialEventBus", "TrialChangeBus", "Dashboard",
+	}
+	functions := t.of("AWS::Lambda::Function")
+	outputs := keys(t.Outputs)
+	for id, r := range t.Resources {
+		watches := r.Type == "AWS::CloudWatch::Alarm" || r.Type == "AWS::Logs::QueryDefinition"
+		_, own := functions[owner(functions, id)]
+		if !own && !watches && !slices.Contains(shared, id) {
+			wrong = append(wrong, id+" belongs to no function")
+		}
+	}
+	for id := range functions {
+		for _, suffix := range []string{"Role", "Logs", "Buffer", "BufferPolicy", "BufferMapping"} {
+			if _, ok := t.Resources[id+suffix]; !ok {
+				wrong = append(wrong, id+suffix+" is missing")
+			}
+		}
+		_, events := t.Resources[id+"Events"]
+		_, changes := t.Resources[id+"Changes"]
+		if !events && !changes {
+			wrong = append(wrong, id+" gets no events")
+		}
+		if !slices.Contains(outputs, id+"Function") || !slices.Contains(outputs, id+"BufferUrl") {
+			wrong = append(wrong, id+" is not in the outputs, so sfrelay does not know it")
+		}
+		body := text(at(t.Resources["Dashboard"].Properties, "DashboardBody"))
+		if !strings.Contains(body, "${"+id+"}") || !strings.Contains(body, "${"+id+"Buffer.QueueName}") {
+			wrong = append(wrong, id+" is not on the dashboard")
+		}
+	}
+	return wrong
+}
+
+func owner(functions map[string]Resource, id string) string {
+	for f := range functions {
+		rest, ok := strings.CutPrefix(id, f)
+		if ok && slices.Contains([]string{
+			"", "Role", "Logs", "Buffer", "BufferPolicy", "BufferMapping", "EventInvokeConfig",
+			"Events", "EventsPermission", "Changes", "ChangesPermission",
+		}, rest) {
+			return f
+		}
+	}
+	return ""
+}
+
+// of are the resources of a type.
+func (t Template) of(kind string) map[string]Resource {
+	found := map[string]Resource{}
+	for id, r := range t.Resources {
+		if r.Type == kind {
+			found[id] = r
+		}
+	}
+	return found
+}
+
+// ruleOf is the function of a rule, and Event or Change for its bus.
+func (t Template) ruleOf(id string) (function, bus string) {
+	for suffix, bus := range map[string]string{"Events": "Event", "Changes": "Change"} {
+		if f, ok := strings.CutSuffix(id, suffix); ok && t.Resources[f].Type == "AWS::Lambda::Function" {
+			return f, bus
+		}
+	}
+	return "", ""
+}
+
+// queueStatements are the policy statements of each queue, those under conditions included.
+func (t Template) queueStatements() map[string][]map[string]any {
+	found := map[string][]map[string]any{}
+	for _, p := range t.of("AWS::SQS::QueuePolicy") {
+		for _, queue := range flatten(p.Properties["Queues"]) {
+			for _, s := range flatten(at(p.Properties, "PolicyDocument", "Statement")) {
+				if statement, ok := s.(map[string]any); ok {
+					found[ref(queue)] = append(found[ref(queue)], statement)
+				}
+			}
+		}
+	}
+	return found
+}
+
+// flatten is a value or list as a list, with the branches of Fn::If in place of it
+// and without AWS::NoValue.
+func flatten(v any) []any {
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case []any:
+		var all []any
+		for _, each := range v {
+			all = append(all, flatten(each)...)
+		}
+		return all
+	case map[string]any:
+		if branches, ok := v["Fn::If"].([]any); ok && len(branches) == 3 {
+			return append(flatten(branches[1]), flatten(branches[2])...)
+		}
+		if v["Ref"] == "AWS::NoValue" {
+			return nil
+		}
+	}
+	return []any{v}
+}
+
+// at follows members of objects; nil where there is none.
+func at(v any, path ...string) any {
+	for _, name := range path {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return nil
+		}
+		v = m[name]
+	}
+	return v
+}
+
+func ref(v any) string {
+	name, _ := at(v, "Ref").(string)
+	return name
+}
+
+// getAtt is Resource.Attribute of a Fn::GetAtt.
+func getAtt(v any) string {
+	parts, _ := at(v, "Fn::GetAtt").([]any)
+	if len(parts) != 2 {
+		return ""
+	}
+	return fmt.Sprintf("%v.%v", parts[0], parts[1])
+}
+
+func number(v any) float64 {
+	n, _ := v.(float64)
+	return n
+}
+
+func text(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+func keys[V any](maps ...map[string]V) []string {
+	var all []string
+	for _, m := range maps {
+		for k := range m {
+			all = append(all, k)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+var hump = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+
+// consumerName is that of a function's logical id: CustomerBilling is customer-billing.
+func consumerName(id string) string {
+	return strings.ToLower(hump.ReplaceAllString(id, "$1-$2"))
+}

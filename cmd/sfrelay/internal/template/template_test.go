@@ -1,0 +1,314 @@
+package template_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"sfrelay/cmd/sfrelay/internal/template"
+)
+
+const root = "../../../.."
+
+// translated is template.yaml as CloudFormation sees it, as JSON.
+var translated = sync.OnceValues(func() ([]byte, error) {
+	found, err := filepath.Glob(filepath.Join(root, ".cache", "python-*", ".complete"))
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	python, err := filepath.Abs(filepath.Join(filepath.Dir(found[len(found)-1]), "bin", "python"))
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(python, ".ci/translate", "template.yaml")
+	cmd.Dir = root
+	cmd.Stderr = os.Stderr
+	return cmd.Output()
+})
+
+func load(t *testing.T) template.Template {
+	t.Helper()
+	b, err := translated()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b == nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("SAM's translator is not installed: run make tools")
+		}
+		t.Skip("SAM's translator is not installed: run make tools")
+	}
+	var tmpl template.Template
+	if err := json.Unmarshal(b, &tmpl); err != nil {
+		t.Fatal(err)
+	}
+	return tmpl
+}
+
+func TestTemplateKeepsTheRules(t *testing.T) {
+	tmpl := load(t)
+	for _, rule := range template.Rules {
+		for _, wrong := range rule.Check(tmpl) {
+			t.Errorf("%s: %s", rule.Name, wrong)
+		}
+	}
+}
+
+// Every rule has to refuse each of its mutations: a path into the template and what
+// is put there (null removes), and a piece of what the rule must say.
+var mutations = []struct{ rule, path, value, says string }{
+	{"rules-keep-what-they-cannot-deliver", "Resources/CustomerErpEvents/Properties/Targets/0/DeadLetterConfig", `null`, "CustomerErpEvents has no dead-letter queue"},
+	{"rules-keep-what-they-cannot-deliver", "Resources/CustomerErpEvents/Properties/Targets/0/DeadLetterConfig/Arn", `{"Fn::GetAtt":["FailureQueue","Arn"]}`, "another one than DeliveryQueue"},
+	{"rules-keep-what-they-cannot-deliver", "Resources/CustomerErpChanges/Properties/Targets/0/RetryPolicy", `null`, "CustomerErpChanges does not retry"},
+	{"rules-keep-what-they-cannot-deliver", "Resources/CustomerErpChanges/Properties/Targets/0/RetryPolicy/MaximumRetryAttempts", `0`, "does not retry"},
+	{"rules-keep-what-they-cannot-deliver", "Resources/CustomerErpChanges/Properties/Targets", `[]`, "has no target"},
+	{"rules-keep-what-they-cannot-deliver", "Resources/InventoryErpEvents/Properties/EventPattern/source", `null`, "do not come from the relay"},
+	{"rules-keep-what-they-cannot-deliver", "Resources/InventoryErpEvents/Properties/EventPattern/detail-type", `null`, "events of any name"},
+
+	{"rules-switch-between-function-and-buffer", "Resources/CustomerErpEvents/Condition", `null`, "not switched off"},
+	{"rules-switch-between-function-and-buffer", "Resources/CustomerErpEvents/Condition", `"HasChanges"`, "not switched off"},
+	{"rules-switch-between-function-and-buffer", "Resources/CustomerErpEvents/Properties/EventBusName", `{"Ref":"EventBusName"}`, "not on its bus"},
+	{"rules-switch-between-function-and-buffer", "Resources/CustomerErpEvents/Properties/Targets/0/Arn", `{"Fn::GetAtt":["CustomerErp","Arn"]}`, "does not go to its function, or its buffer"},
+	{"rules-switch-between-function-and-buffer", "Resources/CustomerErpEvents/Properties/Targets/0/Arn", `{"Fn::If":["Buffered",{"Fn::GetAtt":["CustomerBillingBuffer","Arn"]},{"Fn::GetAtt":["CustomerErp","Arn"]}]}`, "does not go to"},
+
+	{"rules-are-let-in", "Resources/CustomerErpEventsPermission", `null`, "CustomerErp lets in the rules [CustomerErpChanges]"},
+	{"rules-are-let-in", "Resources/CustomerErpEventsPermission/Properties/SourceArn", `null`, "lets in more than one rule"},
+	{"rules-are-let-in", "Resources/CustomerErpEventsPermission/Properties/Principal", `"*"`, "lets in more than one rule"},
+	{"rules-are-let-in", "Resources/CustomerErpEventsPermission/Condition", `null`, "another condition than its rule"},
+	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Fn::If/1/Condition/ArnEquals/aws:SourceArn/3", `null`, "DeliveryQueue lets in the rules"},
+	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Fn::If/1/Condition", `null`, "DeliveryQueue lets in more than rules"},
+	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1", `null`, "CustomerErpBuffer lets in the rules"},
+	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1/Fn::If/1/Principal", `"*"`, "CustomerErpBuffer lets in more"},
+
+	{"functions-keep-what-they-cannot-process", "Resources/InventoryErpEventInvokeConfig", `null`, "InventoryErp has no failure destination"},
+	{"functions-keep-what-they-cannot-process", "Resources/InventoryErpEventInvokeConfig/Properties/DestinationConfig", `null`, "InventoryErp has no failure destination"},
+	{"functions-keep-what-they-cannot-process", "Resources/InventoryErpEventInvokeConfig/Properties/MaximumRetryAttempts", `0`, "two retries"},
+
+	{"functions-are-what-is-built", "Resources/InventoryErp/Metadata/BuildMethod", `"go1.x"`, "InventoryErp is built by go1.x"},
+	{"functions-are-what-is-built", "Resources/InventoryErp/Metadata", `null`, "InventoryErp is built by"},
+	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/Runtime", `"go1.x"`, "provided.al2023"},
+	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/Architectures", `["arm64"]`, "architecture of its own"},
+	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/ReservedConcurrentExecutions", `1`, "throttles"},
+	{"functions-are-what-is-built", "Resources/InventoryErpAlias", `{"Type":"AWS::Lambda::Alias","Properties":{}}`, "no versions and aliases"},
+
+	{"functions-say-where-they-log", "Resources/InventoryErp/Properties/LoggingConfig", `null`, "does not log into InventoryErpLogs"},
+	{"functions-say-where-they-log", "Resources/InventoryErpLogs/Properties/RetentionInDays", `null`, "for ever"},
+
+	{"functions-know-only-named-variables", "Resources/InventoryErp/Properties/Environment/Variables/SURPRISE", `"1"`, "SURPRISE"},
+	{"functions-know-only-named-variables", "Resources/InventoryErp/Properties/Environment/Variables/FAILURE_QUEUE_URL", `null`, "InventoryErp has the variables"},
+	{"functions-know-only-named-variables", "Resources/InventoryErp/Properties/Environment/Variables/BUFFER_QUEUE_URL", `{"Ref":"CustomerErpBuffer"}`, "buffer of another function"},
+	{"functions-know-only-named-variables", "Parameters/StripeSecret/AllowedPattern", `".*"`, "takes more than the ARN"},
+
+	{"roles-do-no-more-than-needed", "Resources/InventoryErp/Properties/Role", `{"Fn::GetAtt":["CustomerErpRole","Arn"]}`, "does not have the role"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/ManagedPolicyArns", `["arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"]`, "managed policies"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/0/Resource", `"*"`, "OwnLog: logs:CreateLogStream must be on InventoryErpLogs.Arn alone"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/1/Resource", `"*"`, "must be on GuardTable.Arn alone"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/1/Condition", `null`, "other items than its own"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/1/Condition/ForAllValues:StringLike/dynamodb:LeadingKeys", `["*"]`, "other items than its own"},
+	{"roles-do-no-more-than-needed", "Resources/OpportunityBillingRole/Properties/Policies/0/PolicyDocument/Statement/2/Condition", `null`, "more than one consumer"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/1/Action", `["dynamodb:*"]`, `no function needs "dynamodb:*"`},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/1/Action", `"dynamodb:DeleteItem"`, `no function needs "dynamodb:DeleteItem"`},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/2/Resource", `{"Fn::GetAtt":["CustomerErpBuffer","Arn"]}`, "must be on FailureQueue.Arn alone"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/4/Resource", `{"Ref":"StripeSecret"}`, "another secret"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/4/Resource", `"*"`, "another secret"},
+
+	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueue/Properties/MessageRetentionPeriod", `null`, "FailureQueue keeps its messages for less"},
+	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueue/Properties/SqsManagedSseEnabled", `false`, "not encrypted"},
+	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueue/DeletionPolicy", `null`, "would be deleted"},
+	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueuePolicy", `null`, "FailureQueue answers without TLS"},
+	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueuePolicy/Properties/PolicyDocument/Statement/0/Action", `"sqs:SendMessage"`, "FailureQueue answers without TLS"},
+	{"queues-keep-two-weeks-over-tls", "Resources/Forgotten", `{"Type":"AWS::SQS::Queue","Properties":{}}`, "Forgotten answers without TLS"},
+
+	{"buffers-come-again", "Resources/InventoryErpBuffer/Properties/RedrivePolicy", `null`, "does not give up to FailureQueue"},
+	{"buffers-come-again", "Resources/InventoryErpBuffer/Properties/RedrivePolicy/maxReceiveCount", `3`, "after 1000 receives"},
+	{"buffers-come-again", "Resources/InventoryErpBuffer/Properties/VisibilityTimeout", `30`, "while they are worked on"},
+	{"buffers-come-again", "Resources/InventoryErpBufferMapping/Properties/Enabled", `true`, "not drained in buffered mode, or is in direct mode"},
+	{"buffers-come-again", "Resources/InventoryErpBufferMapping/Properties/FunctionResponseTypes", `null`, "repeats whole batches"},
+	{"buffers-come-again", "Resources/InventoryErpBufferMapping/Properties/ScalingConfig", `null`, "no bound on concurrency"},
+
+	{"table-cannot-be-lost", "Resources/GuardTable/DeletionPolicy", `"Delete"`, "can be deleted"},
+	{"table-cannot-be-lost", "Resources/GuardTable/UpdateReplacePolicy", `null`, "can be deleted"},
+	{"table-cannot-be-lost", "Resources/GuardTable/Properties/DeletionProtectionEnabled", `null`, "can be deleted"},
+	{"table-cannot-be-lost", "Resources/GuardTable/Properties/PointInTimeRecoverySpecification", `null`, "PointInTimeRecovery"},
+	{"table-cannot-be-lost", "Resources/GuardTable/Properties/TimeToLiveSpecification/AttributeName", `"ttl"`, "TimeToLive"},
+	{"table-cannot-be-lost", "Resources/GuardTable/Properties/BillingMode", `"PROVISIONED"`, "BillingMode"},
+
+	{"failures-raise-alarms", "Resources/FailureQueueAlarm", `null`, "no alarm on the first message in FailureQueue"},
+	{"failures-raise-alarms", "Resources/DeliveryQueueAlarm/Condition", `"FullMonitoring"`, "no alarm on the first message in DeliveryQueue"},
+	{"failures-raise-alarms", "Resources/DeliveryQueueAlarm/Properties/Threshold", `10`, "no alarm on the first message in DeliveryQueue"},
+	{"failures-raise-alarms", "Resources/DeliveryQueueAlarm/Properties/AlarmActions", `null`, "tells nobody"},
+	{"failures-raise-alarms", "Resources/DroppedAlarm/Properties/Metrics/2", `null`, "DroppedAlarm watches AsyncEventsDropped of"},
+	{"failures-raise-alarms", "Resources/SilenceAlarm", `null`, "SilenceAlarm watches Invocations of []"},
+
+	{"trial-buses-cut-no-relay", "Resources/TrialEventBus/Condition", `null`, "more than a bus for trials"},
+	{"trial-buses-cut-no-relay", "Resources/TrialEventBus/Properties/EventSourceName", `{"Ref":"EventBusName"}`, "more than a bus for trials"},
+	{"trial-buses-cut-no-relay", "Parameters/CreateBus/Default", `"true"`, "not off by default"},
+
+	{"emulators-take-core", "Resources/SilenceAlarm/Condition", `null`, "SilenceAlarm has to stand behind FullMonitoring"},
+	{"emulators-take-core", "Resources/LagQuery/Condition", `null`, "LagQuery has to stand behind FullMonitoring"},
+
+	{"nothing-is-orphaned", "Resources/Forgotten", `{"Type":"AWS::SQS::Queue","Properties":{}}`, "Forgotten belongs to no function"},
+	{"nothing-is-orphaned", "Resources/InventoryErp", `null`, "InventoryErpRole belongs to no function"},
+	{"nothing-is-orphaned", "Resources/InventoryErpEvents", `null`, "InventoryErp gets no events"},
+	{"nothing-is-orphaned", "Resources/InventoryErpBufferMapping", `null`, "InventoryErpBufferMapping is missing"},
+	{"nothing-is-orphaned", "Outputs/InventoryErpFunction", `null`, "not in the outputs"},
+	{"nothing-is-orphaned", "Resources/Dashboard", `null`, "not on the dashboard"},
+}
+
+func TestEveryRuleRefusesItsMutations(t *testing.T) {
+	load(t)
+	original, err := translated()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := map[string]bool{}
+	for _, m := range mutations {
+		t.Run(m.rule+"/"+m.path, func(t *testing.T) {
+			var tree, value any
+			if err := json.Unmarshal(original, &tree); err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal([]byte(m.value), &value); err != nil {
+				t.Fatal(err)
+			}
+			path := strings.Split(m.path, "/")
+			mutate(t, tree, path, value)
+			b, err := json.Marshal(tree)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var mutated template.Template
+			if err := json.Unmarshal(b, &mutated); err != nil {
+				t.Fatal(err)
+			}
+			i := slices.IndexFunc(template.Rules, func(r template.Rule) bool { return r.Name == m.rule })
+			if i < 0 {
+				t.Fatalf("no rule is called %s", m.rule)
+			}
+			tried[m.rule] = true
+			wrong := template.Rules[i].Check(mutated)
+			if !slices.ContainsFunc(wrong, func(s string) bool { return strings.Contains(s, m.says) }) {
+				t.Errorf("%s = %s: want %q, got %q", m.path, m.value, m.says, wrong)
+			}
+		})
+	}
+	for _, r := range template.Rules {
+		if !tried[r.Name] {
+			t.Errorf("no mutation tries the rule %s", r.Name)
+		}
+	}
+}
+
+// mutate puts value at path, or removes what is there.
+func mutate(t *testing.T, tree any, path []string, value any) {
+	t.Helper()
+	last := len(path) - 1
+	parent := tree
+	for _, name := range path[:last] {
+		switch p := parent.(type) {
+		case map[string]any:
+			parent = p[name]
+		case []any:
+			i, err := strconv.Atoi(name)
+			if err != nil || i >= len(p) {
+				t.Fatalf("no element %s", name)
+			}
+			parent = p[i]
+		}
+		if parent == nil {
+			t.Fatalf("nothing at %s of %v", name, path)
+		}
+	}
+	switch p := parent.(type) {
+	case map[string]any:
+		if value == nil {
+			if _, ok := p[path[last]]; !ok {
+				t.Fatalf("nothing to remove at %v", path)
+			}
+			delete(p, path[last])
+			return
+		}
+		p[path[last]] = value
+	case []any:
+		i, err := strconv.Atoi(path[last])
+		if err != nil || i >= len(p) {
+			t.Fatalf("no element %s", path[last])
+		}
+		if value == nil {
+			value = map[string]any{"Ref": "AWS::NoValue"} // a place in a list is emptied
+		}
+		p[i] = value
+	default:
+		t.Fatalf("%v leads into %T", path, parent)
+	}
+}
+
+// sam build must never take a binary from its cache: with a makefile build it does
+// not see that a package below shared/ changed.
+func TestNothingIsBuiltFromACache(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join(root, "samconfig.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if wrong := cached(string(b)); wrong != "" {
+		t.Error(wrong)
+	}
+	for _, mutated := range []string{
+		strings.Replace(string(b), "build_in_source = true", "build_in_source = true\ncached = true", 1),
+		strings.Replace(string(b), "[local.build.parameters]\nbuild_in_source = true", "[local.build.parameters]", 1),
+	} {
+		if cached(mutated) == "" {
+			t.Errorf("accepted:\n%s", mutated)
+		}
+	}
+}
+
+var buildSection = regexp.MustCompile(`(?ms)^\[(\w+)\.build\.parameters\]\n(.*?)(?:^\[|\z)`)
+
+func cached(config string) string {
+	sections := buildSection.FindAllStringSubmatch(config, -1)
+	if len(sections) != 2 {
+		return "samconfig.toml needs the build parameters of default and local"
+	}
+	for _, s := range sections {
+		if !strings.Contains(s[2], "build_in_source = true") {
+			return s[1] + " copies the whole tree for every function"
+		}
+		if regexp.MustCompile(`(?m)^cached\s*=\s*true`).MatchString(s[2]) {
+			return s[1] + " builds from a cache"
+		}
+	}
+	return ""
+}
+
+// Every function of the template has its folder, and every folder its function.
+func TestFunctionsHaveFolders(t *testing.T) {
+	tmpl := load(t)
+	var want []string
+	for id, r := range tmpl.Resources {
+		if r.Type == "AWS::Lambda::Function" {
+			want = append(want, strings.ToLower(regexp.MustCompile(`([a-z])([A-Z])`).ReplaceAllString(id, "$1-$2")))
+		}
+	}
+	slices.Sort(want)
+	entries, err := os.ReadDir(filepath.Join(root, "functions"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		if e.IsDir() {
+			got = append(got, e.Name())
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("functions/ holds %v, template.yaml %v", got, want)
+	}
+}
