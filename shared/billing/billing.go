@@ -9,7 +9,6 @@ package billing
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"sfrelay/shared/decimal"
@@ -29,7 +28,7 @@ type Customers interface {
 	Save(ctx context.Context, ref sink.Ref, accountID string, c Customer) (sink.Receipt, error)
 
 	// Retire marks the customer of a deleted account. It destroys nothing; where
-	// there is no customer the outcome is Unchanged.
+	// there is no customer, or it was deleted, the outcome is Unchanged.
 	Retire(ctx context.Context, ref sink.Ref, accountID string) (sink.Receipt, error)
 }
 
@@ -90,28 +89,14 @@ type Line struct {
 	UnitPrice   decimal.Decimal // in the currency of the invoice
 }
 
-// Amount is what the line bills, in money of the currency.
+// Amount is what the line bills, in money of the currency. The error is
+// decimal.ErrRange.
 func (l Line) Amount(c Currency) (Money, error) {
 	a, err := l.Quantity.Mul(l.UnitPrice)
 	if err != nil {
 		return Money{}, err
 	}
 	return Money{Amount: a.Round(c.Digits()), Currency: c}, nil
-}
-
-// Sum is the total of the lines in the currency.
-func Sum(lines []Line, c Currency) (Money, error) {
-	total := Money{Currency: c}
-	for i, l := range lines {
-		m, err := l.Amount(c)
-		if err == nil {
-			total.Amount, err = total.Amount.Add(m.Amount)
-		}
-		if err != nil {
-			return Money{}, fmt.Errorf("line %d: %w", i+1, err)
-		}
-	}
-	return total, nil
 }
 
 // Money is an exact amount of one currency.

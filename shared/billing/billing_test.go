@@ -42,19 +42,21 @@ func TestParseCurrency(t *testing.T) {
 	}
 }
 
-func TestSum(t *testing.T) {
-	lines := []billing.Line{
-		{Quantity: decimal.Must("3"), UnitPrice: decimal.Must("0.335")},  // 1.005 -> 1.01
-		{Quantity: decimal.Must("-1"), UnitPrice: decimal.Must("0.005")}, // -0.005 -> -0.01
-	}
-	if m, err := billing.Sum(lines, "EUR"); err != nil || m.Amount.String() != "1" || m.Currency != "EUR" {
-		t.Errorf("sum = %v, %v, want 1 EUR", m, err)
-	}
-	if m, err := billing.Sum(nil, "EUR"); err != nil || m.Amount.Sign() != 0 {
-		t.Errorf("sum of nothing = %v, %v", m, err)
+func TestLineAmount(t *testing.T) {
+	for _, c := range []struct {
+		quantity, price string
+		currency        billing.Currency
+		want            string
+	}{
+		{"3", "0.335", "EUR", "1.01"}, {"-1", "0.005", "EUR", "-0.01"}, {"1.5", "3", "JPY", "5"}, {"2", "0.0005", "KWD", "0.001"}, {"0", "9", "EUR", "0"},
+	} {
+		m, err := billing.Line{Quantity: decimal.Must(c.quantity), UnitPrice: decimal.Must(c.price)}.Amount(c.currency)
+		if err != nil || m.Amount.String() != c.want || m.Currency != c.currency {
+			t.Errorf("%s x %s %s = %v, %v, want %s", c.quantity, c.price, c.currency, m, err, c.want)
+		}
 	}
 	big := billing.Line{Quantity: decimal.Must("1e30"), UnitPrice: decimal.Must("1e30")}
-	if _, err := billing.Sum([]billing.Line{big}, "EUR"); !errors.Is(err, decimal.ErrRange) {
+	if _, err := big.Amount("EUR"); !errors.Is(err, decimal.ErrRange) {
 		t.Errorf("an overflow = %v, want ErrRange", err)
 	}
 }

@@ -73,6 +73,9 @@ func (s customers) ladder(ctx context.Context, ref sink.Ref, accountID string, c
 		found = adopted
 	}
 	if f := s.update(ctx, ref, found[0], accountID, c, save); f != nil {
+		if !save && f.Class == customerDeleted {
+			return sink.Receipt{Link: found[0], Outcome: sink.Unchanged}, nil // more than retired
+		}
 		return sink.Receipt{}, f.err()
 	}
 	receipt := sink.Receipt{Link: found[0], Outcome: sink.Updated}
@@ -172,6 +175,8 @@ func (s customers) update(ctx context.Context, ref sink.Ref, id, accountID strin
 	}
 	return f
 }
+
+var customerDeleted = sink.Permanent("customer-deleted")
 
 func deletedCustomer(id string) *failure {
 	return refused("customer-deleted", "customer %s was deleted at Stripe; decide whether the account gets a new one", id)

@@ -377,6 +377,9 @@ func TestDeletedCustomerIsForAPerson(t *testing.T) {
 	}
 	_, err := w.invoices.Issue(t.Context(), invoiceRef(1), invoice(ref.Link))
 	wantError(t, err, sink.Permanent("customer-deleted"), sink.No)
+	if r := must[sink.Receipt](t)(w.customers.Retire(t.Context(), ref, accountID)); r.Outcome != sink.Unchanged {
+		t.Errorf("retiring a deleted customer = %+v", r)
+	}
 }
 
 func (w *world) do(t *testing.T, method, path string) {
