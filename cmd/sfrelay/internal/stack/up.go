@@ -49,7 +49,7 @@ const (
 
 // The trial buses are named as real ones are: aws.partner/salesforce.com/<org>/<channel>.
 const (
-	DefaultOrg    = "00D000000000001EAA"
+	DefaultOrg    = "00D5f000005KcCnEAK"
 	eventChannel  = "0YL000000000001GAA"
 	changeChannel = "0YL000000000002GAA"
 )
