@@ -133,7 +133,11 @@ func what(l deadletter.Letter) string {
 		return "–"
 	}
 	e := l.Events[0]
-	s := strings.TrimSpace(e.DetailType + " " + e.Identity)
+	identity := e.Identity
+	if parts := strings.Split(identity, ":"); len(parts) == 6 {
+		identity = parts[1] + ":" + parts[2] // of a change event: transaction and number; the rest stands beside it
+	}
+	s := strings.TrimSpace(e.DetailType + " " + identity)
 	if n := len(l.Events) - 1; n > 0 {
 		s += fmt.Sprintf(" and %d more", n)
 	}
@@ -349,9 +353,30 @@ func (c *dlqRedriveCommand) redrive(ctx context.Context, o *deadletter.Office, l
 		}
 		return nil
 	}
-	err := o.Redrive(ctx, letters, report)
+	taken := map[string]bool{}
+	err := o.Redrive(ctx, letters, func(r deadletter.Result) {
+		if r.Outcome == deadletter.Taken {
+			taken[content(r.Letter)] = true
+		}
+		report(r)
+	})
 	if !c.JSON {
 		fmt.Fprintf(w, "%d taken, %d left, %d refused.\n", counts[deadletter.Taken], counts[deadletter.Left], counts[deadletter.Refused])
+	}
+	if err == nil && len(taken) > 0 && !c.JSON {
+		now, readErr := o.Read(ctx, deadletter.Filter{}, 0)
+		if readErr != nil {
+			return readErr
+		}
+		again := 0
+		for _, l := range now {
+			if taken[content(l)] {
+				again++
+			}
+		}
+		if again > 0 {
+			fmt.Fprintf(w, "%d of those taken were parked again: what stood against them still does; see sfrelay dlq list.\n", again)
+		}
 	}
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -362,6 +387,16 @@ func (c *dlqRedriveCommand) redrive(ctx context.Context, o *deadletter.Office, l
 		return fmt.Errorf("%d messages were left", counts[deadletter.Left])
 	}
 	return nil
+}
+
+// content is the consumer and the events of a letter: the same for a copy that the
+// consumer parks again.
+func content(l deadletter.Letter) string {
+	s := l.Consumer
+	for _, e := range l.Events {
+		s += "\x00" + string(e.JSON) + strings.Join(e.Subjects, " ")
+	}
+	return s
 }
 
 func because(reason string) string {

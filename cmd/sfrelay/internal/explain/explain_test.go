@@ -167,9 +167,9 @@ func TestPrint(t *testing.T) {
 	}
 	const want = `event        AccountChangeEvent, as EventBridge delivers it
 org          00D5f000005KcCnEAK
-channel      0YL5f000000CabXGAS
+channel      0YL000000000002GAA
 EventBridge  id c0000000-0000-4000-8000-000000000010, time 2026-11-21T09:21:01Z
-rule         detail-type AccountChangeEvent on the bus aws.partner/salesforce.com/00D5f000005KcCnEAK/0YL5f000000CabXGAS
+rule         detail-type AccountChangeEvent on the bus aws.partner/salesforce.com/00D5f000005KcCnEAK/0YL000000000002GAA
 
 change       UPDATE
 subject      Account/0015f0000200002AAA
