@@ -1,5 +1,7 @@
 package salesforce
 
+import "errors"
+
 // DecodeError refuses an event or a value. It is permanent: the same bytes are
 // refused for ever. It never holds a field value.
 type DecodeError struct {
@@ -21,7 +23,7 @@ func refuse(name, where, what string) *DecodeError {
 
 // at puts a place to a refusal that did not know its own.
 func at(where string, err error) error {
-	if e, ok := err.(*DecodeError); ok && e.Where == "" {
+	if e, ok := errors.AsType[*DecodeError](err); ok && e.Where == "" {
 		return refuse(e.Name, where, e.What)
 	}
 	return err
