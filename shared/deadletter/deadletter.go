@@ -238,7 +238,10 @@ func event(m transport.Message) Event {
 		e.Identity, e.DetailType = envelope.ID, envelope.DetailType
 		return e
 	}
-	e.DetailType, e.Identity = decoded.DetailType, decoded.Cause.Identity
+	e.DetailType = decoded.DetailType
+	if decoded.Cause != nil {
+		e.Identity = decoded.Cause.Identity
+	}
 	for _, c := range decoded.Changes {
 		if m.Records != nil && !slices.Contains(m.Records, c.RecordID) {
 			continue

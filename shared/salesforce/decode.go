@@ -381,7 +381,8 @@ func (r *reader) change(e *Event, f Fields) error {
 		c.Version = order.version(h.tie(""))
 		c.Parts = c.Version.Parts()
 		c.Identity, c.IdentityFrom = r.identity(e, &c)
-		e.Cause = c
+		cause := c
+		e.Cause = &cause
 		return c.checkIdentity()
 	}
 

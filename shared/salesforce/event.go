@@ -70,7 +70,7 @@ type Event struct {
 	// to be synchronised again (GAP_OVERFLOW, wildcard ids): the reason. Cause then is
 	// what the header says, without a record.
 	Resync string
-	Cause  Change
+	Cause  *Change
 }
 
 // Change is what an event says of one record.

@@ -1,7 +1,6 @@
 package salesforce
 
 import (
-	"encoding/binary"
 	"iter"
 	"slices"
 	"strings"
@@ -193,9 +192,7 @@ func (f Fields) sort() {
 	var array [64]uint64
 	keys := array[:0]
 	for i, l := range leaves {
-		var head [8]byte
-		copy(head[:6], l.name.of(f.text))
-		keys = append(keys, binary.BigEndian.Uint64(head[:])|uint64(i))
+		keys = append(keys, head(l.name.of(f.text))<<16|uint64(i))
 	}
 	slices.Sort(keys)
 	place := func(key uint64) int { return int(key & (1<<16 - 1)) }
@@ -226,4 +223,18 @@ func (f Fields) sort() {
 		}
 		first = after
 	}
+}
+
+// head is the first six bytes of a name as a number.
+func head(name string) (h uint64) {
+	if len(name) >= 6 {
+		return uint64(name[0])<<40 | uint64(name[1])<<32 | uint64(name[2])<<24 | uint64(name[3])<<16 | uint64(name[4])<<8 | uint64(name[5])
+	}
+	for i := range 6 {
+		h <<= 8
+		if i < len(name) {
+			h |= uint64(name[i])
+		}
+	}
+	return h
 }

@@ -119,7 +119,7 @@ func one(m transport.Message, orgs salesforce.OrgList) (*Explanation, error) {
 		Transport: string(m.Form), Changes: []Change{}, event: event,
 	}
 	if event.Resync != "" {
-		e.Changes = append(e.Changes, describe(&event.Cause))
+		e.Changes = append(e.Changes, describe(event.Cause))
 	}
 	for i := range event.Changes {
 		c := &event.Changes[i]
