@@ -3,6 +3,7 @@ package stripe_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -889,4 +890,30 @@ func TestContractsSettleDoubt(t *testing.T) {
 			t.Errorf("contract = %+v does not fit a lease of direct mode", c)
 		}
 	}
+}
+
+// The account of a won opportunity gets a customer and one invoice, however often
+// the event comes.
+func ExampleClient_Invoices() {
+	s := sandbox.New(sandbox.Options{})
+	server := httptest.NewServer(s)
+	defer server.Close()
+	client, err := stripe.New(wire.Static("test-key"), server.URL)
+	if err != nil {
+		panic(err)
+	}
+	ctx := context.Background()
+	customer, err := client.Customers().Save(ctx, customerRef(1), accountID, acme())
+	fmt.Println(customer.Outcome, err)
+	for attempt := range int64(3) {
+		r, err := client.Invoices().Issue(ctx, invoiceRef(attempt+1), invoice(customer.Link))
+		fmt.Println(r.Outcome, err)
+	}
+	fmt.Println(len(s.State().Invoices), "invoice of", s.State().Invoices[0].Total, "cents")
+	// Output:
+	// created <nil>
+	// created <nil>
+	// unchanged <nil>
+	// unchanged <nil>
+	// 1 invoice of 12505 cents
 }

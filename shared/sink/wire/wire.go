@@ -89,17 +89,19 @@ func (x *Exchange) Lost(what string, err error) *sink.Error {
 		Class:   sink.Unknown,
 		Applied: applied,
 		Reason:  what + ": no answer, " + fate,
-		Err:     bare(err),
+		Err:     x.bare(err),
 	}
 }
 
-// bare strips the address off a network error: its query or path may hold what a
-// customer wrote.
-func bare(err error) error {
+// bare strips off what may repeat a customer's data: the address, whose path or
+// query may hold it, and once there was a connection whatever came over it.
+func (x *Exchange) bare(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
 	switch {
+	case !x.Sent():
+		return err // e.g. an unknown host or a certificate that nobody trusts
 	case errors.Is(err, context.DeadlineExceeded):
 		return context.DeadlineExceeded
 	case errors.Is(err, context.Canceled):

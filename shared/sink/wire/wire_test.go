@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -87,6 +88,14 @@ func TestLost(t *testing.T) {
 	x, _, err := get(t, t.Context(), url+"/secret?secret=1")
 	if e := x.Lost("PUT customer", err); e.Applied != sink.No || e.Class != sink.Unknown || strings.Contains(e.Error(), "secret") {
 		t.Errorf("a refused connection = %v, applied %s", e, e.Applied)
+	}
+	untrusted := httptest.NewUnstartedServer(http.NotFoundHandler())
+	untrusted.Config.ErrorLog = log.New(io.Discard, "", 0)
+	untrusted.StartTLS()
+	defer untrusted.Close()
+	x, _, err = get(t, t.Context(), untrusted.URL+"/secret")
+	if e := x.Lost("PUT customer", err); e.Applied != sink.No || !strings.Contains(e.Error(), "certificate") || strings.Contains(e.Error(), "secret") {
+		t.Errorf("a certificate that nobody trusts = %v, applied %s", e, e.Applied)
 	}
 	hang := make(chan struct{})
 	s = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
