@@ -1,0 +1,174 @@
+package stripe_test
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"sfrelay/shared/billing"
+	"sfrelay/shared/billing/stripe"
+	"sfrelay/shared/billing/stripe/sandbox"
+	"sfrelay/shared/decimal"
+	"sfrelay/shared/sink"
+	"sfrelay/shared/sink/wire"
+)
+
+// The sandbox behaves, in what the connector relies on, as this suite demands of a
+// Stripe test account (see live_test.go).
+func TestSandboxIsAnAccount(t *testing.T) {
+	server := httptest.NewServer(sandbox.New(sandbox.Options{Key: "test-key"}))
+	defer server.Close()
+	runAccount(t, server.URL, "test-key")
+}
+
+// account is a Stripe account seen without the connector.
+type account struct {
+	t         *testing.T
+	base, key string
+}
+
+func (a account) call(method, path string, form url.Values, idempotencyKey string) (map[string]any, *http.Response) {
+	a.t.Helper()
+	var body io.Reader
+	if method == http.MethodPost {
+		body = strings.NewReader(form.Encode())
+	} else if len(form) > 0 {
+		path += "?" + form.Encode()
+	}
+	r, err := http.NewRequestWithContext(a.t.Context(), method, a.base+path, body)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+a.key)
+	if body != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if idempotencyKey != "" {
+		r.Header.Set("Idempotency-Key", idempotencyKey)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var v map[string]any
+	if err := json.NewDecoder(res.Body).Decode(&v); err != nil {
+		a.t.Fatal(err)
+	}
+	return v, res
+}
+
+func (a account) get(path string) map[string]any {
+	a.t.Helper()
+	v, res := a.call(http.MethodGet, path, nil, "")
+	if res.StatusCode != http.StatusOK {
+		a.t.Fatalf("GET %s = %d", path, res.StatusCode)
+	}
+	return v
+}
+
+// runAccount checks what the connector takes for granted. It leaves a voided
+// invoice and a deleted customer behind.
+func runAccount(t *testing.T, base, key string) {
+	if base == "" {
+		base = "https://api.stripe.com"
+	}
+	a := account{t, base, key}
+	client := must[*stripe.Client](t)(stripe.New(wire.Static(key), base))
+	customers, invoices := client.Customers(), client.Invoices()
+	id := "001" + rand.Text()[:15]
+	ref := sink.Ref{Consumer: "customer-billing", Org: org, Subject: "Account/" + id, Version: v1, Epoch: 1}
+	began := time.Now()
+
+	full := acme()
+	full.Phone = sink.Set("+44 1904 000000")
+	full.Shipping = billing.Address{Street: sink.Set("2 Low St"), City: sink.Set("Hull"), Country: sink.Set("GB")}
+	created := must[sink.Receipt](t)(customers.Save(t.Context(), ref, id, full))
+	if created.Outcome != sink.Created {
+		t.Fatalf("first save = %+v", created)
+	}
+
+	// The key replays, and says so; in doubt the list finds it at once.
+	again := must[sink.Receipt](t)(customers.Save(t.Context(), ref, id, full))
+	ref.InDoubt, ref.DoubtSince, ref.Epoch = true, began, 2
+	found := must[sink.Receipt](t)(customers.Save(t.Context(), ref, id, full))
+	if again.Link != created.Link || found.Link != created.Link {
+		t.Errorf("links %s, %s, %s, want one", created.Link, again.Link, found.Link)
+	}
+
+	// Empty texts clear, parts of addresses stay.
+	ref = sink.Ref{Consumer: ref.Consumer, Org: org, Subject: ref.Subject, Version: v2, Epoch: 3, Link: created.Link}
+	must[sink.Receipt](t)(customers.Save(t.Context(), ref, id, billing.Customer{
+		Phone: sink.Clear[string](), Email: sink.Clear[string](), Number: sink.Clear[string](),
+		Billing: billing.Address{City: sink.Set("Leeds"), PostalCode: sink.Clear[string]()},
+	}))
+	c := a.get("/v1/customers/" + created.Link)
+	address, _ := c["address"].(map[string]any)
+	metadata, _ := c["metadata"].(map[string]any)
+	for what, v := range map[string]struct{ got, want any }{
+		"name": {c["name"], "Acme"}, "phone": {c["phone"], nil}, "email": {c["email"], nil}, "city": {address["city"], "Leeds"},
+		"line1": {address["line1"], "1 High St"}, "postal code": {address["postal_code"], nil}, "sf_number": {metadata["sf_number"], nil}, "sf_id": {metadata["sf_id"], id},
+	} {
+		if v.got != v.want {
+			t.Errorf("%s = %v, want %v", what, v.got, v.want)
+		}
+	}
+
+	// One invoice.
+	opportunityID := "006" + rand.Text()[:15]
+	inv := invoice(created.Link)
+	inv.OpportunityID, inv.AccountID = opportunityID, id
+	iref := sink.Ref{Consumer: "opportunity-billing", Org: org, Subject: "Opportunity/" + opportunityID + "/invoice", Epoch: 1}
+	issued := must[sink.Receipt](t)(invoices.Issue(t.Context(), iref, inv))
+	iref.Epoch = 2
+	second := must[sink.Receipt](t)(invoices.Issue(t.Context(), iref, inv))
+	if issued.Outcome != sink.Created || second.Outcome != sink.Unchanged || issued.Link != second.Link {
+		t.Errorf("issued %+v, then %+v", issued, second)
+	}
+	i := a.get("/v1/invoices/" + issued.Link)
+	if i["status"] != "open" || i["total"] != 12505.0 || i["currency"] != "eur" || i["auto_advance"] != false {
+		t.Errorf("invoice = %v", i)
+	}
+
+	// Many lines in one call, and amounts that Stripe counts in its own way.
+	var lines []billing.Line
+	for range 250 {
+		lines = append(lines, billing.Line{SKU: "W-1", Quantity: decimal.Must("1"), UnitPrice: decimal.Must("0.01")})
+	}
+	many := inv
+	many.OpportunityID, many.Lines, many.Total.Amount = "006"+rand.Text()[:15], lines, decimal.Must("2.50")
+	big := must[sink.Receipt](t)(invoices.Issue(t.Context(), sink.Ref{Consumer: iref.Consumer, Org: org, Subject: "Opportunity/" + many.OpportunityID, Epoch: 1}, many))
+
+	// A key belongs to its parameters, and a replay is marked.
+	k := rand.Text()
+	first, _ := a.call(http.MethodPost, "/v1/customers/"+created.Link, url.Values{"metadata[sf_test]": {"1"}}, k)
+	if _, res := a.call(http.MethodPost, "/v1/customers/"+created.Link, url.Values{"metadata[sf_test]": {"1"}}, k); first["id"] != created.Link || res.Header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("a replay is not marked: %v", res.Header)
+	}
+	if v, res := a.call(http.MethodPost, "/v1/customers/"+created.Link, url.Values{"metadata[sf_test]": {"2"}}, k); res.StatusCode != http.StatusBadRequest || v["error"].(map[string]any)["type"] != "idempotency_error" {
+		t.Errorf("other parameters under a key = %d %v", res.StatusCode, v)
+	}
+
+	for _, link := range []string{issued.Link, big.Link} {
+		if _, res := a.call(http.MethodPost, "/v1/invoices/"+link+"/void", nil, ""); res.StatusCode != http.StatusOK {
+			t.Errorf("void = %d", res.StatusCode)
+		}
+	}
+	// Voided is issued all the same: nothing is billed again.
+	iref.Epoch = 3
+	if r := must[sink.Receipt](t)(invoices.Issue(t.Context(), iref, inv)); r.Link != issued.Link {
+		t.Errorf("after voiding: %+v", r)
+	}
+	if _, res := a.call(http.MethodDelete, "/v1/customers/"+created.Link, nil, ""); res.StatusCode != http.StatusOK {
+		t.Errorf("delete = %d", res.StatusCode)
+	}
+	ref.Epoch = 4
+	_, err := customers.Save(t.Context(), ref, id, full)
+	wantError(t, err, sink.Permanent("customer-deleted"), sink.No)
+}
