@@ -11,5 +11,7 @@ import (
 func TestSandboxKeepsTheContract(t *testing.T) {
 	server := httptest.NewServer(sandbox.New(sandbox.Options{Key: "test-key"}))
 	defer server.Close()
-	sinktest.RunSink(t, server.URL, "test-key")
+	for _, run := range []string{"fresh", "again"} {
+		t.Run(run, func(t *testing.T) { sinktest.RunSink(t, server.URL, "test-key") })
+	}
 }
