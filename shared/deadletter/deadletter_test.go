@@ -458,6 +458,45 @@ func TestGivesUpOnAConsumerThatFails(t *testing.T) {
 	}
 }
 
+// One that recovers gets all of its messages.
+func TestDoesNotGiveUpOnAConsumerThatRecovers(t *testing.T) {
+	q := newQueues(t)
+	for i := range 15 {
+		q.put(failureURL, fmt.Sprint("m", i), parked("customer-erp", "unknown", change(fmt.Sprint("e", i), one)), nil)
+	}
+	o, f := office(q)
+	f.answer = func(string, string) (*lambda.InvokeOutput, error) {
+		if len(f.invoked)%5 == 0 { // four failures in a row, then a success
+			return &lambda.InvokeOutput{StatusCode: 200}, nil
+		}
+		return &lambda.InvokeOutput{StatusCode: 200, FunctionError: aws.String("Unhandled")}, nil
+	}
+	results, err := redrive(t, t.Context(), o, all(t, o))
+	if err != nil || len(results) != 15 || len(f.invoked) != 15 {
+		t.Errorf("%v, %d results, %d invocations, want 15", err, len(results), len(f.invoked))
+	}
+}
+
+func TestInterruptedReading(t *testing.T) {
+	q := newQueues(t)
+	fill(q)
+	o, _ := office(q)
+	ctx, cancel := context.WithCancel(t.Context())
+	q.fail = func(string) error {
+		if q.calls == 2 {
+			cancel()
+		}
+		return nil
+	}
+	if _, err := o.Read(ctx, deadletter.Filter{}, 0); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	q.fail = nil
+	if n := len(q.left(failureURL)); n != 6 {
+		t.Errorf("%d messages lie in the failure queue", n)
+	}
+}
+
 func TestInterrupted(t *testing.T) {
 	q := newQueues(t)
 	for i := range 8 {

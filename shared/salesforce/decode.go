@@ -1,6 +1,7 @@
 package salesforce
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -42,14 +43,17 @@ func Decode(raw []byte, opts Options) (*Event, error) {
 	}
 	r := reader{idField: opts.EventIDField}
 	r.text, r.header.ids = string(raw), r.oneID[:0]
-	if err := r.object(r.envelopeMember); err != nil {
-		return nil, err
+	err := r.object(r.envelopeMember)
+	if err == nil {
+		var e *Event
+		if e, err = r.event(opts); err == nil {
+			return e, nil
+		}
 	}
-	e, err := r.event(opts)
-	if err != nil {
-		return nil, err
+	if d, ok := errors.AsType[*DecodeError](err); ok {
+		d.EventID, d.DetailType = r.id, r.detailType
 	}
-	return e, nil
+	return nil, err
 }
 
 // reader collects what one pass over the text finds.
@@ -483,12 +487,8 @@ func (h *header) order(eventTime time.Time) (o order, err error) {
 		}
 	}
 	if h.commit != "" {
-		const where = headerPointer + "/commitNumber"
-		if !isDigits(h.commit) {
-			return o, refuse("invalid-commit-number", where, "want a whole number, digit by digit: a hop on the way has rounded it")
-		}
 		if o.commit, err = strconv.ParseUint(h.commit, 10, 64); err != nil {
-			return o, refuse("invalid-commit-number", where, "the number does not fit into 64 bits")
+			return o, refuse("invalid-commit-number", headerPointer+"/commitNumber", "want a whole number of at most 64 bits, digit by digit: a hop on the way has rounded it")
 		}
 	}
 	switch {

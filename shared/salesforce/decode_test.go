@@ -201,10 +201,13 @@ func TestEnrichedValuesAreNoPartOfTheChange(t *testing.T) {
 }
 
 func TestCompoundFieldAsAWhole(t *testing.T) {
-	c := decodeOne(t, change(`"changeType":"UPDATE",`+rest+`,"changedFields":["BillingAddress","BillingAddress","ShippingAddress.City"]`,
-		`,"BillingAddress":{"City":"Leeds","Street":null},"ShippingAddress":null,"Name":"Acme"`))
-	equal(t, "own fields", c.Fields.Names(), []string{"BillingAddress.City", "BillingAddress.Street", "ShippingAddress"})
+	c := decodeOne(t, change(`"changeType":"UPDATE",`+rest+`,"changedFields":["BillingAddress","BillingAddress","ShippingAddress.City","Phone"]`,
+		`,"Phone":"1","BillingAddress":{"City":"Leeds","Street":null},"ShippingAddress":null,"Name":"Acme"`))
+	equal(t, "own fields", c.Fields.Names(), []string{"BillingAddress.City", "BillingAddress.Street", "Phone", "ShippingAddress"})
 	equal(t, "missing", c.Missing, []string(nil))
+	if v, ok := c.Fields.Lookup("Phone.Extension"); ok || !v.Null() {
+		t.Errorf("component of a text: %s, %v", v.Raw(), ok)
+	}
 	if v, ok := c.Fields.Lookup("ShippingAddress.City"); !ok || !v.Null() {
 		t.Errorf("component of a null: %s, %v", v.Raw(), ok)
 	}
@@ -431,6 +434,23 @@ func manyFields(n int) string {
 		fields[i] = `"F` + strconv.Itoa(i) + `":1`
 	}
 	return strings.Join(fields, ",")
+}
+
+// A log can name the event that was refused, as far as it can be read.
+func TestRefusalsNameTheEvent(t *testing.T) {
+	for raw, want := range map[string][2]string{
+		envelope("AccountChangeEvent", `{"payload":{}}`):          {"5c42b99e-c214-4a9c-8fbd-1a41e5faa44a", "AccountChangeEvent"},
+		envelope("Note__e", `{"payload":[]}`):                     {"5c42b99e-c214-4a9c-8fbd-1a41e5faa44a", "Note__e"},
+		envelope("Note__e", `{"payload":{"CreatedDate":"soon"}}`): {"5c42b99e-c214-4a9c-8fbd-1a41e5faa44a", "Note__e"},
+		`{"id":"a","detail-type":7}`:                              {"a", ""},
+		envelope("Note__e", `{"payload":{`):                       {"", ""},
+	} {
+		_, err := salesforce.Decode([]byte(raw), salesforce.Options{})
+		e, ok := errors.AsType[*salesforce.DecodeError](err)
+		if !ok || e.EventID != want[0] || e.DetailType != want[1] {
+			t.Errorf("%.80q: %+v, want %v", raw, e, want)
+		}
+	}
 }
 
 // Nothing a person typed may stand in an error: it ends in logs.

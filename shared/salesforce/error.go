@@ -8,6 +8,10 @@ type DecodeError struct {
 	Name  string // stable, e.g. "invalid-json", "foreign-org", "missing-header"
 	Where string // JSON pointer into the event (RFC 6901); empty when it is the whole
 	What  string // for people: what is wrong and what to do
+
+	// Of the envelope, as far as Decode came: for logs. Empty for broken JSON.
+	EventID    string
+	DetailType string
 }
 
 func (e *DecodeError) Error() string {
