@@ -46,6 +46,11 @@ test: go ## Everything that CI runs: lint, the scenario on the local stack, all 
 	@dist/sfrelay run
 	@go test -race ./...
 
+.PHONY: prove
+prove: go ## Every history of small worlds, mutants, comparison, linearizability; LONG=1 runs for as long as one likes
+	@$(MAKE) --no-print-directory dynamodb
+	@PROVE=1 LONG=$(LONG) go test -count=1 -timeout $(if $(LONG),24h,20m) -v ./shared/guard/guardsim ./shared/guard/dynamo
+
 .PHONY: fuzz
 fuzz: go ## Fuzz every decoder for FUZZTIME (default 10s) each
 	@set -e; for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -37,6 +38,16 @@ func newWorld(t *testing.T, p guard.Policy, change ...func(*guard.Config)) *worl
 	}
 	if p == guard.FieldMerge {
 		w.cfg.Fields = []string{"name", "phone", "city"}
+	}
+	// The mutation test runs these stories with one clause of one write made worse.
+	if text := os.Getenv("MUTANT"); text != "" {
+		m, err := guardtest.ParseMutant(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Policy == p.String() {
+			w.store = guardtest.Mutated(w.store, m)
+		}
 	}
 	for _, f := range change {
 		f(&w.cfg)
@@ -299,19 +310,21 @@ func TestCrashLeavesDoubt(t *testing.T) {
 // Status-before-the-claim would forget: lost response, then a 429, then a day in the
 // queue, then a second invoice.
 func TestDoubtSurvivesARefusalAndADay(t *testing.T) {
-	w := newWorld(t, guard.EachOnce)
-	first := w.now
-	w.want(w.do(w.call(guard.Change{}), lost), guard.Failed)
-	if it := w.item(); it.Status != guard.StatusUnknown || it.Until != first.Add(7*time.Second).UnixMilli() {
-		t.Fatalf("item %+v: not before settle + margin", it)
-	}
-	w.now = w.now.Add(7 * time.Second)
-	w.want(w.do(w.call(guard.Change{}), throttled), guard.Failed)
-	w.now = w.now.Add(24 * time.Hour)
-	w.want(w.do(w.call(guard.Change{}), took), guard.Applied)
-	if a := w.last(); !a.InDoubt || !a.DoubtSince.Equal(first) {
-		t.Fatalf("attempt %+v, want in doubt since %v", a, first)
-	}
+	everyPolicy(t, func(t *testing.T, p guard.Policy) {
+		w := newWorld(t, p)
+		first := w.now
+		w.want(w.do(w.call(one(p, 5)), lost), guard.Failed)
+		if it := w.item(); it.Status != guard.StatusUnknown || it.Until != first.Add(7*time.Second).UnixMilli() {
+			t.Fatalf("item %+v: not before settle + margin", it)
+		}
+		w.now = w.now.Add(7 * time.Second)
+		w.want(w.do(w.call(one(p, 5)), throttled), guard.Failed)
+		w.now = w.now.Add(24 * time.Hour)
+		w.want(w.do(w.call(one(p, 5)), took), guard.Applied)
+		if a := w.last(); !a.InDoubt || !a.DoubtSince.Equal(first) {
+			t.Fatalf("attempt %+v, want in doubt since %v", a, first)
+		}
+	})
 }
 
 func TestACertainRefusalLeavesNoDoubt(t *testing.T) {
@@ -612,4 +625,141 @@ func TestMistakesAreNamedTogether(t *testing.T) {
 	if _, err := guard.New(&memory.Store{}, guard.Config{Consumer: "a", Random: guardtest.Random(1)}); err == nil {
 		t.Error("a config without a policy was taken")
 	}
+}
+
+// one is a change that every policy takes, at place n.
+func one(p guard.Policy, n byte) guard.Change {
+	if p == guard.EachOnce {
+		return guard.Change{}
+	}
+	return full(n)
+}
+
+func everyPolicy(t *testing.T, story func(t *testing.T, p guard.Policy)) {
+	for _, p := range []guard.Policy{guard.EachOnce, guard.NewestWins, guard.FieldMerge} {
+		t.Run(p.String(), func(t *testing.T) { story(t, p) })
+	}
+}
+
+func TestWhatAnAttemptLeavesOnTheItem(t *testing.T) {
+	everyPolicy(t, func(t *testing.T, p guard.Policy) {
+		w := newWorld(t, p)
+		w.want(w.do(w.call(one(p, 5)), throttled), guard.Failed)
+		first := w.last()
+		it := w.item()
+		if it.Status != guard.Retry || it.Class != "throttled" || it.Until != w.now.UnixMilli() || it.Attempts != 1 || it.InDoubt || it.Epoch != first.Epoch {
+			t.Fatalf("after a refusal: %+v", it)
+		}
+		w.want(w.do(w.call(one(p, 5)), lost), guard.Failed)
+		second := w.last()
+		it = w.item()
+		if it.Status != guard.StatusUnknown || it.Attempts != 2 || !it.InDoubt || it.Until != w.now.Add(7*time.Second).UnixMilli() {
+			t.Fatalf("after a lost answer: %+v", it)
+		}
+		w.now = w.now.Add(7 * time.Second)
+		w.want(w.do(w.call(one(p, 5)), guard.Outcome{Effect: guard.Took, Link: "x"}), guard.Applied)
+		third := w.last()
+		if !(first.Epoch < second.Epoch && second.Epoch < third.Epoch) || third.Number != 3 {
+			t.Fatalf("epochs %d, %d, %d do not grow", first.Epoch, second.Epoch, third.Epoch)
+		}
+		it = w.item()
+		if it.Until != 0 || it.Attempts != 0 || it.InDoubt || it.Link != "x" || it.Status != map[bool]guard.Status{true: guard.Done}[p == guard.EachOnce] {
+			t.Fatalf("after the effect: %+v", it)
+		}
+	})
+}
+
+func TestTheSDKSendsEverythingTwice(t *testing.T) {
+	everyPolicy(t, func(t *testing.T, p guard.Policy) {
+		w := newWorld(t, p)
+		w.store = &twice{w.store}
+		missing := guard.Outcome{Effect: guard.NotApplied, Uncounted: true, Class: "dependency-missing"}
+		w.want(w.do(w.call(one(p, 5)), throttled), guard.Failed)
+		w.want(w.do(w.call(one(p, 5)), missing), guard.Failed)
+		if it := w.item(); it.Attempts != 1 {
+			t.Fatalf("%d attempts counted, want 1: %+v", it.Attempts, it)
+		}
+		ahead := guard.Outcome{Effect: guard.Fenced, Class: "epoch-conflict", Epoch: w.now.UnixMilli() + 500}
+		w.want(w.do(w.call(one(p, 5)), ahead, took), guard.Applied)
+		w.want(w.do(w.call(one(p, 5))), guard.Duplicate)
+	})
+}
+
+func TestWhatIsNotNewCostsOneWrite(t *testing.T) {
+	w := newWorld(t, guard.FieldMerge)
+	w.want(w.do(w.call(full(2)), took), guard.Applied)
+	w.want(w.do(w.call(update(4, "phone")), took), guard.Applied)
+	for _, ch := range []guard.Change{full(2), full(1), update(4, "phone"), update(3, "phone"), update(2, "name"), deleted(1)} {
+		if rep := w.do(w.call(ch)); rep.Requests != 1 {
+			t.Errorf("%+v: %d requests, want 1", ch, rep.Requests)
+		}
+	}
+	w.want(w.do(w.call(deleted(6)), took), guard.Applied)
+	for _, ch := range []guard.Change{deleted(6), deleted(5), update(5, "city"), full(6)} {
+		if rep := w.do(w.call(ch)); rep.Requests != 1 {
+			t.Errorf("%+v after the delete: %d requests, want 1", ch, rep.Requests)
+		}
+	}
+}
+
+func TestASecondWorkerMeetsTheLease(t *testing.T) {
+	everyPolicy(t, func(t *testing.T, p guard.Policy) {
+		w := newWorld(t, p)
+		inner := guard.Busy
+		w.guard().Do(t.Context(), w.call(one(p, 5)), func(context.Context, guard.Attempt) guard.Outcome {
+			rep := w.do(w.call(one(p, 6)))
+			inner = rep.Results[0].Verdict
+			return throttled
+		})
+		if inner != guard.Busy {
+			t.Fatalf("a second worker got %q while the first one ran", inner)
+		}
+		// A worker that lost its lease changes nothing that another one wrote.
+		w = newWorld(t, p)
+		rep := w.guard().Do(t.Context(), w.call(one(p, 5)), func(context.Context, guard.Attempt) guard.Outcome {
+			w.now = w.now.Add(w.cfg.Lease())
+			w.want(w.do(w.call(one(p, 6)), lost), guard.Failed)
+			return throttled
+		})
+		w.want(rep, guard.Failed)
+		if it := w.item(); it.Status != guard.StatusUnknown || !it.InDoubt || it.Class != "unknown" {
+			t.Fatalf("the first worker gave back what was not its own: %+v", it)
+		}
+		w = newWorld(t, p)
+		rep = w.guard().Do(t.Context(), w.call(one(p, 5)), func(context.Context, guard.Attempt) guard.Outcome {
+			w.now = w.now.Add(w.cfg.Lease())
+			w.want(w.do(w.call(one(p, 6)), throttled), guard.Failed)
+			return guard.Outcome{Effect: guard.Took, Link: "late"}
+		})
+		if w.item().Link == "late" || rep.Results[0].Verdict == guard.Applied {
+			t.Fatalf("the first worker completed what was not its own: %+v, %v", w.item(), rep.Results[0])
+		}
+	})
+}
+
+func TestRequestsOnTheMemoryStore(t *testing.T) {
+	if os.Getenv("MUTANT") != "" {
+		return // its guards are made by guardtest, without the mutant
+	}
+	c := &counting{Store: &memory.Store{}}
+	guardtest.Requests(t, c, func() (int, int) {
+		n, r := c.writes, c.reads
+		c.writes, c.reads = 0, 0
+		return n, r
+	})
+}
+
+type counting struct {
+	guard.Store
+	writes, reads int
+}
+
+func (c *counting) Write(ctx context.Context, w guard.Write) (guard.Record, bool, error) {
+	c.writes++
+	return c.Store.Write(ctx, w)
+}
+
+func (c *counting) Read(ctx context.Context, key string) (guard.Record, error) {
+	c.reads++
+	return c.Store.Read(ctx, key)
 }

@@ -348,3 +348,26 @@ func (w *world) state() uint64 {
 	}
 	return uint64(h)
 }
+
+// Outcome is how one random history of a comparison ended.
+type Outcome struct {
+	Effects  int  // at the sink, of actions
+	Wrong    bool // the sink's record is not Salesforce's
+	LeftOver int  // messages that still lie in a queue after the redrive
+	Asked    int  // requests that the sink carried out
+}
+
+// Play runs one random history to its end and reports how it ended, without judging.
+func Play(sc *Scenario, seed uint64, faultRate float64) Outcome {
+	w := newWorld(sc, &random{r: rand.New(rand.NewPCG(seed, 0x5f3759df)), rate: faultRate})
+	w.judge = func() {}
+	w.run()
+	o := Outcome{Effects: w.sink.effects, LeftOver: len(w.parked), Asked: w.sink.asked}
+	if sc.Policy != guard.EachOnce {
+		values, _ := sc.truth()
+		for f, v := range values {
+			o.Wrong = o.Wrong || w.sink.values[f] != v
+		}
+	}
+	return o
+}

@@ -30,6 +30,9 @@ func join(lists ...[]guardsim.Fault) []guardsim.Fault {
 // long reports whether somebody asked for the long run.
 func long() bool { return os.Getenv("LONG") == "1" }
 
+// proving reports whether this is make prove and not the quick loop.
+func proving() bool { return os.Getenv("PROVE") == "1" || long() }
+
 // actionRows are the rows of the guarantee table for EachOnce, each with the faults
 // that it promises to withstand.
 func actionRows(faults int) []*guardsim.Scenario {

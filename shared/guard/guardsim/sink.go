@@ -102,6 +102,7 @@ type sinkState struct {
 	values  map[string]string
 	retired bool
 	exists  bool
+	asked   int
 }
 
 func newSink(sc *Scenario, w *world) *sinkState {
@@ -127,6 +128,7 @@ func (s *sinkState) take(r *request) answer {
 		s.epoch = max(s.epoch, r.epoch)
 		return answer{newer: s.version}
 	}
+	s.asked++
 	s.epoch = max(s.epoch, r.epoch)
 	if r.kind == create {
 		if kind == UniqueKey || kind == FencedKey || kind == KeyWindow {

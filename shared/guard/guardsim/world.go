@@ -38,6 +38,11 @@ const (
 	Pause        Fault = "pause"               // time passes over a live worker, which keeps its deadlines
 	ZombieSend   Fault = "zombie"              // time passes over a live worker, which sends all the same
 	LateAnswer   Fault = "late answer"         // the sink takes the request at once and answers after the lease
+
+	DiesAfterEffect  Fault = "dies after the effect"  // crash after, at the sink only
+	DiesBeforeEffect Fault = "dies before the effect" // crash before, at the sink only
+	LostClaim        Fault = "claim's answer lost"    // lost response, of a claim
+	LostCompletion   Fault = "completion's answer lost"
 )
 
 // Change is one committed change of the subject.
@@ -58,7 +63,8 @@ type Scenario struct {
 	Fields     []string
 	Sink       SinkKind
 	Changes    []Change
-	Deliveries [][]int // each brings these changes, in one batch
+	Deliveries [][]int         // each brings these changes, in one batch
+	After      []time.Duration // when each delivery comes; nil: at once
 	Faults     []Fault
 	MaxFaults  int
 	Attempts   int  // before a change is parked; 0: 3
@@ -67,7 +73,10 @@ type Scenario struct {
 	Skew       []time.Duration
 	Broken     func(guard.Write) guard.Write // for mutants of the protocol
 	Protocol   Protocol                      // nil: the guard
-	Strict     bool                          // hold a sink that offers nothing to one effect, to see the checker find two
+	// LambdaRetries delivers as Lambda's asynchronous queue does: three tries, one and
+	// two minutes apart, then into the dead-letter queue, which is redriven at the end.
+	LambdaRetries bool
+	Strict        bool // hold a sink that offers nothing to one effect, to see the checker find two
 }
 
 // Protocol is what a delivery runs: the guard, or another protocol to compare it with.
@@ -129,6 +138,7 @@ type world struct {
 	choices chooser
 	now     int64
 	item    guard.Record
+	others  map[string]guard.Record // items of a Protocol that has more than one
 	sink    *sinkState
 	queue   []*message
 	workers []*Worker
@@ -146,6 +156,7 @@ type world struct {
 	acked    []guard.Verdict
 	nextID   int
 	options  []option
+	judge    func() // instead of finish
 }
 
 type parked struct {
@@ -192,8 +203,15 @@ var errCrashed = errors.New("the process is dead")
 func newWorld(sc *Scenario, ch chooser) *world {
 	w := &world{sc: sc, choices: ch, now: start, dayLeft: sc.DayPasses}
 	w.sink = newSink(sc, w)
-	for _, d := range sc.Deliveries {
-		w.queue = append(w.queue, &message{id: w.nextID, changes: d})
+	if sc.Protocol != nil {
+		w.others = make(map[string]guard.Record)
+	}
+	for i, d := range sc.Deliveries {
+		m := &message{id: w.nextID, changes: d}
+		if i < len(sc.After) {
+			m.after = start + sc.After[i].Milliseconds()
+		}
+		w.queue = append(w.queue, m)
 		w.nextID++
 	}
 	return w
@@ -218,7 +236,11 @@ func (w *world) run() {
 			if w.redriveParked() {
 				continue
 			}
-			w.finish()
+			if w.judge != nil {
+				w.judge()
+			} else {
+				w.finish()
+			}
 			return
 		}
 		i := 0
@@ -286,7 +308,7 @@ func (w *world) enumerate() {
 	for _, r := range w.flying {
 		opts = append(opts, option{kind: optLand, r: r})
 	}
-	if len(w.workers) == 0 {
+	if len(w.workers) == 0 && (len(opts) == 0 || !w.sc.LambdaRetries) {
 		if t, ok := w.nextTime(); ok {
 			opts = append(opts, option{kind: optPass, t: t})
 		}
@@ -359,6 +381,12 @@ func (w *world) applies(f Fault, wk *Worker) bool {
 	switch f {
 	case CrashBefore, CrashAfter:
 		return f == CrashAfter || wk.claims > 0
+	case DiesAfterEffect, DiesBeforeEffect:
+		return o.req != nil && o.req.kind.writes()
+	case LostClaim:
+		return o.write != nil && o.write.Name == guard.Claim
+	case LostCompletion:
+		return o.write != nil && o.write.Name == guard.Complete
 	case LostResponse, StoreDown, StoreTimeout:
 		return o.write != nil
 	case Refused, LostRequest, LostAnswer, LandsLater, LandsAnytime:
@@ -374,12 +402,12 @@ func (w *world) applies(f Fault, wk *Worker) bool {
 func (w *world) inject(f Fault, wk *Worker) {
 	o := wk.pending
 	switch f {
-	case CrashBefore:
+	case CrashBefore, DiesBeforeEffect:
 		w.crash(wk)
-	case CrashAfter:
+	case CrashAfter, DiesAfterEffect:
 		w.perform(wk, o)
 		w.crash(wk)
-	case LostResponse:
+	case LostResponse, LostClaim, LostCompletion:
 		w.perform(wk, o) // and stays pending: the SDK sends it again
 	case StoreDown:
 		o.err = errors.New("store down")
@@ -432,6 +460,18 @@ func (w *world) remove(wk *Worker) {
 // again brings a message back. One that waits comes when the item is free: deliveries
 // in between would only hear "busy".
 func (w *world) again(m *message, after int64, waits bool) {
+	if w.sc.LambdaRetries {
+		m.tries++
+		if m.tries >= 3 {
+			for _, c := range m.changes {
+				w.parked = append(w.parked, parked{c, "retries used up"})
+			}
+			return
+		}
+		m.after = w.now + int64(m.tries)*time.Minute.Milliseconds()
+		w.queue = append(w.queue, m)
+		return
+	}
 	if m.tries++; m.tries > maxDelivers {
 		w.violate("message %d was delivered %d times without an end", m.id, m.tries)
 		return
@@ -483,15 +523,21 @@ func (w *world) perform(wk *Worker, o *op) {
 		if w.sc.Broken != nil {
 			wr = w.sc.Broken(wr)
 		}
+		item := &w.item
+		if w.others != nil {
+			rec := w.others[wr.Key]
+			item = &rec
+			defer func() { w.others[wr.Key] = rec }()
+		}
 		o.err = nil
-		o.ok = wr.If.Holds(w.item)
-		o.old = w.item
+		o.ok = wr.If.Holds(*item)
+		o.old = *item
 		if o.ok {
-			next, valid := wr.Apply(w.item)
+			next, valid := wr.Apply(*item)
 			if !valid {
 				w.violate("%s is an invalid update", wr.Name)
 			}
-			w.item = next
+			*item = next
 			if wr.Name == guard.Claim {
 				wk.msg.granted++
 				if u, ok := next.Get("u"); ok {
@@ -569,6 +615,12 @@ func (w *world) done(wk *Worker) {
 func (w *world) redriveParked() bool {
 	if len(w.parked) == 0 || w.redrive > 2*len(w.sc.Deliveries)+2 {
 		return false
+	}
+	if w.sc.LambdaRetries && w.redrive > 0 {
+		return false // a comparison allows one redrive
+	}
+	if w.sc.LambdaRetries {
+		w.pass(w.now + 20*time.Minute.Milliseconds()) // until somebody looks at the queue
 	}
 	todo := w.parked
 	w.parked = nil
@@ -676,4 +728,35 @@ func (wk *Worker) run() {
 // same state has the same bytes whatever path led to it. A refused claim leaves none.
 func (wk *Worker) random() [10]byte {
 	return [10]byte{1, byte(wk.id), byte(wk.msg.granted)}
+}
+
+// Now is the worker's clock.
+func (wk *Worker) Now() time.Time { return wk.now() }
+
+// Send carries change i of the call out without any guard: what a handler does under
+// another Protocol. Of a partial change it sends the fields it names.
+func (wk *Worker) Send(i int) guard.Outcome {
+	sc := wk.w.sc
+	c := sc.Changes[wk.msg.changes[i]]
+	r := &request{kind: create, key: "subject", values: map[string]string{}}
+	switch {
+	case sc.Policy == guard.EachOnce:
+	case sc.Policy == guard.NewestWins:
+		r.kind = put
+		r.values["state"] = sc.value(wk.msg.changes[i], "state")
+	case c.Kind == guard.Delete:
+		r.kind = remove
+	default:
+		r.kind = put
+		for _, f := range sc.Fields {
+			_, named := c.Fields[f]
+			if c.Kind == guard.Partial {
+				r.kind = patch
+			}
+			if named || c.Kind == guard.Full {
+				r.values[f] = sc.value(wk.msg.changes[i], f)
+			}
+		}
+	}
+	return outcomeOf(wk.ask(r))
 }
