@@ -228,17 +228,21 @@ func (b *Bus) deadLetter(ctx context.Context, r rule, t ebtypes.Target, e Event,
 	return DeadLettered, err
 }
 
-// ErrNoBus is returned where the bus does not exist.
-var ErrNoBus = errors.New("no event bus")
+// ErrNoBus is returned where the bus does not exist, ErrNoRule where it has no
+// enabled rule. An emulator may not tell the two apart.
+var (
+	ErrNoBus  = errors.New("no event bus")
+	ErrNoRule = errors.New("no enabled rule")
+)
 
 // Default is the bus an event takes: the one its source names, as partner buses
-// are called after their source; where that does not exist, the stack's own bus
-// for its kind. Change events are those whose name ends in ChangeEvent (Change
+// are called after their source; where that has no rules, the stack's own bus for
+// its kind. Change events are those whose name ends in ChangeEvent (Change
 // Data Capture Developer Guide, "Change Event Name").
 func (b *Bus) Default(ctx context.Context, e Event, platformEvents, changes string) string {
 	_, err := b.rulesOf(ctx, e.Source)
 	switch {
-	case e.Source != "" && !errors.Is(err, ErrNoBus):
+	case e.Source != "" && !errors.Is(err, ErrNoBus) && !errors.Is(err, ErrNoRule):
 		return e.Source
 	case strings.HasSuffix(e.DetailType, "ChangeEvent"):
 		return changes
@@ -275,7 +279,7 @@ func (b *Bus) rulesOf(ctx context.Context, busName string) ([]rule, error) {
 			}
 		}
 		if len(rules) == 0 {
-			return nil, fmt.Errorf("the bus %q has no enabled rule; is the stack deployed with this bus name?", busName)
+			return nil, fmt.Errorf("%w of the bus %q; is the stack deployed with this bus name?", ErrNoRule, busName)
 		}
 		return rules, nil
 	})

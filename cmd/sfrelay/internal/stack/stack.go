@@ -17,13 +17,17 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	"github.com/aws/smithy-go/logging"
 )
 
 const (
@@ -134,14 +138,24 @@ func (s *Stack) Config(ctx context.Context) (aws.Config, error) {
 		return aws.Config{}, err
 	}
 	defer ca.Close()
+	// No HTTP/2: after a thousand requests the emulator's server lets a connection's
+	// next one wait for ever.
+	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.ForceAttemptHTTP2 = false
+		t.Protocols = new(http.Protocols)
+		t.Protocols.SetHTTP1(true)
+		t.TLSClientConfig.NextProtos = nil
+	})
 	return config.LoadDefaultConfig(ctx,
+		config.WithHTTPClient(client),
+		config.WithLogger(logging.Nop{}), // it warns of every connection that the emulator closes
 		config.WithSharedConfigFiles([]string{s.file("aws-config")}),
 		config.WithSharedCredentialsFiles([]string{}),
 		config.WithSharedConfigProfile(profile),
 		config.WithRegion(region),
 		config.WithBaseEndpoint(s.Endpoint),
 		config.WithCustomCABundle(ca),
-		config.WithEC2IMDSClientEnableState(2), // disabled
+		config.WithEC2IMDSClientEnableState(imds.ClientDisabled),
 	)
 }
 
