@@ -72,6 +72,9 @@ func (q *queues) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput
 	if in.MaxNumberOfMessages < 1 || in.MaxNumberOfMessages > 10 || in.VisibilityTimeout < 1 || in.VisibilityTimeout > 60 {
 		q.t.Fatalf("a reading for %d messages, %d s", in.MaxNumberOfMessages, in.VisibilityTimeout)
 	}
+	if in.WaitTimeSeconds < 1 {
+		q.t.Fatal("a short poll: it asks some servers only")
+	}
 	if !slices.Contains(in.MessageAttributeNames, "All") || len(in.MessageSystemAttributeNames) == 0 {
 		q.t.Fatal("a reading without attributes")
 	}

@@ -226,6 +226,10 @@ func TestDiffs(t *testing.T) {
 	if _, err := v.Text(); !v.Diff() || err == nil {
 		t.Error("a diff passes for a text")
 	}
+	// A compound field is no diff, whatever its components are called.
+	compound := decodeOne(t, change(`"changeType":"CREATE",`+rest, `,"X__c":{"diff":"a","other":1}`))
+	equal(t, "components", compound.Fields.Names(), []string{"X__c.diff", "X__c.other"})
+	equal(t, "its diffs", compound.Diffs, []string(nil))
 	// A platform event may hold any text.
 	p := decodeOne(t, envelope("Note__e", `{"payload":{"Text__c":"--- \n+++ "}}`))
 	equal(t, "reason for a platform event", p.FetchReason(nil), "")
@@ -355,6 +359,7 @@ func TestRefusals(t *testing.T) {
 		{"duplicate key, escaped", with(plain, `"region"`, `"\u0073ource":"x","region"`), "duplicate-key", "/source"},
 		{"duplicate key in the payload", with(plain, `"x"`, `"x","Text__c":"y"`), "duplicate-key", "/detail/payload/Text__c"},
 		{"duplicate key in the header", with(create, `"changeType":"CREATE"`, `"changeType":"CREATE","changeType":"DELETE"`), "duplicate-key", header + "/changeType"},
+		{"duplicate key among many fields", with(plain, `"Text__c":"x"`, manyFields(100)+`,"F40":2`), "duplicate-key", "/detail/payload/F40"},
 		{"duplicate key in a value", with(plain, `"x"`, `[{"a":1,"a":2}]`), "duplicate-key", "/detail/payload/Text__c"},
 		{"list", `[]`, "wrong-type", ""},
 		{"text", `"x"`, "wrong-type", ""},
