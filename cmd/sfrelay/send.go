@@ -8,23 +8,27 @@ import (
 	"math/rand/v2"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
 	"sfrelay/cmd/sfrelay/internal/account"
 	"sfrelay/cmd/sfrelay/internal/bus"
+	"sfrelay/cmd/sfrelay/internal/verdicts"
 )
 
 type sendCommand struct {
 	account.Flags
-	Bus       string   `help:"Bus to deliver through. Default: the one that the event's source names."`
-	Duplicate int      `default:"0" help:"Deliver each event so many times more, each time under a new EventBridge id, as a relay that sends again does."`
-	Shuffle   *uint64  `placeholder:"SEED" help:"Deliver in a random order, the same one for the same seed."`
-	Wait      bool     `help:"Wait for the verdicts of the consumers in CloudWatch Logs and print them."`
-	JSON      bool     `name:"json" help:"Print one JSON object per line."`
-	Files     []string `arg:"" name:"file" help:"Files with events as EventBridge delivers them: one, several, or an array; - reads standard input."`
+	Bus       string        `help:"Bus to deliver through. Default: the one that the event's source names."`
+	Duplicate int           `default:"0" help:"Deliver each event so many times more, each time under a new EventBridge id, as a relay that sends again does."`
+	Shuffle   *uint64       `placeholder:"SEED" help:"Deliver in a random order, the same one for the same seed."`
+	Wait      bool          `help:"Wait for the verdicts of the consumers in CloudWatch Logs and print them."`
+	Timeout   time.Duration `default:"60s" help:"Longest time to wait."`
+	JSON      bool          `name:"json" help:"Print one JSON object per line."`
+	Files     []string      `arg:"" name:"file" help:"Files with events as EventBridge delivers them: one, several, or an array; - reads standard input."`
 }
 
+// Run implements kong's interface of a command.
 func (c *sendCommand) Run(ctx context.Context) error {
 	events, err := readAll(c.Files)
 	if err != nil {
@@ -37,22 +41,106 @@ func (c *sendCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b := bus.New(cfg)
-	for _, e := range events {
-		name := c.Bus
-		if name == "" {
-			name = e.Source
-		}
-		deliveries, err := b.Deliver(ctx, name, e)
-		for _, d := range deliveries {
-			c.print(d)
-		}
-		if err != nil {
+	s := sending{sendCommand: c, bus: bus.New(cfg)}
+	if c.Bus == "" || c.Wait {
+		// The stack's own buses are the default where no bus is called as the event's source.
+		if s.outputs, err = c.Outputs(ctx, cfg); err != nil {
 			return err
 		}
-		if len(deliveries) == 0 {
-			c.print(bus.Delivery{EventID: e.ID, Outcome: "no-rule"})
+		s.consumers = account.Consumers(s.outputs)
+	}
+	if c.Wait {
+		var functions []string
+		for _, each := range s.consumers {
+			functions = append(functions, each.Function)
 		}
+		if s.reader, err = verdicts.Open(ctx, cfg, functions, s.now()); err != nil {
+			return err
+		}
+	}
+	for _, e := range events {
+		if err := s.send(ctx, e); err != nil {
+			return err
+		}
+	}
+	if c.Wait {
+		return s.wait(ctx)
+	}
+	return nil
+}
+
+// sending is one call of send.
+type sending struct {
+	*sendCommand
+	bus       *bus.Bus
+	outputs   map[string]string
+	consumers []account.Consumer
+	reader    *verdicts.Reader
+	awaited   []verdicts.Awaited
+}
+
+func (s *sending) send(ctx context.Context, e bus.Event) error {
+	name := s.Bus
+	if name == "" {
+		name = s.bus.Default(ctx, e, s.outputs["EventBus"], s.outputs["ChangeBus"])
+	}
+	since := s.now()
+	deliveries, err := s.bus.Deliver(ctx, name, e)
+	for _, d := range deliveries {
+		s.print(d)
+		if d.Outcome == bus.Delivered {
+			s.awaited = append(s.awaited, verdicts.Awaited{
+				EventID: e.ID, Consumer: account.ByTarget(s.consumers, d.Target), Since: since,
+			})
+		}
+	}
+	if err == nil && len(deliveries) == 0 {
+		s.print(bus.Delivery{EventID: e.ID, Outcome: bus.NoRule})
+	}
+	return err
+}
+
+// now is a time that is not later than any line the functions write from now on:
+// those of an account may have another clock than we.
+func (s *sending) now() time.Time {
+	if s.AWS {
+		return time.Now().Add(-5 * time.Second)
+	}
+	return time.Now()
+}
+
+// wait follows the logs until every delivery has come to a verdict, and prints it.
+func (s *sending) wait(ctx context.Context) error {
+	lines, pending, err := s.reader.Await(ctx, s.awaited, s.Timeout, nil)
+	mine := map[string]bool{}
+	for _, a := range s.awaited {
+		mine[a.EventID] = true
+	}
+	for _, l := range lines {
+		if !mine[l.EventID] {
+			continue
+		}
+		if s.JSON {
+			if err := json.NewEncoder(os.Stdout).Encode(l); err != nil {
+				return err
+			}
+			continue
+		}
+		verdict := l.Verdict
+		if l.Class != "" {
+			verdict += " (" + l.Class + ")"
+		}
+		fmt.Printf("%-36s  %-20s  %s  %s\n", l.EventID, l.Consumer, verdict, l.Subject)
+	}
+	if err != nil {
+		return err
+	}
+	if len(pending) > 0 {
+		var missing []string
+		for _, a := range pending {
+			missing = append(missing, a.EventID+" at "+a.Consumer)
+		}
+		return fmt.Errorf("no final verdict within %s: %s; see sfrelay dlq list, wait longer with --timeout", s.Timeout, strings.Join(missing, ", "))
 	}
 	return nil
 }
@@ -62,12 +150,16 @@ func (c *sendCommand) print(d bus.Delivery) {
 		_ = json.NewEncoder(os.Stdout).Encode(d)
 		return
 	}
-	if d.Rule == "" {
-		fmt.Printf("%-36s  no rule matches it\n", d.EventID)
+	if d.Outcome == bus.NoRule {
+		fmt.Printf("%-36s  no rule takes it\n", d.EventID)
 		return
 	}
-	_, target, _ := strings.Cut(d.Target, "000:")
-	fmt.Printf("%-36s  %-11s  %s  %s\n", d.EventID, d.Outcome, target, d.Code)
+	// arn:aws:lambda:<region>:<account>:function:<name>
+	target := d.Target
+	if parts := strings.SplitN(target, ":", 6); len(parts) == 6 {
+		target = parts[5]
+	}
+	fmt.Printf("%-36s  %-11s  %s  %s\n", d.EventID, d.Outcome, target, strings.TrimSpace(d.Code+" "+d.Reason))
 }
 
 // plan adds the duplicates and puts all into the order of delivery.

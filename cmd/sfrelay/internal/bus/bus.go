@@ -60,6 +60,7 @@ const (
 	Delivered    Outcome = "delivered"   // the target took it
 	DeadLettered Outcome = "dead-letter" // the rule's dead-letter queue has it
 	Dropped      Outcome = "dropped"     // lost: no dead-letter queue could take it
+	NoRule       Outcome = "no-rule"     // no rule of the bus matches
 )
 
 // Delivery is one event at one target of one rule.

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"text/tabwriter"
 	"unicode/utf8"
 )
 
 // Print writes the result as a table for people.
 func (r *Result) Print(w io.Writer) {
 	r.printEvents(w)
+	r.printHoldings(w)
 	for _, name := range []string{"delivery", "failure"} {
 		messages := r.Queues[name]
 		if len(messages) == 0 {
@@ -17,9 +19,11 @@ func (r *Result) Print(w io.Writer) {
 			continue
 		}
 		fmt.Fprintf(w, "%s queue: %d\n", name, len(messages))
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		for _, m := range messages {
-			fmt.Fprintf(w, "  %-28s %-20s %-28s %s\n", m.Event, m.Consumer, m.Class, m.Form)
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", m.Event, m.Consumer, m.Class, m.Form)
 		}
+		_ = t.Flush()
 	}
 	fmt.Fprintln(w)
 }
