@@ -126,7 +126,7 @@ func (c Cond) Holds(r Record) bool {
 
 // Apply is the item after the write, with old unchanged. As in DynamoDB every
 // right side reads the old item. It reports false where DynamoDB would refuse the
-// update itself: Add to a number that is not there.
+// update itself: Add or AddTo to what is no number, Add to what is not there.
 func (w Write) Apply(old Record) (Record, bool) {
 	next := make(Record, len(old), len(old)+len(w.Set))
 	copy(next, old)
@@ -142,6 +142,9 @@ func (w Write) Apply(old Record) (Record, bool) {
 		case AddTo:
 			if ok {
 				v = before
+			}
+			if v.Kind != Number {
+				return nil, false
 			}
 			v.Num += a.Delta
 		case Add:
