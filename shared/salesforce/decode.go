@@ -173,8 +173,13 @@ func (r *reader) fieldName(name string) (span, error) {
 	return span{uint32(r.at - 1 - len(name)), uint32(r.at - 1)}, nil
 }
 
-func (r *reader) leaf(name, component span) error {
-	raw, err := r.value()
+func (r *reader) leaf(name, component span) (err error) {
+	var raw string
+	if r.kind() == '"' { // nearly always
+		raw = r.string()
+	} else {
+		raw, err = r.value()
+	}
 	if err == nil && len(r.leaves) == maxLeaf {
 		err = refuse("too-many-fields", payloadPointer, "there are more than 10,000")
 	}

@@ -25,6 +25,7 @@ import (
 // tie is the tie of a change whose body counts.
 func (c *Change) tie() [4]byte {
 	return digest(func(b []byte) []byte {
+		plain := !strings.Contains(c.Fields.text, `\`) // then no text has to be searched for escapes
 		for _, l := range c.Fields.leaves {
 			name, value := l.name.of(c.Fields.text), c.Fields.value(l)
 			if l.enriched || c.transport(name) {
@@ -35,7 +36,11 @@ func (c *Change) tie() [4]byte {
 			}
 			b = appendText(b, name)
 			b = appendText(b, l.component.of(c.Fields.text))
-			b = appendValue(b, value)
+			if plain && value.raw[0] == '"' {
+				b = appendString(b, value.raw[1:len(value.raw)-1], value.diff)
+			} else {
+				b = appendValue(b, value)
+			}
 		}
 		return b
 	})
