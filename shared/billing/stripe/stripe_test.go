@@ -421,6 +421,38 @@ func TestRepeatedUpdateIsCarriedOut(t *testing.T) {
 	}
 }
 
+// The figures of docs/connectors.md.
+func TestRequestsPerCall(t *testing.T) {
+	w := newWorld(t, sandbox.Options{})
+	count := func(want string, do func() (sink.Receipt, error)) sink.Receipt {
+		t.Helper()
+		before := len(w.State().Requests)
+		r := must[sink.Receipt](t)(do())
+		if got := log(w.State().Requests[before:]); got != want {
+			t.Errorf("requests = %s, want %s", got, want)
+		}
+		return r
+	}
+	ref := customerRef(1)
+	save := func(c billing.Customer) func() (sink.Receipt, error) {
+		return func() (sink.Receipt, error) {
+			ref.Epoch++
+			return w.customers.Save(t.Context(), ref, accountID, c)
+		}
+	}
+	full := acme()
+	full.Shipping = full.Billing
+	ref.Link = count("POST 200", save(full)).Link
+	count("POST 200", save(full))
+	count("POST 200", save(billing.Customer{Phone: sink.Set("1")}))
+	count("GET 200, POST 200", save(billing.Customer{Name: sink.Set("Acme Ltd")}))
+	count("GET 200, POST 200", save(billing.Customer{Billing: billing.Address{City: sink.Set("Hull")}}))
+	count("POST 200", func() (sink.Receipt, error) { return w.customers.Retire(t.Context(), ref, accountID) })
+	inv := invoice(ref.Link)
+	count("GET 200, POST 200, POST 200, GET 200, POST 200", func() (sink.Receipt, error) { return w.invoices.Issue(t.Context(), invoiceRef(1), inv) })
+	count("GET 200", func() (sink.Receipt, error) { return w.invoices.Issue(t.Context(), invoiceRef(2), inv) })
+}
+
 func invoice(customer string) billing.Invoice {
 	return billing.Invoice{
 		OpportunityID: opportunity, AccountID: accountID, CustomerLink: customer,
