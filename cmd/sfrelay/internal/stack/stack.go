@@ -36,7 +36,6 @@ const (
 
 	profile = "sfrelay-local" // samconfig.toml, [local]
 	region  = "us-east-1"     // samconfig.toml, [local]
-	account = "000000000000"  // ministack's
 )
 
 // Stack is a local stack that was started, as its state file describes it.
@@ -179,8 +178,8 @@ func (s *Stack) writeProfile() error {
 		"region = " + region,
 		"endpoint_url = " + s.Endpoint,
 		"ca_bundle = " + s.file("ca.pem"),
-		"aws_access_key_id = " + account,
-		"aws_secret_access_key = local",
+		"aws_access_key_id = test",
+		"aws_secret_access_key = test",
 		"",
 	}, "\n")
 	return os.WriteFile(s.file("aws-config"), []byte(text), 0o600)
