@@ -98,7 +98,10 @@ func New[T any](def Consumer[T], around Surroundings) (*Adapter[T], error) {
 			bad("%s has no ModifiedAt: without the record's own time it has no place among change events", s.Event)
 		}
 	}
-	if def.Subject == nil && def.Policy != guard.FieldMerge {
+	if def.PerEvent && (def.Policy != guard.EachOnce || def.Subject != nil) {
+		bad("PerEvent is for EachOnce without a Subject: a state has no business being forgotten")
+	}
+	if def.Subject == nil && !def.PerEvent && def.Policy != guard.FieldMerge {
 		bad("Subject is missing: the order of what matters to this consumer?")
 	}
 	if def.Policy == guard.NewestWins && a.alsoCDC {
@@ -403,7 +406,10 @@ func (in *invocation[T]) prepare(w *work[T], ch *salesforce.Change, source Sourc
 	}
 	c.Content = w.content
 	w.subject = source.Object + "/" + w.recordID
-	if in.def.Subject != nil {
+	switch {
+	case in.def.PerEvent:
+		w.subject = "event/" + ch.Identity
+	case in.def.Subject != nil:
 		w.subject = in.def.Subject(c)
 	}
 	w.line.Subject = w.subject
@@ -440,6 +446,15 @@ func (in *invocation[T]) prepare(w *work[T], ch *salesforce.Change, source Sourc
 		}
 	}
 	in.park(w, class, cause, w.records())
+}
+
+// published is when Salesforce published the event: the record's own time never counts, a
+// backfill of old records is not old.
+func (w *work[T]) published() time.Time {
+	if w.event.CreatedDate.IsZero() {
+		return w.event.Time
+	}
+	return w.event.CreatedDate
 }
 
 // records is the part of the message that a parked copy of the change speaks of.
@@ -582,6 +597,7 @@ func (in *invocation[T]) do(group []*work[T]) {
 	first := group[0]
 	call := guard.Call{
 		Org: first.event.Org, Subject: first.subject, Redrive: first.msg.Redrive,
+		EventSubject: in.def.PerEvent, Published: first.published(),
 		MaxAttempts: in.around.MaxAttempts, BusyWait: directBusyWait,
 		Changes: make([]guard.Change, len(group)),
 		Park: func(_ context.Context, p guard.Parking) error {

@@ -27,7 +27,11 @@ type Consumer[T any] struct {
 	Policy  guard.Policy
 	Sink    sink.Contract // what the sink promises decides what an attempt in doubt may do
 	Subject func(Change[T]) string
-	Triage  func(Change[T]) Triage // nil: every change is processed
+	// PerEvent, for EachOnce: the subject is the event itself, for actions without a
+	// business key. It is remembered for 35 days; an event older than that and unknown
+	// is parked as too-old. Subject must be nil.
+	PerEvent bool
+	Triage   func(Change[T]) Triage // nil: every change is processed
 	// WriteBack names fields that our own client writes into the records: a change of
 	// nothing else, made by that client, is our own echo.
 	WriteBack []string

@@ -292,6 +292,26 @@ func TestMessageOfAnotherConsumerStaysWhereItIs(t *testing.T) {
 	}
 }
 
+func TestAnActionPerEvent(t *testing.T) {
+	type notice struct {
+		Text string `event:"Text__c"`
+	}
+	k := consumertest.New(t, consumer.Consumer[notice]{
+		Name: "notices", Takes: []consumer.Source{{Event: "Notice__e"}}, Policy: guard.EachOnce, PerEvent: true,
+		Sink:  sink.Contract{UniqueKey: true},
+		Apply: func(context.Context, consumer.Attempt[notice]) (sink.Receipt, error) { return sink.Receipt{}, nil },
+	})
+	event := func(published, eventID string) []byte {
+		return envelope("Notice__e", fmt.Sprintf(`{"CreatedDate":%q,"Event_Id__c":%q,"Text__c":"x"}`, published, eventID))
+	}
+	const a, b, c = "f0000000-0000-4000-8000-00000000000a", "f0000000-0000-4000-8000-00000000000b", "f0000000-0000-4000-8000-00000000000c"
+	k.Send(event("2026-11-22T11:00:00.000Z", a), event("2026-11-22T11:00:00.000Z", b), event("2026-11-22T11:00:00.000Z", a), event("2026-10-01T11:00:00.000Z", c))
+	k.Want(guard.Applied, guard.Applied, guard.Duplicate, guard.Parked)
+	if l := k.Lines(); l[0].Subject != "event/"+a || l[3].Class != "too-old" {
+		t.Fatalf("lines %+v", l)
+	}
+}
+
 func TestEchoes(t *testing.T) {
 	def := accounts()
 	def.WriteBack = []string{"Billing_Customer__c"}
