@@ -65,6 +65,7 @@ type reader struct {
 	id, source, detailType, replayName string
 	time                               time.Time
 	hasDetail, hasPayload, hasHeader   bool
+	headerInPayload                    bool // maybe null
 	headerInDetail                     bool // the shape of AppFlow
 	detailID, nestedUUID, detailUUID   string
 	leaves                             []leaf
@@ -118,7 +119,11 @@ func (r *reader) detailMember(name string) (err error) {
 			return err
 		})
 	case "payload":
-		r.hasPayload, err = r.objectOrNull(r.payloadMember)
+		if r.kind() != 'n' {
+			r.hasPayload = true
+			return r.members(r.payloadMember)
+		}
+		_, err = r.value()
 	case headerName:
 		r.headerInDetail = true
 		_, err = r.value()
@@ -130,7 +135,11 @@ func (r *reader) detailMember(name string) (err error) {
 
 func (r *reader) payloadMember(name string) error {
 	if name == headerName {
+		if r.headerInPayload {
+			return r.refuse("duplicate-key", duplicateKey)
+		}
 		var err error
+		r.headerInPayload = true
 		r.hasHeader, err = r.objectOrNull(r.headerMember)
 		return err
 	}
@@ -146,7 +155,7 @@ func (r *reader) payloadMember(name string) error {
 	}
 
 	first, start := len(r.leaves), r.at
-	err = r.object(func(name string) error {
+	err = r.members(func(name string) error {
 		component, err := r.fieldName(name)
 		if err != nil {
 			return err
@@ -245,6 +254,9 @@ func (r *reader) event(opts Options) (*Event, error) {
 	}
 	fields := Fields{r.text, r.leaves}
 	fields.sort()
+	if path, found := fields.twice(); found {
+		return nil, refuse("duplicate-key", payloadPointer+"/"+strings.Replace(path, ".", "/", 1), duplicateKey)
+	}
 	e := &Event{
 		ID: r.id, Source: r.source, DetailType: r.detailType, Org: org, Channel: channel,
 		Time: r.time, ReplayName: r.replayName, Kind: Platform,

@@ -51,10 +51,10 @@ func (c *Change) transport(name string) bool {
 	switch name {
 	case "CreatedDate", "CreatedById":
 		return true
-	case "EventUuid", "ReplayId", "replayId", c.eventIDField:
+	case "EventUuid", "ReplayId", "replayId":
 		return c.Kind == Platform
 	}
-	return false
+	return c.Kind == Platform && name == c.eventIDField
 }
 
 // tie of a change whose body does not count: its header, as far as it is the same

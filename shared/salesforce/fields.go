@@ -225,6 +225,22 @@ func (f Fields) sort() {
 	}
 }
 
+// twice finds a field or component that stands twice in the body; the leaves are sorted.
+func (f Fields) twice() (path string, found bool) {
+	for i := 1; i < len(f.leaves); i++ {
+		a, b := f.leaves[i-1], f.leaves[i]
+		if a.name.of(f.text) == b.name.of(f.text) &&
+			// Components of one compound field share the place of its name.
+			(a.name != b.name || a.component.of(f.text) == b.component.of(f.text)) {
+			if a.name != b.name {
+				b.component = span{}
+			}
+			return f.path(b), true
+		}
+	}
+	return "", false
+}
+
 // head is the first six bytes of a name as a number.
 func head(name string) (h uint64) {
 	if len(name) >= 6 {

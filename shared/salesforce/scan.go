@@ -2,7 +2,6 @@ package salesforce
 
 import (
 	"errors"
-	"hash/maphash"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +12,7 @@ import (
 )
 
 // checked proves that bytes are exactly one JSON value in UTF-8. Duplicate keys are
-// left to the scanner, which sees all names anyway.
+// left to the scanner and to Fields.sort, which see all names anyway.
 type checked struct{}
 
 func (checked) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
@@ -84,17 +83,23 @@ func (s *scanner) kind() byte {
 
 // object reads an object and hands every name to member, which reads the value.
 func (s *scanner) object(member func(name string) error) error {
+	var names nameSet
+	return s.members(func(name string) error {
+		if !names.add(name) {
+			return s.refuse("duplicate-key", duplicateKey)
+		}
+		return member(name)
+	})
+}
+
+// members is object for callers that find duplicate names by themselves.
+func (s *scanner) members(member func(name string) error) error {
 	if s.kind() != '{' {
 		return s.mismatch("an object")
 	}
 	s.at++
-	var names nameSet
 	for s.kind() != '}' {
-		name := s.name()
-		if !names.add(name) {
-			return s.refuse("duplicate-key", duplicateKey)
-		}
-		if err := member(name); err != nil {
+		if err := member(s.name()); err != nil {
 			return err
 		}
 	}
@@ -116,40 +121,32 @@ func (s *scanner) name() string {
 	return unquote(s.string())
 }
 
-// nameSet is the names of one object. Most differ in a hash of eight bits, and need
-// no comparison.
+// nameSet is the names of one object: nearly always a few.
 type nameSet struct {
-	hashes [4]uint64
-	few    [48]string
+	few    [16]string
 	length int
 	many   map[string]bool
 }
 
-var seed = maphash.MakeSeed()
-
 // add reports whether the name is new.
 func (n *nameSet) add(name string) bool {
-	if n.many != nil {
-		twice := n.many[name]
-		n.many[name] = true
-		return !twice
-	}
-	hash := maphash.String(seed, name)
-	word, bit := hash>>6&3, uint64(1)<<(hash&63)
-	if n.hashes[word]&bit != 0 && slices.Contains(n.few[:n.length], name) {
-		return false
-	}
-	n.hashes[word] |= bit
 	if n.length < len(n.few) {
+		if slices.Contains(n.few[:n.length], name) {
+			return false
+		}
 		n.few[n.length] = name
 		n.length++
 		return true
 	}
-	n.many = map[string]bool{name: true}
-	for _, name := range n.few {
-		n.many[name] = true
+	if n.many == nil {
+		n.many = map[string]bool{}
+		for _, name := range n.few {
+			n.many[name] = true
+		}
 	}
-	return true
+	twice := n.many[name]
+	n.many[name] = true
+	return !twice
 }
 
 const duplicateKey = "a key stands twice: nobody can tell which one counts"
