@@ -659,7 +659,7 @@ func TestWhatAnAttemptLeavesOnTheItem(t *testing.T) {
 		w.now = w.now.Add(7 * time.Second)
 		w.want(w.do(w.call(one(p, 5)), guard.Outcome{Effect: guard.Took, Link: "x"}), guard.Applied)
 		third := w.last()
-		if !(first.Epoch < second.Epoch && second.Epoch < third.Epoch) || third.Number != 3 {
+		if first.Epoch >= second.Epoch || second.Epoch >= third.Epoch || third.Number != 3 {
 			t.Fatalf("epochs %d, %d, %d do not grow", first.Epoch, second.Epoch, third.Epoch)
 		}
 		it = w.item()

@@ -216,8 +216,6 @@ type merge struct {
 	version   Version // the highest one sent
 }
 
-func (m *merge) moves() bool { return !m.full.IsZero() || !m.tombstone.IsZero() || len(m.wins) > 0 }
-
 // mergeInto folds changes, sorted by version, into the item: each field keeps the
 // version of the change it came from.
 func mergeInto(it *Item, read []string, changes []Change, order []int) merge {

@@ -22,11 +22,10 @@ type Value struct {
 	Str  string // text, or the bytes of a Binary
 }
 
-func text(s string) Value       { return Value{Kind: String, Str: s} }
-func number(n int64) Value      { return Value{Kind: Number, Num: n} }
-func version(v Version) Value   { return Value{Kind: Binary, Str: string(v[:])} }
-func tokenValue(t Token) Value  { return Value{Kind: Binary, Str: string(t[:])} }
-func hashValue(h [8]byte) Value { return Value{Kind: Binary, Str: string(h[:])} }
+func text(s string) Value      { return Value{Kind: String, Str: s} }
+func number(n int64) Value     { return Value{Kind: Number, Num: n} }
+func version(v Version) Value  { return Value{Kind: Binary, Str: string(v[:])} }
+func tokenValue(t Token) Value { return Value{Kind: Binary, Str: string(t[:])} }
 
 // Compare orders two values of one type as DynamoDB does: numbers by value, text
 // and bytes as unsigned bytes. Values of different types have no order.

@@ -128,7 +128,7 @@ func record(item map[string]types.AttributeValue) (guard.Record, error) {
 		if name == KeyAttribute {
 			continue
 		}
-		v := guard.Value{}
+		var v guard.Value
 		switch av := av.(type) {
 		case *types.AttributeValueMemberS:
 			v = guard.Value{Kind: guard.String, Str: av.Value}

@@ -126,7 +126,7 @@ func (c *random) choose(_ *world, options []option) int {
 	for plain < len(options) && !options[plain].isFault() {
 		plain++
 	}
-	i := 0
+	var i int
 	switch {
 	case plain == 0 || plain < len(options) && c.r.Float64() < c.rate:
 		i = plain + c.r.IntN(len(options)-plain)
