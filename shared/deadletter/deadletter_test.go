@@ -378,19 +378,24 @@ func TestRedrive(t *testing.T) {
 }
 
 func TestWhatFailsStays(t *testing.T) {
-	for what, answer := range map[string]*lambda.InvokeOutput{
-		"error of the function": {StatusCode: 200, FunctionError: aws.String("Unhandled"), Payload: []byte(`{"errorType":"unknown","errorMessage":"no answer"}`)},
-		"crash":                 {StatusCode: 200, FunctionError: aws.String("Unhandled"), Payload: []byte(`Runtime exited`)},
-		"part of a batch":       {StatusCode: 200, Payload: []byte(`{"batchItemFailures":[{"itemIdentifier":"x"}]}`)},
-		"accepted only":         {StatusCode: 202},
-		"another function":      {StatusCode: 200, Payload: []byte(`"hello"`)},
+	for _, c := range []struct {
+		answer *lambda.InvokeOutput
+		reason string
+	}{
+		{&lambda.InvokeOutput{StatusCode: 200, FunctionError: aws.String("Unhandled"), Payload: []byte(`{"errorType":"unknown","errorMessage":"no answer"}`)}, "unknown: no answer"},
+		{&lambda.InvokeOutput{StatusCode: 200, FunctionError: aws.String("Unhandled"), Payload: []byte(`{"errorType":"auth","errorMessage":"auth: no answer"}`)}, "auth: no answer"},
+		{&lambda.InvokeOutput{StatusCode: 200, FunctionError: aws.String("Unhandled"), Payload: []byte(`Runtime exited`)}, "Unhandled: the function does not say why"},
+		{&lambda.InvokeOutput{StatusCode: 200, Payload: []byte(`{"batchItemFailures":[{"itemIdentifier":"x"}]}`)}, "1 of its events failed"},
+		{&lambda.InvokeOutput{StatusCode: 202}, "Lambda answered with status 202"},
+		{&lambda.InvokeOutput{StatusCode: 200, Payload: []byte(`"hello"`)}, "the function answered what no consumer answers"},
 	} {
+		answer, what := c.answer, c.reason
 		q := newQueues(t)
 		q.put(failureURL, "m1", parked("customer-erp", "unknown", change("e1", one)), nil)
 		o, f := office(q)
 		f.answer = func(string, string) (*lambda.InvokeOutput, error) { return answer, nil }
 		results, err := redrive(t, t.Context(), o, all(t, o))
-		if r := results["m1"]; err != nil || r.Outcome != deadletter.Left || r.Reason == "" {
+		if r := results["m1"]; err != nil || r.Outcome != deadletter.Left || r.Reason != c.reason {
 			t.Errorf("%s: %v, %+v", what, err, r)
 		}
 		if left := q.left(failureURL); len(left) != 1 {

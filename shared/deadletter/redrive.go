@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -171,7 +172,8 @@ func (o *Office) invoke(ctx context.Context, l Letter) (reason string, err error
 	readable := len(out.Payload) == 0 || json.Unmarshal(out.Payload, &answer) == nil
 	switch {
 	case aws.ToString(out.FunctionError) != "":
-		return or(answer.Type, aws.ToString(out.FunctionError)) + ": " + or(answer.Message, "the function does not say why"), nil
+		kind := or(answer.Type, aws.ToString(out.FunctionError))
+		return kind + ": " + or(strings.TrimPrefix(answer.Message, kind+": "), "the function does not say why"), nil
 	case out.StatusCode != 200:
 		return fmt.Sprintf("Lambda answered with status %d", out.StatusCode), nil
 	case len(answer.Failures) > 0:
