@@ -3,10 +3,13 @@ package scenario
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"sfrelay/cmd/sfrelay/internal/account"
 	"sfrelay/shared/deadletter"
@@ -45,6 +48,9 @@ func office(cfg aws.Config, outputs map[string]string) *deadletter.Office {
 
 // messages are all that lie in the queues. They stay there.
 func (p *play) messages(ctx context.Context) ([]message, error) {
+	if err := p.allVisible(ctx); err != nil {
+		return nil, err
+	}
 	letters, err := p.office.Read(ctx, deadletter.Filter{}, 0)
 	if err != nil {
 		return nil, err
@@ -63,4 +69,30 @@ func (p *play) messages(ctx context.Context) ([]message, error) {
 		}
 	}
 	return all, nil
+}
+
+// allVisible waits until no message of the queues is held by a reader. Nobody else reads
+// them, but a receive whose answer got lost on the way hides what it found for a while.
+func (p *play) allVisible(ctx context.Context) error {
+	client := p.office.SQS.(impatient).Client
+	const pause, tries = 250 * time.Millisecond, 100 // longer than any reader holds a message
+	for _, q := range p.office.Queues {
+		for range tries {
+			out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+				QueueUrl: aws.String(q.URL), AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameApproximateNumberOfMessagesNotVisible},
+			})
+			if err != nil {
+				return fmt.Errorf("asking the %s queue for messages that are held: %w", q.Name, err)
+			}
+			if out.Attributes[string(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible)] == "0" {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(pause):
+			}
+		}
+	}
+	return nil
 }
