@@ -372,7 +372,7 @@ func buffersComeAgain(t Template) (wrong []string) {
 		if text(at(m, "Enabled")) != `{"Fn::If":["Buffered",true,false]}` {
 			wrong = append(wrong, id+"Buffer is not drained in buffered mode, or is in direct mode")
 		}
-		if text(at(m, "FunctionResponseTypes")) != `["ReportBatchItemFailures"]` || ref(at(m, "ScalingConfig", "MaximumConcurrency")) != "MaxConcurrency" {
+		if text(at(m, "FunctionResponseTypes")) != `["ReportBatchItemFailures"]` || text(at(m, "ScalingConfig", "MaximumConcurrency")) != `{"Fn::If":["DefaultConcurrency",8,{"Ref":"MaxConcurrency"}]}` {
 			wrong = append(wrong, id+"Buffer repeats whole batches, or has no bound on concurrency")
 		}
 	}
