@@ -36,6 +36,7 @@ const (
 
 	profile = "sfrelay-local" // samconfig.toml, [local]
 	region  = "us-east-1"     // samconfig.toml, [local]
+	rootKey = "local"         // what the emulator lets do everything
 )
 
 // Stack is a local stack that was started, as its state file describes it.
@@ -178,8 +179,8 @@ func (s *Stack) writeProfile() error {
 		"region = " + region,
 		"endpoint_url = " + s.Endpoint,
 		"ca_bundle = " + s.file("ca.pem"),
-		"aws_access_key_id = test",
-		"aws_secret_access_key = test",
+		"aws_access_key_id = " + rootKey,
+		"aws_secret_access_key = " + rootKey,
 		"",
 	}, "\n")
 	return os.WriteFile(s.file("aws-config"), []byte(text), 0o600)

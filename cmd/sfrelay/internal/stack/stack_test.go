@@ -127,7 +127,7 @@ func TestConfigReachesNothingElse(t *testing.T) {
 	}
 	client := sts.NewFromConfig(cfg, func(o *sts.Options) { o.HTTPClient = server.Client() })
 	_, _ = client.GetCallerIdentity(context.Background(), &sts.GetCallerIdentityInput{}) // the answer is empty
-	if !strings.Contains(authorization, "Credential=test/") || !strings.Contains(authorization, "/us-east-1/") {
+	if !strings.Contains(authorization, "Credential=local/") || !strings.Contains(authorization, "/us-east-1/") {
 		t.Errorf("signed with %q", authorization)
 	}
 }

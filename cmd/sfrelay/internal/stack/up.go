@@ -152,8 +152,10 @@ func (s *Stack) startEmulator(ctx context.Context, tools string) error {
 		"USE_SSL=1",
 		"MINISTACK_SSL_CERT=" + s.file("ca.pem"),
 		"MINISTACK_SSL_KEY=" + s.file("key.pem"),
-		"IOT_MTLS_ENABLED=0", // else it listens on all interfaces on 8883
-		"AUTH=true",          // roles and policies are enforced
+		"IOT_MTLS_ENABLED=0",           // else it listens on all interfaces on 8883
+		"AUTH=true",                    // roles and policies are enforced
+		"AWS_ACCESS_KEY_ID=" + rootKey, // not of the functions: they get those of their roles
+		"AWS_SECRET_ACCESS_KEY=" + rootKey,
 		"LAMBDA_ASYNC_RETRY_BASE_SECONDS=" + scaled(firstPause),
 		"LAMBDA_ASYNC_RETRY_MAX_SECONDS=" + scaled(secondPause),
 		"AWS_ENDPOINT_URL=" + s.Endpoint, // where the functions find AWS
