@@ -24,22 +24,22 @@ import (
 
 // tie is the tie of a change whose body counts.
 func (c *Change) tie() [4]byte {
+	text := c.Fields.text
+	plain := !strings.Contains(text, `\`) // then no value has to be searched for escapes
+	full := c.Type == Create || c.Type == Undelete
 	return digest(func(b []byte) []byte {
-		plain := !strings.Contains(c.Fields.text, `\`) // then no text has to be searched for escapes
-		for _, l := range c.Fields.leaves {
-			name, value := l.name.of(c.Fields.text), c.Fields.value(l)
-			if l.enriched || c.transport(name) {
-				continue
-			}
-			if (c.Type == Create || c.Type == Undelete) && value.Null() {
+		for i := range c.Fields.leaves {
+			l := &c.Fields.leaves[i]
+			name, raw := l.name.of(text), l.raw.of(text)
+			if l.enriched || full && raw == "null" || c.transport(name) {
 				continue
 			}
 			b = appendText(b, name)
-			b = appendText(b, l.component.of(c.Fields.text))
-			if plain && value.raw[0] == '"' {
-				b = appendString(b, value.raw[1:len(value.raw)-1], value.diff)
+			b = appendText(b, l.component.of(text))
+			if plain && raw[0] == '"' {
+				b = appendString(b, raw[1:len(raw)-1], l.diff)
 			} else {
-				b = appendValue(b, value)
+				b = appendValue(b, Value{raw: raw, diff: l.diff})
 			}
 		}
 		return b

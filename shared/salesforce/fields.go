@@ -185,7 +185,14 @@ func unquote(raw string) string {
 // names only where those bytes agree.
 func (f Fields) sort() {
 	leaves := f.leaves
-	byPath := func(a, b leaf) int { return f.compare(a, b.name.of(f.text), b.component.of(f.text)) }
+	byPath := func(a, b leaf) int {
+		if a.name != b.name { // components of one compound field share the place of its name
+			if c := strings.Compare(a.name.of(f.text), b.name.of(f.text)); c != 0 {
+				return c
+			}
+		}
+		return strings.Compare(a.component.of(f.text), b.component.of(f.text))
+	}
 	if slices.IsSortedFunc(leaves, byPath) {
 		return
 	}
@@ -229,8 +236,7 @@ func (f Fields) sort() {
 func (f Fields) twice() (path string, found bool) {
 	for i := 1; i < len(f.leaves); i++ {
 		a, b := f.leaves[i-1], f.leaves[i]
-		if a.name.of(f.text) == b.name.of(f.text) &&
-			// Components of one compound field share the place of its name.
+		if a.name.end-a.name.start == b.name.end-b.name.start && a.name.of(f.text) == b.name.of(f.text) &&
 			(a.name != b.name || a.component.of(f.text) == b.component.of(f.text)) {
 			if a.name != b.name {
 				b.component = span{}
