@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -25,10 +24,9 @@ func (r *Result) printHoldings(w io.Writer) {
 	}
 	var erp struct {
 		Records []struct {
-			Kind, Key string
-			Retired   bool
-			Applied   int
-			Fields    map[string]any
+			Kind, Key, ID string
+			Retired       bool
+			Fields        map[string]any
 		}
 	}
 	// Both states were decoded from JSON: what does not fit is shown empty.
@@ -49,11 +47,14 @@ func (r *Result) printHoldings(w io.Writer) {
 	_ = t.Flush()
 	fmt.Fprintln(w, "The ERP holds")
 	for _, record := range erp.Records {
-		state := ""
-		if record.Retired {
-			state = "retired"
+		words := values(record.Fields)
+		switch {
+		case record.ID == "":
+			words = append(words, "deleted before it ever came")
+		case record.Retired:
+			words = append(words, "retired")
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", record.Kind, record.Key, strings.Join(values(record.Fields), " · "), state)
+		fmt.Fprintf(t, "  %s\t%s\t%s\n", record.Kind, record.Key, strings.Join(words, " · "))
 	}
 	_ = t.Flush()
 	fmt.Fprintln(w)
@@ -78,7 +79,7 @@ func values(fields map[string]any) []string {
 			all = append(all, v)
 		}
 	}
-	return slices.Clip(all)
+	return all
 }
 
 func convert(from, to any) error {

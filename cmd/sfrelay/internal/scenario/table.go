@@ -29,26 +29,13 @@ func (r *Result) Print(w io.Writer) {
 }
 
 func (r *Result) printEvents(w io.Writer) {
-	header := append([]string{"#", "event", "what it is"}, r.Consumers...)
-	lines := [][]string{header}
+	lines := [][]string{{"#", "what it is", "verdicts", "event"}}
 	open := false
 	for _, row := range r.Rows {
-		cells := []string{fmt.Sprint(row.Number), row.Name, row.What}
-		for _, consumer := range r.Consumers {
-			cell := row.Verdicts[consumer]
-			text := cell.Text
-			switch {
-			case cell.Wrong:
-				text = "✘ " + text
-			case cell.Open:
-				text += " *"
-				open = true
-			}
-			cells = append(cells, text)
-		}
-		lines = append(lines, cells)
+		open = open || row.open()
+		lines = append(lines, []string{fmt.Sprint(row.Number), row.What, row.verdicts(r.Consumers), row.Name})
 	}
-	widths := make([]int, len(header))
+	widths := make([]int, len(lines[0]))
 	for _, cells := range lines {
 		for i, c := range cells {
 			widths[i] = max(widths[i], utf8.RuneCountInString(c))
@@ -67,4 +54,45 @@ func (r *Result) printEvents(w io.Writer) {
 	if open {
 		fmt.Fprintf(w, "* which one of several concurrent changes comes first decides; the result is the same.\n\n")
 	}
+}
+
+func (row Row) open() bool {
+	for _, cell := range row.Verdicts {
+		if cell.Open {
+			return true
+		}
+	}
+	return false
+}
+
+// verdicts says what came of the event, e.g. "applied: customer-billing, customer-erp".
+func (row Row) verdicts(consumers []string) string {
+	var texts []string
+	by := map[string][]string{} // text -> consumers
+	for _, consumer := range consumers {
+		cell, ok := row.Verdicts[consumer]
+		if !ok {
+			continue
+		}
+		text := cell.Text
+		switch {
+		case cell.Wrong && text == "":
+			text = "✘ nothing"
+		case cell.Wrong:
+			text = "✘ " + text
+		case cell.Open:
+			text += " *"
+		}
+		if by[text] == nil {
+			texts = append(texts, text)
+		}
+		by[text] = append(by[text], consumer)
+	}
+	if len(texts) == 0 {
+		return "no rule takes it"
+	}
+	for i, text := range texts {
+		texts[i] = text + ": " + strings.Join(by[text], ", ")
+	}
+	return strings.Join(texts, "; ")
 }
