@@ -24,6 +24,7 @@ type layer struct {
 
 const (
 	awsSDK   = "github.com/aws/aws-sdk-go-v2"
+	smithy   = "github.com/aws/smithy-go"
 	json2    = "github.com/go-json-experiment/json"
 	stripeGo = "github.com/stripe/stripe-go"
 )
@@ -37,7 +38,8 @@ var layers = []layer{
 	{"shared/erp/sandbox", []string{"shared"}, nil},
 	{"shared/consumer/consumertest", []string{"shared"}, nil},
 	// The heart: the standard library and nothing else.
-	{"shared/guard/dynamo", []string{"shared/guard"}, []string{awsSDK}},
+	{"shared/guard/guardbench", []string{"shared/guard"}, []string{awsSDK, smithy}},
+	{"shared/guard/dynamo", []string{"shared/guard"}, []string{awsSDK, smithy}},
 	{"shared/guard", []string{"shared/guard"}, nil},
 	{"shared/sink", []string{"shared/sink"}, nil},
 	{"shared/decimal", nil, nil},

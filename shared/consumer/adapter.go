@@ -261,6 +261,9 @@ func (in *invocation[T]) open(msg *transport.Message) {
 	event, err := salesforce.Decode(msg.Event, salesforce.Options{Orgs: in.around.Orgs})
 	if err != nil {
 		w := in.add(&work[T]{msg: msg})
+		if e, ok := errors.AsType[*salesforce.DecodeError](err); ok { // as far as it could be read
+			w.line.EventID, w.line.DetailType = e.EventID, e.DetailType
+		}
 		in.park(w, permanentOf(err), err, nil)
 		return
 	}
@@ -375,12 +378,12 @@ func (in *invocation[T]) send(w *work[T], p guard.Parking, records []string) err
 // prepare decides what needs no guard, and readies the rest for it.
 func (in *invocation[T]) prepare(w *work[T], ch *salesforce.Change, source Source) {
 	paths := in.binding.paths(ch.Kind)
-	if len(paths) > 0 && !ch.Touches(paths) {
-		in.fail(w, Ignored, "", nil)
-		return
-	}
 	if c := in.around.ClientName; c != "" && ch.EchoOf(c, in.def.WriteBack, paths) {
 		in.fail(w, Echo, "", nil)
+		return
+	}
+	if len(paths) > 0 && !ch.Touches(paths) {
+		in.fail(w, Ignored, "", nil)
 		return
 	}
 	c := Change[T]{Org: w.event.Org, CDC: ch.Kind == salesforce.CDC, Changed: changedIn(ch)}

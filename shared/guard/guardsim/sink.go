@@ -66,6 +66,7 @@ func (r *request) String() string {
 
 type answer struct {
 	unsure, refused bool
+	forGood         bool
 	fenced          bool
 	epoch           int64
 	newer           guard.Version
@@ -78,6 +79,8 @@ func (a answer) String() string {
 	switch {
 	case a.unsure:
 		return "no answer"
+	case a.forGood:
+		return "refused for good"
 	case a.refused:
 		return "refused"
 	case a.fenced:
@@ -215,6 +218,8 @@ func outcomeOf(a answer) guard.Outcome {
 	switch {
 	case a.unsure:
 		return guard.Outcome{Effect: guard.Unsure, Class: "unknown"}
+	case a.forGood:
+		return guard.Outcome{Effect: guard.NotApplied, Permanent: true, Class: "permanent/rejected"}
 	case a.refused:
 		return guard.Outcome{Effect: guard.NotApplied, Class: "throttled"}
 	case a.fenced:

@@ -31,6 +31,7 @@ const (
 	StoreDown    Fault = "store down"          // the store answers an error, the write did not happen
 	StoreTimeout Fault = "store timed out"     // the store answers an error, the write did happen
 	Refused      Fault = "429"                 // the sink refuses, certainly without effect
+	Rejected     Fault = "422"                 // the sink refuses for good; somebody mends the cause before the redrive
 	LostRequest  Fault = "time-out, no effect" // the sink's answer does not come; nothing happened
 	LostAnswer   Fault = "time-out, effect"    // the sink's answer does not come; it happened
 	LandsLater   Fault = "lands later"         // the answer does not come; it happens within the settle time
@@ -344,9 +345,19 @@ func (w *world) twinBefore(i int) bool {
 	return false
 }
 
+// free reports whether the item is free by everybody's clock.
 func (w *world) free() bool {
 	u, ok := w.item.Get("u")
-	return !ok || u.Num <= w.now
+	return !ok || u.Num+w.slowest() <= w.now
+}
+
+// slowest is how far behind the slowest clock is, in ms.
+func (w *world) slowest() int64 {
+	var d time.Duration
+	for _, s := range w.sc.Skew {
+		d = max(d, -s)
+	}
+	return d.Milliseconds()
 }
 
 // nextTime is the next moment at which something becomes possible.
@@ -358,7 +369,7 @@ func (w *world) nextTime() (int64, bool) {
 		}
 	}
 	if u, there := w.item.Get("u"); there {
-		consider(u.Num)
+		consider(u.Num + w.slowest())
 	}
 	for _, m := range w.queue {
 		consider(m.after)
@@ -389,7 +400,7 @@ func (w *world) applies(f Fault, wk *Worker) bool {
 		return o.write != nil && o.write.Name == guard.Complete
 	case LostResponse, StoreDown, StoreTimeout:
 		return o.write != nil
-	case Refused, LostRequest, LostAnswer, LandsLater, LandsAnytime:
+	case Refused, Rejected, LostRequest, LostAnswer, LandsLater, LandsAnytime:
 		return o.req != nil && !wk.missed()
 	case LateAnswer:
 		return o.req != nil && o.req.kind.writes() && !wk.late
@@ -418,6 +429,9 @@ func (w *world) inject(f Fault, wk *Worker) {
 		w.resume(wk)
 	case Refused:
 		o.ans = answer{refused: true}
+		w.resume(wk)
+	case Rejected:
+		o.ans = answer{refused: true, forGood: true}
 		w.resume(wk)
 	case LostRequest:
 		o.ans = answer{unsure: true}
@@ -607,7 +621,7 @@ func (w *world) done(wk *Worker) {
 	if waits {
 		after = 0
 	}
-	w.again(wk.msg, max(after, w.now), waits)
+	w.again(wk.msg, max(after+w.slowest(), w.now), waits)
 }
 
 // redriveParked sends what was parked through again once everything is quiet: each
