@@ -43,6 +43,7 @@ check: go ## The quick loop: format, vet, lint, fast tests
 test: go ## Everything that CI runs: lint, the scenario on the local stack, all tests with the race detector
 	@$(MAKE) --no-print-directory -j2 cli python dynamodb
 	@$(GO_TOOL) golangci-lint run
+	@AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	@$(MAKE) --no-print-directory e2e
 	@go test -race ./...
 

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 )
 
 // Options say how a stack is to be. The zero value of a field is its default.
@@ -261,10 +262,16 @@ func (s *Stack) createSecrets(ctx context.Context) (secretARNs, error) {
 	client := secretsmanager.NewFromConfig(cfg)
 	create := func(name, value string) (string, error) {
 		out, err := client.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: &name, SecretString: &value})
-		if err != nil {
-			return "", fmt.Errorf("secret %s: %w", name, err)
+		if err == nil {
+			return *out.ARN, nil
 		}
-		return *out.ARN, nil
+		// The answer to the first try may have been lost; the emulator does not know the token of the second.
+		if exists := (*types.ResourceExistsException)(nil); errors.As(err, &exists) {
+			if made, again := client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &name}); again == nil {
+				return *made.ARN, nil
+			}
+		}
+		return "", fmt.Errorf("secret %s: %w", name, err)
 	}
 	var arns secretARNs
 	if arns.stripe, err = create("sfrelay/stripe", StripeKey); err != nil {
