@@ -100,7 +100,7 @@ undeploy: python ## Delete the CloudFormation stack from your AWS account; says 
 
 .PHONY: cli
 cli: go # dist/sfrelay, the command line
-	@$(GO_BUILD) -o dist/sfrelay ./cmd/sfrelay
+	@$(GO_BUILD) -ldflags="-X main.version=$$(git describe --tags --always --dirty 2>/dev/null || echo unknown)" -o dist/sfrelay ./cmd/sfrelay
 
 .PHONY: tools
 tools: python dynamodb ## Install what stack and tests need into .cache/

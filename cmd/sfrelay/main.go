@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
+	"runtime"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -43,11 +43,11 @@ func main() {
 
 type versionCommand struct{}
 
+// version is set when make builds the command: the tag or commit of the checkout.
+var version = "unknown"
+
+// Run implements kong's interface of a command.
 func (versionCommand) Run() error {
-	version, goVersion := "unknown", ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		version, goVersion = info.Main.Version, info.GoVersion
-	}
-	fmt.Println("sfrelay", version, goVersion)
-	return nil
+	_, err := fmt.Println("sfrelay", version, runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
+	return err
 }
