@@ -96,7 +96,7 @@ undeploy: python ## Delete the CloudFormation stack from your AWS account; says 
 	@$(SAM) delete --config-env $(ENV)
 	@echo "What stays, because it cannot be had again: the guard table (without it everything would be billed twice;"
 	@echo "its deletion protection has to be switched off first), the failure queue and the delivery queue with what"
-	@echo "lies in them. Your secrets, buses and relays were never part of the stack. See the docs before deleting them."
+	@echo "lies in them. Your secrets, buses and relays were never part of the stack."
 
 .PHONY: cli
 cli: go # dist/sfrelay, the command line

@@ -17,14 +17,19 @@ import (
 
 const root = "../../../.."
 
-// translated is template.yaml as CloudFormation sees it, as JSON.
-var translated = sync.OnceValues(func() ([]byte, error) {
+// python is that of the tools that make installs; empty where it did not.
+func python() (string, error) {
 	found, err := filepath.Glob(filepath.Join(root, ".cache", "python-*", ".complete"))
 	if err != nil || len(found) == 0 {
-		return nil, err
+		return "", err
 	}
-	python, err := filepath.Abs(filepath.Join(filepath.Dir(found[len(found)-1]), "bin", "python"))
-	if err != nil {
+	return filepath.Abs(filepath.Join(filepath.Dir(found[len(found)-1]), "bin", "python"))
+}
+
+// translated is template.yaml as CloudFormation sees it, as JSON.
+var translated = sync.OnceValues(func() ([]byte, error) {
+	python, err := python()
+	if err != nil || python == "" {
 		return nil, err
 	}
 	cmd := exec.Command(python, ".ci/translate", "template.yaml")
