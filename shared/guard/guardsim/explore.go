@@ -91,6 +91,7 @@ func (e *explorer) choose(w *world, options []option) int {
 	h := w.state()
 	if slices.Contains(e.states[:min(d, len(e.states))], h) {
 		w.violate("the history comes back to a state it was in: it may never end")
+		e.depth--
 		return -1
 	}
 	e.states = append(e.states[:min(d, len(e.states))], h)

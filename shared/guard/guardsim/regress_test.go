@@ -40,7 +40,7 @@ func TestNamedHistories(t *testing.T) {
 				sc.Changes = sc.Changes[2:]
 				sc.Deliveries = [][]int{{0, 2}, {1}}
 			}),
-		"update 5, delete 3, undelete 4":                    record(guardsim.FencedVersion, 1,
+		"update 5, delete 3, undelete 4": record(guardsim.FencedVersion, 1,
 			[]guardsim.Fault{guardsim.LandsAnytime, guardsim.CrashAfter}, "full", "delete", "full", "f"),
 		"update 5, delete 3, undelete 4, last request wins": record(guardsim.LastWins, 1, bounded, "full", "delete", "full", "f"),
 		"a completion's answer is lost while somebody claims": record(guardsim.LastWins, 2,
