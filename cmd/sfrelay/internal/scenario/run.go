@@ -176,13 +176,11 @@ func (p *play) deliver(ctx context.Context, step *Step) error {
 // settle waits until nothing is on its way any more.
 func (p *play) settle(ctx context.Context) error {
 	since := time.Now()
-	lines, pending, err := p.reader.Await(ctx, p.awaited, settleLimit, func(ctx context.Context) (map[string]bool, error) {
+	lines, pending, err := p.reader.Await(ctx, p.awaited, settleLimit, func(ctx context.Context) (func(verdicts.Awaited) bool, error) {
 		messages, err := p.messages(ctx)
-		ids := map[string]bool{}
-		for _, m := range messages {
-			ids[m.eventID] = true
-		}
-		return ids, err
+		return func(a verdicts.Awaited) bool {
+			return slices.ContainsFunc(messages, func(m message) bool { return m.eventID == a.EventID && m.Consumer == a.Consumer })
+		}, err
 	})
 	p.lines = append(p.lines, lines...)
 	p.awaited = nil

@@ -160,10 +160,10 @@ func (a Awaited) SettledBy(lines []Line) bool {
 
 // Await follows the logs until all that is awaited is settled, and returns every
 // line it read. What is not settled after atMost is returned as pending, which is
-// no error. elsewhere, if not nil, is asked about what has no line: the ids of
-// events that ended in a queue without one.
+// no error. elsewhere, if not nil, is asked now and then about what has no line: its
+// answer reports what ended in a queue without one.
 func (r *Reader) Await(ctx context.Context, awaited []Awaited, atMost time.Duration,
-	elsewhere func(context.Context) (map[string]bool, error),
+	elsewhere func(context.Context) (func(Awaited) bool, error),
 ) (lines []Line, pending []Awaited, err error) {
 	const pause = 100 * time.Millisecond
 	deadline := time.Now().Add(atMost)
@@ -180,7 +180,7 @@ func (r *Reader) Await(ctx context.Context, awaited []Awaited, atMost time.Durat
 			if err != nil {
 				return lines, pending, err
 			}
-			pending = slices.DeleteFunc(pending, func(a Awaited) bool { return queued[a.EventID] })
+			pending = slices.DeleteFunc(pending, queued)
 		}
 		if len(pending) == 0 {
 			return lines, nil, nil

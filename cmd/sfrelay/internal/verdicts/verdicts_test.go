@@ -132,8 +132,8 @@ func TestAwait(t *testing.T) {
 		t.Errorf("pending %v, %v", pending, err)
 	}
 	gone := []verdicts.Awaited{{EventID: "3", Consumer: "c", Since: start}}
-	_, pending, err = open(t, l).Await(context.Background(), gone, time.Minute, func(context.Context) (map[string]bool, error) {
-		return map[string]bool{"3": true}, nil
+	_, pending, err = open(t, l).Await(context.Background(), gone, time.Minute, func(context.Context) (func(verdicts.Awaited) bool, error) {
+		return func(a verdicts.Awaited) bool { return a.EventID == "3" }, nil
 	})
 	if err != nil || len(pending) != 0 {
 		t.Errorf("what lies in a queue is pending: %v, %v", pending, err)
