@@ -45,7 +45,7 @@ test: go ## Everything that CI runs: lint, the scenario on the local stack, all 
 	@$(GO_TOOL) golangci-lint run
 	@AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	@$(MAKE) --no-print-directory e2e
-	@go test -race ./...
+	@go test -race -timeout 20m ./...
 
 # The scenario, then the guard's contract against the DynamoDB of the same stack. Elsewhere than on Linux Go takes no
 # certificates from the environment.
