@@ -1,6 +1,9 @@
 package guard
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The protocol: which writes a guard makes, and how it reads a refused one. All of
 // it is pure; docs/guard.md has the reasons.
@@ -32,16 +35,21 @@ type claim struct {
 }
 
 func (c *claim) write() Write {
+	owner := tokenValue(c.token)
+	doubt := owner
+	if c.doubt != c.token {
+		doubt = tokenValue(c.doubt)
+	}
 	w := Write{
 		Name: Claim, Key: c.key,
 		If: c.condition(),
 		Set: []Assign{
 			put(attrStatus, number(int64(Running))),
-			put(attrOwner, tokenValue(c.token)),
+			put(attrOwner, owner),
 			put(attrUntil, number(c.until)),
 			{Attr: attrEpoch, Op: AddTo, Value: number(c.now), Delta: 1},
 			{Attr: attrAttempts, Op: AddTo, Value: number(0), Delta: 1},
-			putAbsent(attrDoubt, tokenValue(c.doubt)),
+			putAbsent(attrDoubt, doubt),
 		},
 		ReturnOld: true,
 	}
@@ -61,11 +69,12 @@ func (c *claim) condition() Cond {
 	if c.policy == EachOnce {
 		return anyOf(Cond{Test: NoItem}, all(is(attrStatus, Differs, number(int64(Done))), free))
 	}
-	terms := []Cond{anyOf(absent(attrUntil), free)}
+	terms := append(make([]Cond, 0, 4), anyOf(absent(attrUntil), free))
 	if c.changes[0].Kind == Resync {
 		return all(terms...)
 	}
-	top := version(newestOf(c.changes))
+	highest := newestOf(c.changes)
+	top := version(highest)
 	older := func(attr string, v Value) Cond { return anyOf(absent(attr), is(attr, Less, v)) }
 	if c.policy == NewestWins {
 		return all(append(terms, older(attrFull, top))...)
@@ -75,8 +84,11 @@ func (c *claim) condition() Cond {
 	if partial && len(carried) <= maxClaimFields {
 		fields := make([]Cond, 0, 2*len(carried))
 		for _, f := range carried {
-			attr := fieldPrefix + f.code
-			fields = append(fields, absent(attr), is(attr, Less, version(f.version)))
+			attr, v := fieldPrefix+f.code, top
+			if f.version != highest {
+				v = version(f.version)
+			}
+			fields = append(fields, absent(attr), is(attr, Less, v))
 		}
 		terms = append(terms, anyOf(fields...))
 	}
@@ -97,6 +109,7 @@ func carriedFields(changes []Change) (fields []carriedField, partial bool) {
 		if ch.Kind != Partial {
 			return nil, false
 		}
+		fields = slices.Grow(fields, len(ch.Fields))
 	next:
 		for _, code := range ch.Fields {
 			for j := range fields {
@@ -254,6 +267,7 @@ func mergeInto(it *Item, read []string, changes []Change, order []int) merge {
 			m.tombstone = v
 			m.wins = m.wins[:0] // sorted: each is older than this delete
 		case Full:
+			m.wins = slices.Grow(m.wins, len(read))
 			for _, code := range read {
 				if v.After(at(code)) {
 					win(code, i, v)
@@ -261,6 +275,7 @@ func mergeInto(it *Item, read []string, changes []Change, order []int) merge {
 			}
 			m.full = v
 		default:
+			m.wins = slices.Grow(m.wins, len(ch.Fields))
 			for _, code := range ch.Fields {
 				if v.After(at(code)) {
 					win(code, i, v)
@@ -281,6 +296,8 @@ func mergeInto(it *Item, read []string, changes []Change, order []int) merge {
 	}
 	return m
 }
+
+var removeDoubt = []string{attrDoubt} // a Write is never changed
 
 // completion is what an attempt writes when it is over for good.
 type completion struct {
@@ -313,9 +330,14 @@ func (c *completion) write() Write {
 	if !c.tombstone.IsZero() {
 		w.Set = append(w.Set, put(attrTombstone, version(c.tombstone)))
 	}
+	var last Version
+	var value Value
 	for _, f := range c.wins {
 		if f.Version.After(c.full) { // a field at the full state's version is covered by it
-			w.Set = append(w.Set, put(fieldPrefix+f.Field, version(f.Version)))
+			if f.Version != last { // most often they share one
+				last, value = f.Version, version(f.Version)
+			}
+			w.Set = append(w.Set, put(fieldPrefix+f.Field, value))
 		}
 	}
 	if c.hash != "" {
@@ -328,7 +350,7 @@ func (c *completion) write() Write {
 		w.Set = append(w.Set, put(attrExpires, number(c.expires)))
 	}
 	if !c.keepDoubt {
-		w.Remove = []string{attrDoubt}
+		w.Remove = removeDoubt
 	}
 	return w
 }
@@ -382,7 +404,7 @@ func (r *release) write() Write {
 		w.Set = append(w.Set, Assign{Attr: attrAttempts, Op: Add, Delta: -1})
 	}
 	if r.settled {
-		w.Remove = []string{attrDoubt}
+		w.Remove = removeDoubt
 	}
 	return w
 }
@@ -403,7 +425,7 @@ func lift(key string, token Token, now, epoch int64, settled bool) Write {
 		},
 	}
 	if settled {
-		w.Remove = []string{attrDoubt}
+		w.Remove = removeDoubt
 	}
 	return w
 }

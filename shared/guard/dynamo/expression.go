@@ -15,10 +15,12 @@ type printer struct {
 	used   []guard.Value
 	values map[string]types.AttributeValue
 	names  map[string]string
+	// These are there to be used; beyond them each value has memory of its own.
+	numbers  []types.AttributeValueMemberN
+	binaries []types.AttributeValueMemberB
 }
 
 func (p *printer) condition(c guard.Cond) string {
-	p.buf = make([]byte, 0, 128)
 	p.cond(c, false)
 	return string(p.buf)
 }
@@ -52,10 +54,12 @@ func (p *printer) cond(c guard.Cond, inner bool) {
 		p.call("attribute_not_exists(", c.Attr)
 	default:
 		p.name(c.Attr)
-		p.buf = append(p.buf, map[guard.Test]string{guard.Equal: "=", guard.Differs: "<>", guard.Less: "<", guard.AtMost: "<="}[c.Test]...)
+		p.buf = append(p.buf, operators[c.Test]...)
 		p.value(c.Value)
 	}
 }
+
+var operators = [...]string{guard.Equal: "=", guard.Differs: "<>", guard.Less: "<", guard.AtMost: "<="}
 
 func (p *printer) call(function, attr string) {
 	p.buf = append(p.buf, function...)
@@ -128,7 +132,7 @@ func (p *printer) name(attr string) {
 	if p.names == nil {
 		p.names = make(map[string]string)
 	}
-	placeholder := "#" + strconv.Itoa(len(p.names))
+	placeholder := placeholder('#', len(p.names))
 	p.names[placeholder] = attr
 	p.buf = append(p.buf, placeholder...)
 }
@@ -138,24 +142,52 @@ func (p *printer) value(v guard.Value) {
 	for i < len(p.used) && p.used[i] != v {
 		i++
 	}
-	placeholder := ":" + strconv.Itoa(i)
+	placeholder := placeholder(':', i)
 	if i == len(p.used) {
 		p.used = append(p.used, v)
 		if p.values == nil {
-			p.values = make(map[string]types.AttributeValue, 10)
+			p.values = make(map[string]types.AttributeValue, 8) // as many as one group of a map holds
 		}
-		p.values[placeholder] = attribute(v)
+		p.values[placeholder] = p.attribute(v)
 	}
 	p.buf = append(p.buf, placeholder...)
 }
 
-func attribute(v guard.Value) types.AttributeValue {
+// placeholder is the name of the i-th value or attribute name.
+func placeholder(kind byte, i int) string {
+	const most = 10 // the guard's own values, and a few fields
+	const values, names = ":0:1:2:3:4:5:6:7:8:9", "#0#1#2#3#4#5#6#7#8#9"
+	switch {
+	case i >= most:
+		return string(kind) + strconv.Itoa(i)
+	case kind == '#':
+		return names[2*i : 2*i+2]
+	default:
+		return values[2*i : 2*i+2]
+	}
+}
+
+func (p *printer) attribute(v guard.Value) types.AttributeValue {
 	switch v.Kind {
 	case guard.Number:
-		return &types.AttributeValueMemberN{Value: strconv.FormatInt(v.Num, 10)}
+		n := next(&p.numbers)
+		n.Value = strconv.FormatInt(v.Num, 10)
+		return n
 	case guard.Binary:
-		return &types.AttributeValueMemberB{Value: []byte(v.Str)}
+		b := next(&p.binaries)
+		b.Value = []byte(v.Str)
+		return b
 	default:
 		return &types.AttributeValueMemberS{Value: v.Str}
 	}
+}
+
+// next takes one of what is there, or a new one.
+func next[T any](left *[]T) *T {
+	if len(*left) == 0 {
+		*left = make([]T, 1)
+	}
+	one := &(*left)[0]
+	*left = (*left)[1:]
+	return one
 }

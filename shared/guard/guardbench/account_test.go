@@ -1,0 +1,148 @@
+package guardbench_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sfrelay/shared/consumer"
+	"sfrelay/shared/guard"
+	"sfrelay/shared/sink"
+	"sfrelay/shared/telemetry"
+)
+
+// account is what the consumer of these tests reads.
+type account struct {
+	Name    sink.Field[string] `cdc:"Name" guard:"n"`
+	Phone   sink.Field[string] `cdc:"Phone" guard:"p"`
+	Website sink.Field[string] `cdc:"Website" guard:"w"`
+}
+
+// ledger is a sink that takes 50 ms, refuses old epochs and keeps the last value of
+// every field.
+type ledger struct {
+	takes time.Duration
+	mu    sync.Mutex
+	epoch int64
+	calls int
+	holds account
+}
+
+func (l *ledger) apply(ctx context.Context, a consumer.Attempt[account]) (sink.Receipt, error) {
+	select {
+	case <-time.After(l.takes):
+	case <-ctx.Done():
+		return sink.Receipt{}, ctx.Err()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if a.Ref.Epoch < l.epoch {
+		return sink.Receipt{}, &sink.FencedError{Epoch: l.epoch}
+	}
+	l.epoch = a.Ref.Epoch
+	l.calls++
+	for _, f := range []struct{ to, from *sink.Field[string] }{
+		{&l.holds.Name, &a.Content.Name}, {&l.holds.Phone, &a.Content.Phone}, {&l.holds.Website, &a.Content.Website},
+	} {
+		if f.from.Present {
+			*f.to = *f.from
+		}
+	}
+	return sink.Receipt{}, nil
+}
+
+// customer is a consumer of change events that writes to the ledger.
+func customer(tb testing.TB, store guard.Store, l *ledger, log io.Writer, around consumer.Surroundings) *consumer.Adapter[account] {
+	tb.Helper()
+	around.Store = store
+	around.Log = telemetry.New(log, "guardbench", slog.LevelInfo)
+	if around.Park == nil {
+		around.Park = func(_ context.Context, body []byte) error {
+			tb.Errorf("parked: %s", body)
+			return nil
+		}
+	}
+	a, err := consumer.New(consumer.Consumer[account]{
+		Name: "customer-erp", Takes: []consumer.Source{consumer.ChangeEvents("Account")},
+		Policy: guard.FieldMerge, Sink: sink.Contract{Fenced: true}, Apply: l.apply,
+	}, around)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return a
+}
+
+// update is a change event of one account: the n-th of the org, one a second, setting
+// the named fields to n.
+func update(record string, n int, at time.Time, fields ...string) string {
+	names, values := make([]string, len(fields)), ""
+	for i, f := range fields {
+		names[i] = fmt.Sprintf("%q", f)
+		values += fmt.Sprintf(`,%q:"%04d"`, f, n)
+	}
+	return fmt.Sprintf(`{"version":"0","id":"c0000000-0000-4000-8000-%012d","detail-type":"AccountChangeEvent",
+		"source":"aws.partner/salesforce.com/%s/0YL000000000002GAA","account":"123456789012","time":"2026-11-22T09:10:01Z",
+		"region":"eu-west-1","resources":[],"detail":{"payload":{"ChangeEventHeader":{"entityName":"Account",
+		"recordIds":[%q],"changeType":"UPDATE","changeOrigin":"","transactionKey":"0000be70-a756-e601-9202-%012d",
+		"sequenceNumber":1,"commitTimestamp":%d,"commitNumber":%d,"commitUser":"005000000000001AAA",
+		"changedFields":["LastModifiedDate",%s]},"LastModifiedDate":"2026-11-22T09:10:00.000Z"%s}}}`,
+		n, org, record, n, at.Add(time.Duration(n)*time.Second).UnixMilli(), 1795252200683617000+n, strings.Join(names, ","), values)
+}
+
+// message is one message of a queue that a rule writes to.
+type message struct {
+	ID         string            `json:"messageId"`
+	Handle     string            `json:"receiptHandle"`
+	Body       string            `json:"body"`
+	Source     string            `json:"eventSource"`
+	ARN        string            `json:"eventSourceARN"`
+	Attributes map[string]string `json:"attributes"`
+
+	visible  time.Time
+	received int
+	gone     bool
+}
+
+func newMessage(i int, body string) *message {
+	id := fmt.Sprintf("m%04d", i)
+	return &message{ID: id, Handle: "handle-" + id, Body: body, Source: "aws:sqs",
+		ARN: "arn:aws:sqs:eu-west-1:123456789012:customer-erp"}
+}
+
+func batch(tb testing.TB, ms []*message) []byte {
+	tb.Helper()
+	for _, m := range ms {
+		m.Attributes = map[string]string{"ApproximateReceiveCount": fmt.Sprint(m.received)}
+	}
+	b, err := json.Marshal(map[string]any{"Records": ms})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+// verdicts counts the log's lines by verdict.
+type verdicts struct {
+	mu    sync.Mutex
+	count map[string]int
+}
+
+func (v *verdicts) Write(line []byte) (int, error) {
+	var l struct{ Verdict string }
+	if err := json.Unmarshal(line, &l); err != nil {
+		return 0, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.count == nil {
+		v.count = map[string]int{}
+	}
+	v.count[l.Verdict]++
+	return len(line), nil
+}

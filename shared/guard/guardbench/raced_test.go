@@ -1,0 +1,6 @@
+//go:build race
+
+package guardbench_test
+
+// raced: the race detector allocates too.
+const raced = true

@@ -1,0 +1,5 @@
+//go:build !race
+
+package guardbench_test
+
+const raced = false
