@@ -35,12 +35,13 @@ const (
 	hotRecord    = "0015f0000200001AAA"
 	firstRetry   = time.Minute
 	secondRetry  = 2 * time.Minute
-	sinkTakes    = 50 * time.Millisecond
+	fastSink     = 50 * time.Millisecond
+	slowSink     = 3 * time.Second
 )
 
-// hotChanges are 1,000 changes of one record, each of one or two of three fields, in a
-// random order.
-func hotChanges(r *rand.Rand) (events []string, want map[string]string) {
+// hotChanges are 1,000 changes of one record, each of one or two of three fields, as
+// they happened or shuffled. In order is the harder case: each one is news.
+func hotChanges(r *rand.Rand, shuffled bool) (events []string, want map[string]string) {
 	names := []string{"Name", "Phone", "Website"}
 	want = map[string]string{}
 	for n := 1; n <= changes; n++ {
@@ -52,7 +53,9 @@ func hotChanges(r *rand.Rand) (events []string, want map[string]string) {
 		}
 		events = append(events, update(hotRecord, n, time.Now().Add(-time.Hour), fields...))
 	}
-	r.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+	if shuffled {
+		r.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+	}
 	return events, want
 }
 
@@ -68,16 +71,19 @@ func (l *ledger) check(t *testing.T, want map[string]string) {
 // TestAHotRecordBuffered: 1,000 changes of one record at once, through a queue and 32
 // invocations at a time. All of them end applied or superseded; none is lost or parked.
 func TestAHotRecordBuffered(t *testing.T) {
-	for seed := range uint64(3) {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+	for _, tc := range []struct {
+		shuffled bool
+		sink     time.Duration
+	}{{false, fastSink}, {true, fastSink}, {false, slowSink}, {true, slowSink}} {
+		t.Run(fmt.Sprintf("%s, sink takes %v", order(tc.shuffled), tc.sink), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := rand.New(rand.NewPCG(seed, 1))
-				events, want := hotChanges(r)
-				q := &queue{random: r}
+				r := rand.New(rand.NewPCG(1, 1))
+				events, want := hotChanges(r, tc.shuffled)
+				q := &queue{}
 				for i, e := range events {
 					q.messages = append(q.messages, newMessage(i, e))
 				}
-				erp, log := &ledger{takes: sinkTakes}, &verdicts{}
+				erp, log := &ledger{takes: tc.sink}, &verdicts{}
 				a := customer(t, slow{&memory.Store{}}, erp, log, consumer.Surroundings{Defer: q.postpone})
 				began := time.Now()
 				var wg sync.WaitGroup
@@ -118,10 +124,16 @@ func TestAHotRecordBuffered(t *testing.T) {
 	}
 }
 
-// queue is a standard queue: no order, a visibility time-out.
+func order(shuffled bool) string {
+	if shuffled {
+		return "shuffled"
+	}
+	return "in order"
+}
+
+// queue is a standard queue: what is visible, oldest first, and a visibility time-out.
 type queue struct {
 	mu       sync.Mutex
-	random   *rand.Rand
 	messages []*message
 }
 
@@ -130,8 +142,7 @@ func (q *queue) receive() (got []*message, more bool) {
 	defer q.mu.Unlock()
 	now := time.Now()
 	left := 0
-	for _, i := range q.random.Perm(len(q.messages)) {
-		m := q.messages[i]
+	for _, m := range q.messages {
 		if m.gone {
 			continue
 		}
@@ -169,12 +180,19 @@ func (q *queue) postpone(_ context.Context, _, handle string, d time.Duration) e
 // TestAHotRecordDirect: the same without a queue, where a change has three attempts.
 // What does not get through lies in the failure queue; nothing is lost.
 func TestAHotRecordDirect(t *testing.T) {
-	for _, every := range []time.Duration{0, 100 * time.Millisecond, time.Second} {
-		t.Run(fmt.Sprint("one every ", every), func(t *testing.T) {
+	for _, tc := range []struct {
+		shuffled bool
+		every    time.Duration
+		sink     time.Duration
+	}{
+		{false, 0, fastSink}, {true, 0, fastSink}, {false, 100 * time.Millisecond, fastSink},
+		{false, 0, slowSink}, {true, 0, slowSink}, {false, 100 * time.Millisecond, slowSink},
+	} {
+		t.Run(fmt.Sprintf("%s, one every %v, sink takes %v", order(tc.shuffled), tc.every, tc.sink), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := rand.New(rand.NewPCG(1, 1))
-				events, want := hotChanges(r)
-				erp, log := &ledger{takes: sinkTakes}, &verdicts{}
+				events, want := hotChanges(r, tc.shuffled)
+				erp, log := &ledger{takes: tc.sink}, &verdicts{}
 				a := customer(t, slow{&memory.Store{}}, erp, log, consumer.Surroundings{})
 				began := time.Now()
 				slots := make(chan struct{}, workers) // throttled invocations wait; they are no attempts
@@ -182,7 +200,7 @@ func TestAHotRecordDirect(t *testing.T) {
 				var failed []string
 				var wg sync.WaitGroup
 				for _, e := range events {
-					time.Sleep(every)
+					time.Sleep(tc.every)
 					wg.Go(func() {
 						for _, pause := range []time.Duration{firstRetry, secondRetry, 0} {
 							slots <- struct{}{}
