@@ -119,8 +119,9 @@ func (c *stackEnv) Run(ctx context.Context) error {
 		"DELIVERY_QUEUE_URL="+outputs["DeliveryQueueUrl"],
 		"EVENT_BUS="+s.EventBus,
 		"CHANGE_BUS="+s.ChangeBus,
-		"STRIPE_API_BASE="+s.StripeURL,
-		"ERP_URL="+s.ERPURL,
+		// Not ERP_URL and STRIPE_API_BASE: the next stack would take them for settings of the reader.
+		"STRIPE_SANDBOX_URL="+s.StripeURL,
+		"ERP_SANDBOX_URL="+s.ERPURL,
 	)
 	sort.Strings(env)
 	for _, kv := range env {
