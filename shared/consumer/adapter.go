@@ -107,6 +107,19 @@ func New[T any](def Consumer[T], around Surroundings) (*Adapter[T], error) {
 	if def.Policy == guard.NewestWins && a.alsoCDC {
 		bad("NewestWins takes full states only, and change events are partial: use FieldMerge")
 	}
+	deletes := a.alsoCDC
+	for _, s := range def.Takes {
+		if s.Operation == "" {
+			continue
+		}
+		deletes = true
+		if def.Policy == guard.NewestWins {
+			bad("%s may be a DELETE, and NewestWins has only states to send: use FieldMerge", s.Event)
+		}
+	}
+	if deletes && def.Policy == guard.EachOnce && def.Triage == nil {
+		bad("EachOnce without Triage would act on deletes too: look at Change.Deleted there")
+	}
 	if def.Apply == nil {
 		bad("Apply is missing")
 	}
@@ -279,11 +292,18 @@ func (in *invocation[T]) open(msg *transport.Message) {
 		return
 	}
 	changes := make([]*salesforce.Change, 0, len(event.Changes))
+	strange := slices.Clone(msg.Records)
 	for i := range event.Changes {
 		ch := &event.Changes[i]
 		if msg.Records == nil || slices.Contains(msg.Records, ch.RecordID) {
 			changes = append(changes, ch)
+			strange = slices.DeleteFunc(strange, func(id string) bool { return id == ch.RecordID })
 		}
+	}
+	if msg.Records != nil && (len(strange) > 0 || len(changes) == 0) {
+		w := in.add(&work[T]{msg: msg, event: event})
+		w.describe(nil)
+		in.park(w, sink.Permanent("unknown-record"), errors.New("the message is about records that are not in its event: mend its list of records"), strange)
 	}
 	if !in.sqs && len(changes) > fanOutAbove {
 		in.fanOut(msg, event, changes)
@@ -292,8 +312,26 @@ func (in *invocation[T]) open(msg *transport.Message) {
 	for _, ch := range changes {
 		w := in.add(&work[T]{msg: msg, event: event})
 		w.describe(ch)
-		in.prepare(w, ch, source)
+		if sink.Class(msg.Class) == sink.OverwroteNewer {
+			// The message stands for what its change may have overwritten. To take the change
+			// again would answer "duplicate" and lose that.
+			in.park(w, sink.OverwroteNewer, errors.New("the record has to be read from Salesforce and sent again"), w.records())
+			continue
+		}
+		in.sortOut(w, ch, source)
 	}
+}
+
+// sortOut is prepare; a panic in the consumer's own code costs it this change only.
+func (in *invocation[T]) sortOut(w *work[T], ch *salesforce.Change, source Source) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.ready = false
+			// Type only: a panic's text can hold field values.
+			in.park(w, sink.Permanent("consumer-panicked"), fmt.Errorf("the consumer panicked with a %T before it acted: mend it, then redrive", p), w.records())
+		}
+	}()
+	in.prepare(w, ch, source)
 }
 
 // fanOut hands an event of many records back in small portions, because one direct
@@ -347,7 +385,7 @@ func (in *invocation[T]) fail(w *work[T], v guard.Verdict, class sink.Class, err
 // park puts the message, or the given records of it, aside before any claim.
 func (in *invocation[T]) park(w *work[T], class sink.Class, cause error, records []string) {
 	now := in.around.Now()
-	err := in.send(w, guard.Parking{Class: string(class), Err: cause, FirstAt: now, LastAt: now}, records)
+	err := in.send(in.ctx, w, guard.Parking{Class: string(class), Err: cause, FirstAt: now, LastAt: now}, records)
 	if err != nil {
 		in.fail(w, guard.Failed, class, errors.Join(cause, err))
 		return
@@ -355,7 +393,7 @@ func (in *invocation[T]) park(w *work[T], class sink.Class, cause error, records
 	in.fail(w, guard.Parked, class, cause)
 }
 
-func (in *invocation[T]) send(w *work[T], p guard.Parking, records []string) error {
+func (in *invocation[T]) send(ctx context.Context, w *work[T], p guard.Parking, records []string) error {
 	m := transport.Parked{
 		Event: w.msg.Event, Records: records, Consumer: in.def.Name, Class: p.Class,
 		Attempts: int(p.Attempts) + w.msg.Attempts, FirstAt: p.FirstAt, LastAt: p.LastAt,
@@ -369,7 +407,7 @@ func (in *invocation[T]) send(w *work[T], p guard.Parking, records []string) err
 	if !w.msg.FirstAt.IsZero() {
 		m.FirstAt = w.msg.FirstAt
 	}
-	if err := in.around.Park(in.ctx, m.Encode()); err != nil {
+	if err := in.around.Park(ctx, m.Encode()); err != nil {
 		return fmt.Errorf("the failure queue did not take the message: %w", err)
 	}
 	return nil
@@ -405,6 +443,9 @@ func (in *invocation[T]) prepare(w *work[T], ch *salesforce.Change, source Sourc
 		if err := in.readContent(w, ch); err != nil {
 			in.park(w, permanentOf(err), err, w.records())
 			return
+		}
+		if in.def.Policy == guard.FieldMerge && len(w.change.Fields) == 0 {
+			reason = "no field of it is carried" // something was saved, and the event does not say what
 		}
 	}
 	c.Content = w.content
@@ -603,8 +644,8 @@ func (in *invocation[T]) do(group []*work[T]) {
 		EventSubject: in.def.PerEvent, Published: first.published(),
 		MaxAttempts: in.around.MaxAttempts, BusyWait: directBusyWait,
 		Changes: make([]guard.Change, len(group)),
-		Park: func(_ context.Context, p guard.Parking) error {
-			return in.send(group[p.Change], p, group[p.Change].records())
+		Park: func(ctx context.Context, p guard.Parking) error {
+			return in.send(ctx, group[p.Change], p, group[p.Change].records())
 		},
 	}
 	if in.sqs {

@@ -407,6 +407,92 @@ func TestLineHasNoFieldValues(t *testing.T) {
 	}
 }
 
+func sync1(s int, rest string) []byte {
+	return envelope("Account_Sync__e", fmt.Sprintf(`{"CreatedDate":"2026-11-22T11:59:%02d.500Z","Record_Id__c":"0015f00002J9YYE","Modified__c":"2026-11-22T11:59:%02d.000Z"%s}`, s, s, rest))
+}
+
+// parkedAs is the message by which a change event was parked.
+func parkedAs(class string, event []byte, records string) []byte {
+	return fmt.Appendf(nil, `{"event":%s,"records":%s,"consumer":"accounts","class":%q,"error":"","attempts":1,"firstAt":"2026-11-22T12:00:00Z","lastAt":"2026-11-22T12:00:00Z"}`, event, records, class)
+}
+
+func TestAnEventWithoutAnyFieldStopsNoOther(t *testing.T) {
+	k := consumertest.New(t, accounts())
+	k.SendBatch(sync1(1, ""), sync1(2, `,"Name__c":"Example Ltd"`)) // one subject: one group
+	k.Want(guard.Parked, guard.Applied)
+	if p := k.Parked(); p[0].Class != "needs-fetch" {
+		t.Fatalf("parked %+v", p)
+	}
+}
+
+func TestAPanicBeforeTheGuardStopsNoOther(t *testing.T) {
+	def := accounts()
+	def.Triage = func(c consumer.Change[Account]) consumer.Triage {
+		if c.RecordID == other {
+			panic(c.Content.Name.Value)
+		}
+		return consumer.Process
+	}
+	k := consumertest.New(t, def)
+	k.SendBatch(change("CREATE", 1, id(other), "[]", `"Name":"Confidential"`), change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
+	k.Want(guard.Parked, guard.Applied)
+	p := k.Parked()[0]
+	if p.Class != "permanent/consumer-panicked" || len(p.Records) != 1 || p.Records[0] != other || strings.Contains(p.Error, "Confidential") {
+		t.Fatalf("parked %+v", p)
+	}
+}
+
+func TestAMessageAboutRecordsThatItsEventLacksIsNotDropped(t *testing.T) {
+	create := change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`)
+	for records, want := range map[string][]guard.Verdict{
+		id(other):          {guard.Parked},
+		id(account, other): {guard.Parked, guard.Applied},
+		"[]":               {guard.Parked},
+	} {
+		k := consumertest.New(t, accounts())
+		k.Send(parkedAs("unknown", create, records))
+		k.Want(want...)
+		if p := k.Parked()[0]; p.Class != "permanent/unknown-record" || records != "[]" && (len(p.Records) != 1 || p.Records[0] != other) {
+			t.Errorf("records %s: parked %+v", records, p)
+		}
+	}
+}
+
+// What a zombie may have overwritten is only mended by reading the record: until
+// somebody can, the message must outlive every redrive.
+func TestWhatMayBeOverwrittenStaysParked(t *testing.T) {
+	k := consumertest.New(t, accounts())
+	create := change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`)
+	k.Send(create, parkedAs("overwrote-newer", create, id(account)))
+	k.Want(guard.Applied, guard.Parked)
+	if p := k.Parked()[0]; p.Class != "overwrote-newer" || len(p.Records) != 1 {
+		t.Fatalf("parked %+v", p)
+	}
+}
+
+func TestActionsAndNewestStatesWithDeletesAreRefused(t *testing.T) {
+	type note struct {
+		Text string `cdc:"Name" event:"Text__c"`
+	}
+	def := consumer.Consumer[note]{
+		Name: "notes", Takes: []consumer.Source{consumer.ChangeEvents("Account")}, Policy: guard.EachOnce,
+		Subject: func(c consumer.Change[note]) string { return "Account/" + c.RecordID + "/note" },
+		Apply:   func(context.Context, consumer.Attempt[note]) (sink.Receipt, error) { return sink.Receipt{}, nil },
+	}
+	around := consumer.Surroundings{Store: &memory.Store{}, Log: telemetry.New(&bytes.Buffer{}, "test", 0), Park: func(context.Context, []byte) error { return nil }}
+	if _, err := consumer.New(def, around); err == nil || !strings.Contains(err.Error(), "without Triage would act on deletes") {
+		t.Errorf("an action on every change: %v", err)
+	}
+	def.Triage = func(consumer.Change[note]) consumer.Triage { return consumer.Ignore }
+	if _, err := consumer.New(def, around); err != nil {
+		t.Errorf("an action that sorts its changes out: %v", err)
+	}
+	def.Takes, def.Policy = []consumer.Source{{Event: "Note__e", Operation: "Operation__c"}}, guard.NewestWins
+	if _, err := consumer.New(def, around); err == nil || !strings.Contains(err.Error(), "Note__e may be a DELETE") {
+		t.Errorf("newest states that may be deletes: %v", err)
+	}
+}
+
 func TestMistakesOfADefinitionAreNamedTogether(t *testing.T) {
 	type Bad struct {
 		Name  string             `cdc:"Name"`
