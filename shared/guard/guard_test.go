@@ -763,3 +763,18 @@ func (c *counting) Read(ctx context.Context, key string) (guard.Record, error) {
 	c.reads++
 	return c.Store.Read(ctx, key)
 }
+
+// What a handler sent at the last moment must have settled before the lease ends.
+func TestTheHandlerEndsBeforeTheLease(t *testing.T) {
+	w := newWorld(t, guard.EachOnce)
+	w.want(w.guard().Do(t.Context(), w.call(guard.Change{}), func(ctx context.Context, _ guard.Attempt) guard.Outcome {
+		deadline, ok := ctx.Deadline()
+		if left := time.Until(deadline); !ok || left > 10*time.Second || left < 8*time.Second {
+			t.Errorf("the handler has %v, want the effect time of 10 s", left)
+		}
+		return took
+	}), guard.Applied)
+	if lease := w.cfg.Lease(); lease != 17*time.Second { // 10 effect + 5 settle + 2 margin
+		t.Errorf("the lease is %v", lease)
+	}
+}
