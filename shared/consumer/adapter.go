@@ -53,6 +53,10 @@ const (
 	fanOutAbove      = 50               // records of one event, direct mode
 	fanOutChunk      = 25
 	parallel         = 8 // subjects worked on at once
+	longestPause     = 5 * time.Minute
+	// mostReceives is how often a buffer may bring a message. The queue's own limit is
+	// 1000 (template.yaml): what SQS moves away then has lost its consumer and reason.
+	mostReceives = 990
 )
 
 // Adapter is a consumer ready to run. It is safe for concurrent invocations.
@@ -198,6 +202,7 @@ func (a *Adapter[T]) Handle(ctx context.Context, raw []byte) (*Response, error) 
 		in.open(&batch.Messages[i])
 	}
 	in.process()
+	in.giveUp()
 	for _, w := range in.works {
 		a.around.Log.Write(w.line)
 	}
@@ -700,6 +705,26 @@ func (in *invocation[T]) attempt(group []*work[T], at guard.Attempt) Attempt[T] 
 	return a
 }
 
+// giveUp parks what a buffer has brought so often that the queue would soon move it
+// away itself.
+func (in *invocation[T]) giveUp() {
+	for _, w := range in.works {
+		foreign := w.msg.Consumer != "" && w.msg.Consumer != in.def.Name
+		if !in.sqs || w.msg.ReceiveCount < mostReceives || w.acknowledged() || foreign {
+			continue
+		}
+		var records []string
+		if w.event != nil {
+			records = w.records()
+		}
+		cause := fmt.Errorf("delivered %d times in vain", w.msg.ReceiveCount)
+		if w.line.Error != "" {
+			cause = fmt.Errorf("%w, the last time: %s", cause, w.line.Error)
+		}
+		in.park(w, sink.Class(w.line.Class), cause, records)
+	}
+}
+
 // response names the messages that have to come again, and when.
 func (in *invocation[T]) response() *Response {
 	r := &Response{BatchItemFailures: []ItemFailure{}}
@@ -719,15 +744,21 @@ func (in *invocation[T]) response() *Response {
 	return r
 }
 
-// pause is how long a message stays away: to the end of a failure's own wait; a busy
-// subject is asked again after a second or two, later with every try, and not after
-// its lease.
+// pause is how long a message stays away. After a failure: to the end of its own wait,
+// and twice as long with every try, up to five minutes: a sink that is down for an hour
+// does not use up all attempts in its first minute. A busy subject is asked again after
+// a second or two, later with every try, and not after its lease.
 func (in *invocation[T]) pause(w *work[T]) time.Duration {
 	left := max(w.notBefore.Sub(in.around.Now()), 0) + time.Second
+	tries := max(w.msg.ReceiveCount, 1)
 	if guard.Verdict(w.line.Verdict) != guard.Busy {
-		return left
+		more := min(time.Second<<min(tries-1, 16), longestPause)
+		if in.around.Scale > 0 {
+			more = time.Duration(float64(more) * in.around.Scale)
+		}
+		return left + more
 	}
 	r := in.around.Random()
 	step := time.Second + time.Duration(r[9])*2*time.Second/255
-	return min(left, step*time.Duration(max(w.msg.ReceiveCount, 1)))
+	return min(left, step*time.Duration(tries))
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"sfrelay/shared/consumer"
 	"sfrelay/shared/consumer/consumertest"
@@ -17,6 +18,7 @@ import (
 	"sfrelay/shared/salesforce"
 	"sfrelay/shared/sink"
 	"sfrelay/shared/telemetry"
+	"sfrelay/shared/transport"
 )
 
 const (
@@ -490,6 +492,90 @@ func TestActionsAndNewestStatesWithDeletesAreRefused(t *testing.T) {
 	def.Takes, def.Policy = []consumer.Source{{Event: "Note__e", Operation: "Operation__c"}}, guard.NewestWins
 	if _, err := consumer.New(def, around); err == nil || !strings.Contains(err.Error(), "Note__e may be a DELETE") {
 		t.Errorf("newest states that may be deletes: %v", err)
+	}
+}
+
+// mail is a batch of one message, delivered for the n-th time.
+func mail(event []byte, n int) []byte {
+	b, _ := json.Marshal(map[string]any{"Records": []any{map[string]any{
+		"messageId": "m1", "receiptHandle": "r1", "body": string(event), "eventSource": "aws:sqs",
+		"eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:buffer",
+		"attributes":     map[string]string{"ApproximateReceiveCount": fmt.Sprint(n)},
+	}}})
+	return b
+}
+
+func TestABufferWaitsLongerWithEveryFailure(t *testing.T) {
+	down := accounts()
+	down.Sink = sink.Contract{Lookup: true, Settle: 20 * time.Second}
+	for _, tc := range []struct {
+		name  string
+		err   error
+		tries int
+		scale float64
+		want  time.Duration
+	}{
+		// A second for the clocks, the wait that the item holds, and 1, 2, 4… s.
+		{"refused", &sink.Error{Class: sink.Throttled, Applied: sink.No}, 1, 1, 2 * time.Second},
+		{"refused, fourth try", &sink.Error{Class: sink.Throttled, Applied: sink.No}, 4, 1, 9 * time.Second},
+		{"refused, hundredth try", &sink.Error{Class: sink.Throttled, Applied: sink.No}, 100, 1, 301 * time.Second},
+		{"refused, with a time", &sink.Error{Class: sink.Throttled, Applied: sink.No, RetryAfter: time.Minute}, 1, 1, 62 * time.Second},
+		{"in doubt: settle 20 s, margin 2 s", &sink.Error{Class: sink.Unknown}, 1, 1, 24 * time.Second},
+		{"scaled", &sink.Error{Class: sink.Throttled, Applied: sink.No}, 100, 0.1, 31 * time.Second},
+	} {
+		var deferred []time.Duration
+		down.Apply = func(context.Context, consumer.Attempt[Account]) (sink.Receipt, error) { return sink.Receipt{}, tc.err }
+		now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+		a, err := consumer.New(down, consumer.Surroundings{
+			Store: &memory.Store{}, Log: telemetry.New(&bytes.Buffer{}, "test", 0), Scale: tc.scale,
+			Park: func(context.Context, []byte) error { return nil },
+			Now:  func() time.Time { return now },
+			Defer: func(_ context.Context, queue, handle string, d time.Duration) error {
+				if queue != "arn:aws:sqs:eu-west-1:123456789012:buffer" || handle != "r1" {
+					t.Errorf("deferred %s in %s", handle, queue)
+				}
+				deferred = append(deferred, d)
+				return nil
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := a.Handle(t.Context(), mail(change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`), tc.tries))
+		if err != nil || len(resp.BatchItemFailures) != 1 {
+			t.Fatalf("%s: %+v, %v", tc.name, resp, err)
+		}
+		if len(deferred) != 1 || deferred[0] != tc.want {
+			t.Errorf("%s: deferred by %v, want %v", tc.name, deferred, tc.want)
+		}
+	}
+}
+
+// At its limit of 1000 the queue itself would move the bare event away, without the
+// consumer and the reason.
+func TestABufferGivesUpBeforeItsQueueDoes(t *testing.T) {
+	def := accounts()
+	def.Apply = func(context.Context, consumer.Attempt[Account]) (sink.Receipt, error) {
+		return sink.Receipt{}, &sink.Error{Class: sink.DependencyMissing, Applied: sink.No} // never counts as an attempt
+	}
+	var parked []byte
+	a, err := consumer.New(def, consumer.Surroundings{
+		Store: &memory.Store{}, Log: telemetry.New(&bytes.Buffer{}, "test", 0),
+		Park: func(_ context.Context, body []byte) error { parked = body; return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	create := change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`)
+	for _, n := range []int{989, 990} {
+		resp, err := a.Handle(t.Context(), mail(create, n))
+		if err != nil || len(resp.BatchItemFailures) != 990-n {
+			t.Fatalf("delivery %d: %+v, %v", n, resp, err)
+		}
+	}
+	p, err := transport.DecodeParked(parked)
+	if err != nil || p.Consumer != "accounts" || p.Class != "dependency-missing" || !bytes.Equal(p.Event, create) || len(p.Records) != 1 {
+		t.Fatalf("parked %s: %+v, %v", parked, p, err)
 	}
 }
 
