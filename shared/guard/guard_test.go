@@ -348,6 +348,17 @@ func TestParkingIsOfAChangeNotOfASubject(t *testing.T) {
 	if w.last().Number != 1 {
 		t.Fatalf("a redrive counts from %d, want 1", w.last().Number)
 	}
+	t.Run("a redrive starts counting anew", func(t *testing.T) {
+		w := newWorld(t, guard.EachOnce)
+		w.want(w.do(w.call(guard.Change{}), throttled), guard.Failed)
+		w.want(w.do(w.call(guard.Change{}), throttled), guard.Failed)
+		again := w.call(guard.Change{})
+		again.Redrive = true
+		w.want(w.do(again, throttled), guard.Failed)
+		if it := w.item(); it.Attempts != 1 || w.last().Number != 1 {
+			t.Fatalf("item %+v, attempt %+v", it, w.last())
+		}
+	})
 	t.Run("a queue that is down keeps the change", func(t *testing.T) {
 		w := newWorld(t, guard.EachOnce)
 		w.parkAs = errors.New("queue down")
@@ -501,6 +512,9 @@ func TestALostClaimResponseIsMyOwnWrite(t *testing.T) {
 		w.want(w.do(w.call(guard.Change{}), took), guard.Applied)
 		if w.last().InDoubt != inDoubt {
 			t.Fatalf("in doubt = %v, want %v", w.last().InDoubt, inDoubt)
+		}
+		if it := w.item(); w.last().Epoch != it.Epoch {
+			t.Fatalf("the sink was told epoch %d, the item is at %d", w.last().Epoch, it.Epoch)
 		}
 	}
 }
