@@ -45,6 +45,8 @@ test: go ## Everything that CI runs: lint, the scenario on the local stack, all 
 	@$(GO_TOOL) golangci-lint run
 	@AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	@$(MAKE) --no-print-directory e2e
+	@$(MAKE) --no-print-directory prove >.cache/prove.log || { cat .cache/prove.log; exit 1; }
+	@grep -hE 'schedules|[0-9]+ mutants|doubled or wrong|operations of' .cache/prove.log
 	@go test -race -timeout 20m ./...
 
 # The scenario, then the guard's contract against the DynamoDB of the same stack. Elsewhere than on Linux Go takes no

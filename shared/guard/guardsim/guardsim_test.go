@@ -14,7 +14,7 @@ import (
 	"sfrelay/shared/guard/guardsim"
 )
 
-// counted is how much all tests of this package looked at; the last one prints it.
+// counted is how much all tests of this package looked at.
 var counted struct{ schedules, states atomic.Int64 }
 
 // promised explores a scenario whole and fails at the first history that breaks what
@@ -48,7 +48,7 @@ func TestEveryHistoryOfAnAction(t *testing.T) {
 		t.Run(sc.Name, func(t *testing.T) {
 			t.Parallel()
 			st := promised(t, sc)
-			t.Logf("3 deliveries, at most %d faults of %d kinds: %d schedules, %d distinct states", sc.MaxFaults, len(sc.Faults), st.Schedules, st.States)
+			t.Logf("%s: 3 deliveries, at most %d faults of %d kinds: %d schedules, %d distinct states", sc.Name, sc.MaxFaults, len(sc.Faults), st.Schedules, st.States)
 		})
 	}
 }
@@ -58,7 +58,7 @@ func TestEveryHistoryOfAState(t *testing.T) {
 		t.Run(sc.Name, func(t *testing.T) {
 			t.Parallel()
 			st := promised(t, sc)
-			t.Logf("2 versions, 2 deliveries of each, at most %d faults of %d kinds: %d schedules, %d distinct states", sc.MaxFaults, len(sc.Faults), st.Schedules, st.States)
+			t.Logf("%s: 2 versions, 2 deliveries of each, at most %d faults of %d kinds: %d schedules, %d distinct states", sc.Name, sc.MaxFaults, len(sc.Faults), st.Schedules, st.States)
 		})
 	}
 }
@@ -217,6 +217,13 @@ func TestCrowds(t *testing.T) {
 				}
 			}
 			counted.schedules.Add(int64(runs))
+			t.Logf("%s: %d random schedules", sc.Name, runs)
 		})
 	}
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	fmt.Printf("guardsim: %d schedules in all, %d distinct states in the explored ones\n", counted.schedules.Load(), counted.states.Load())
+	os.Exit(code)
 }

@@ -63,7 +63,7 @@ func TestNamedHistories(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sc.Name = name
 			st := promised(t, sc)
-			t.Logf("%d schedules, %d distinct states", st.Schedules, st.States)
+			t.Logf("%s: %d schedules, %d distinct states", name, st.Schedules, st.States)
 		})
 	}
 }
