@@ -22,7 +22,7 @@ type Config struct {
 	RestoredAt      time.Time // GUARD_RESTORED_AT; zero: the table was never restored
 	FailureQueueURL string
 	BufferQueueURL  string   // only in buffered mode
-	Orgs            []string // SALESFORCE_ORGS, as written
+	Orgs            []string // SALESFORCE_ORGS, as written; at least one, or Reader.Err says so
 	ClientName      string   // SALESFORCE_CLIENT_NAME: our own writes carry it
 	AccountFields   map[string]string
 	WonStages       []string
@@ -30,8 +30,6 @@ type Config struct {
 	TimeScale       float64 // 1 on AWS
 	LogLevel        slog.Level
 	ServiceName     string
-	Stripe          Stripe
-	ERP             ERP
 }
 
 // Stripe is how to reach Stripe.
@@ -60,7 +58,7 @@ func (r *Reader) Common() Config {
 	c := Config{
 		GuardTable:      r.required("GUARD_TABLE", "the name of the guard table"),
 		FailureQueueURL: r.url("FAILURE_QUEUE_URL", "the URL of the failure queue"),
-		BufferQueueURL:  r.optional("BUFFER_QUEUE_URL", ""),
+		BufferQueueURL:  r.optionalURL("BUFFER_QUEUE_URL"),
 		ClientName:      r.optional("SALESFORCE_CLIENT_NAME", ""),
 		ServiceName:     r.optional("SERVICE_NAME", "sfrelay"),
 		AccountFields:   r.pairs("ACCOUNT_FIELDS"),
@@ -68,8 +66,9 @@ func (r *Reader) Common() Config {
 		MaxAttempts:     int(r.integer("MAX_ATTEMPTS", 0, 1, 1000)),
 		TimeScale:       r.scale("TIME_SCALE"),
 	}
-	if orgs := r.required("SALESFORCE_ORGS", "the allowed org ids, comma separated"); orgs != "" {
-		c.Orgs = split(orgs)
+	// Commas alone name no org. Taken for an empty list they would allow any.
+	if c.Orgs = r.list("SALESFORCE_ORGS", ""); len(c.Orgs) == 0 {
+		r.mistake("SALESFORCE_ORGS", "is missing: set it to the allowed org ids, comma separated")
 	}
 	if ms := r.integer("GUARD_RESTORED_AT", 0, 1, 1<<47); ms > 0 {
 		c.RestoredAt = time.UnixMilli(ms)
@@ -87,11 +86,10 @@ func (r *Reader) Stripe() Stripe {
 	if b := r.required("BILLING", `the billing system: "stripe"`); b != "" && b != "stripe" {
 		r.mistake("BILLING", `is %q: the only billing system so far is "stripe"`, b)
 	}
-	s := Stripe{Secret: r.required("STRIPE_SECRET", "the name or ARN of the secret with Stripe's API key")}
-	if _, ok := r.env("STRIPE_API_BASE"); ok {
-		s.APIBase = r.optionalURL("STRIPE_API_BASE")
+	return Stripe{
+		Secret:  r.required("STRIPE_SECRET", "the name or ARN of the secret with Stripe's API key"),
+		APIBase: r.optionalURL("STRIPE_API_BASE"),
 	}
-	return s
 }
 
 // ERP reads what a function that writes to the ERP needs.

@@ -49,18 +49,22 @@ type Function struct {
 // Main builds the consumer and serves events until the process is stopped. A mistake
 // ends the process before the first event.
 func Main(build func(*Function) (Handler, error)) {
-	f, err := prepare(context.Background(), os.LookupEnv)
+	f, h, err := start(context.Background(), os.LookupEnv, build)
 	if err == nil {
-		var h Handler
-		h, err = build(f)
-		// Both kinds of mistakes in one message: a deployment is mended once.
-		if err = errors.Join(f.Err(), err); err == nil {
-			lambda.Start(served{h})
-			return
-		}
+		lambda.Start(served{h})
+		return
 	}
 	f.log.Logger().Error("the function cannot start", "error", err.Error())
 	os.Exit(1)
+}
+
+// start is Main up to the first event. Its error has the mistakes of environment and
+// definition together: a deployment is mended once.
+func start(ctx context.Context, env config.Env, build func(*Function) (Handler, error)) (f *Function, h Handler, err error) {
+	if f, err = prepare(ctx, env); err == nil {
+		h, err = build(f)
+	}
+	return f, h, errors.Join(f.Err(), err)
 }
 
 func prepare(ctx context.Context, env config.Env) (*Function, error) {
@@ -113,8 +117,8 @@ func (f *Function) park(ctx context.Context, body []byte) error {
 }
 
 func (f *Function) deferMessage(ctx context.Context, _, receiptHandle string, d time.Duration) error {
-	const longest = 12 * time.Hour // of SQS
-	seconds := int32(min(d, longest)/time.Second) + 1
+	const longest = 11 * time.Hour // SQS refuses more than 12, counted from when the message was received
+	seconds := int32((min(d, longest) + time.Second - 1) / time.Second)
 	_, err := f.queue.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
 		QueueUrl: aws.String(f.Config.BufferQueueURL), ReceiptHandle: aws.String(receiptHandle), VisibilityTimeout: seconds,
 	})

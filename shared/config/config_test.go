@@ -1,0 +1,130 @@
+package config_test
+
+import (
+	"errors"
+	"log/slog"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"sfrelay/shared/config"
+)
+
+func environment(pairs ...string) config.Env {
+	m := map[string]string{}
+	for _, p := range pairs {
+		name, value, _ := strings.Cut(p, "=")
+		m[name] = value
+	}
+	return func(name string) (string, bool) { v, ok := m[name]; return v, ok }
+}
+
+// least is what every function needs.
+var least = []string{"GUARD_TABLE=guard", "FAILURE_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/failure", "SALESFORCE_ORGS=00D5f000005KcCnEAK"}
+
+func TestDefaults(t *testing.T) {
+	r := config.NewReader(environment(least...))
+	got := r.Common()
+	if err := r.Err(); err != nil {
+		t.Fatal(err)
+	}
+	want := config.Config{
+		GuardTable: "guard", FailureQueueURL: "https://sqs.eu-west-1.amazonaws.com/123456789012/failure",
+		Orgs: []string{"00D5f000005KcCnEAK"}, WonStages: []string{"Closed Won"},
+		TimeScale: 1, LogLevel: slog.LevelInfo, ServiceName: "sfrelay",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestEveryVariable(t *testing.T) {
+	r := config.NewReader(environment(append(least,
+		"SALESFORCE_ORGS= 00D5f000005KcCn , 00D000000000001EAA,",
+		"BUFFER_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/buffer",
+		"GUARD_RESTORED_AT=1795348800123",
+		"SALESFORCE_CLIENT_NAME=sfrelay", "MAX_ATTEMPTS=7", "TIME_SCALE=0.033333",
+		"ACCOUNT_FIELDS=Email__c=Mail__c, Status__c=State__c", "OPPORTUNITY_WON_STAGES=Closed Won,Gewonnen",
+		"LOG_LEVEL=debug", "SERVICE_NAME=crm",
+		"BILLING=stripe", "STRIPE_SECRET=stripe-key", "STRIPE_API_BASE=http://127.0.0.1:9000/",
+		"ERP=http", "ERP_URL=https://erp.example.com/sfrelay/", "ERP_SECRET=erp-key",
+	)...))
+	got, stripe, erp := r.Common(), r.Stripe(), r.ERP()
+	if err := r.Err(); err != nil {
+		t.Fatal(err)
+	}
+	want := config.Config{
+		GuardTable: "guard", FailureQueueURL: "https://sqs.eu-west-1.amazonaws.com/123456789012/failure",
+		BufferQueueURL: "https://sqs.eu-west-1.amazonaws.com/123456789012/buffer",
+		Orgs:           []string{"00D5f000005KcCn", "00D000000000001EAA"},
+		RestoredAt:     time.Date(2026, 11, 22, 12, 0, 0, 123e6, time.UTC).Local(),
+		ClientName:     "sfrelay", MaxAttempts: 7, TimeScale: 0.033333,
+		AccountFields: map[string]string{"Email__c": "Mail__c", "Status__c": "State__c"},
+		WonStages:     []string{"Closed Won", "Gewonnen"},
+		LogLevel:      slog.LevelDebug, ServiceName: "crm",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if want := (config.Stripe{Secret: "stripe-key", APIBase: "http://127.0.0.1:9000"}); stripe != want {
+		t.Errorf("Stripe: got %+v, want %+v", stripe, want)
+	}
+	if want := (config.ERP{URL: "https://erp.example.com/sfrelay", Secret: "erp-key"}); erp != want {
+		t.Errorf("ERP: got %+v, want %+v", erp, want)
+	}
+}
+
+func TestAllMistakesInOneMessage(t *testing.T) {
+	r := config.NewReader(environment(
+		"FAILURE_QUEUE_URL=failure", "BUFFER_QUEUE_URL=buffer", "SALESFORCE_ORGS= , ,",
+		"GUARD_RESTORED_AT=yesterday", "MAX_ATTEMPTS=0", "TIME_SCALE=1.5", "ACCOUNT_FIELDS=Email__c,A=B,A=C",
+		"LOG_LEVEL=LOUD", "BILLING=paper", "STRIPE_API_BASE=ftp://127.0.0.1", "ERP=soap", "ERP_URL=https://user:hidden@erp.example.com",
+	))
+	r.Common()
+	r.Stripe()
+	r.ERP()
+	r.Check("SALESFORCE_ORGS", nil)
+	r.Check("SALESFORCE_ORGS", errors.New("found by somebody else"))
+	err := r.Err()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	lines := strings.Split(err.Error(), "\n")
+	want := []string{
+		"17 mistakes in the environment:",
+		"GUARD_TABLE is missing", "FAILURE_QUEUE_URL is not a URL", "BUFFER_QUEUE_URL is not a URL",
+		`ACCOUNT_FIELDS has "Email__c"`, `ACCOUNT_FIELDS has "A=C"`,
+		`MAX_ATTEMPTS is "0"`, `TIME_SCALE is "1.5"`, "SALESFORCE_ORGS is missing", `GUARD_RESTORED_AT is "yesterday"`,
+		`LOG_LEVEL is "LOUD"`, `BILLING is "paper"`, "STRIPE_SECRET is missing", "STRIPE_API_BASE is not a URL",
+		`ERP is "soap"`, "ERP_URL is not a URL", "ERP_SECRET is missing", "SALESFORCE_ORGS found by somebody else",
+	}
+	if len(lines) != len(want) {
+		t.Fatalf("%d lines, want %d:\n%v", len(lines), len(want), err)
+	}
+	for i := range want {
+		if !strings.HasPrefix(lines[i], want[i]) {
+			t.Errorf("line %d is %q, want %q…", i, lines[i], want[i])
+		}
+	}
+	if strings.Contains(err.Error(), "hidden") {
+		t.Error("a password is in the message")
+	}
+}
+
+func TestNumbersAtTheirLimits(t *testing.T) {
+	for _, tc := range []struct {
+		pair string
+		ok   bool
+	}{
+		{"MAX_ATTEMPTS=1", true}, {"MAX_ATTEMPTS=1000", true}, {"MAX_ATTEMPTS=1001", false}, {"MAX_ATTEMPTS=3.0", false}, {"MAX_ATTEMPTS= ", true},
+		{"TIME_SCALE=1", true}, {"TIME_SCALE=0", false}, {"TIME_SCALE=-1", false}, {"TIME_SCALE=NaN", false}, {"TIME_SCALE=0.001", true},
+		{"GUARD_RESTORED_AT=0", false}, {"GUARD_RESTORED_AT=1", true}, {"GUARD_RESTORED_AT=", true},
+	} {
+		r := config.NewReader(environment(append(least, tc.pair)...))
+		r.Common()
+		if err := r.Err(); (err == nil) != tc.ok {
+			t.Errorf("%s: %v", tc.pair, err)
+		}
+	}
+}

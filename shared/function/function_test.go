@@ -1,0 +1,181 @@
+package function
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda/messages"
+
+	"sfrelay/shared/config"
+	"sfrelay/shared/consumer"
+)
+
+// cloud answers for SQS and DynamoDB (both speak JSON 1.0 with the operation in
+// X-Amz-Target) and keeps what it was asked.
+type cloud struct {
+	mu    sync.Mutex
+	asked []call
+}
+
+type call struct {
+	target string
+	body   map[string]any
+}
+
+func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	b, _ := io.ReadAll(r.Body)
+	var body map[string]any
+	_ = json.Unmarshal(b, &body)
+	c.mu.Lock()
+	c.asked = append(c.asked, call{r.Header.Get("X-Amz-Target"), body})
+	c.mu.Unlock()
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".GetItem") {
+		_, _ = io.WriteString(w, `{"Item":{"l":{"S":"cus_1"}}}`)
+		return
+	}
+	_, _ = io.WriteString(w, `{"MessageId":"m1"}`)
+}
+
+// env is what a function finds, pairs added to what every function needs.
+func env(t *testing.T, endpoint string, pairs ...string) config.Env {
+	t.Helper()
+	for name, value := range map[string]string{
+		"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test-id", "AWS_SECRET_ACCESS_KEY": "test-key", "AWS_SESSION_TOKEN": "",
+		"AWS_ENDPOINT_URL": endpoint, "AWS_EC2_METADATA_DISABLED": "true", "AWS_PROFILE": "", "AWS_CA_BUNDLE": "",
+		"AWS_CONFIG_FILE": t.TempDir() + "/none", "AWS_SHARED_CREDENTIALS_FILE": t.TempDir() + "/none",
+	} {
+		t.Setenv(name, value)
+	}
+	m := map[string]string{"GUARD_TABLE": "guard", "FAILURE_QUEUE_URL": endpoint + "/failure", "SALESFORCE_ORGS": "00D5f000005KcCn"}
+	for _, p := range pairs {
+		name, value, _ := strings.Cut(p, "=")
+		m[name] = value
+	}
+	return func(name string) (string, bool) { v, ok := m[name]; return v, ok }
+}
+
+func TestSurroundings(t *testing.T) {
+	c := &cloud{}
+	server := httptest.NewServer(c)
+	defer server.Close()
+
+	f, err := prepare(t.Context(), env(t, server.URL,
+		"BUFFER_QUEUE_URL="+server.URL+"/buffer", "SALESFORCE_CLIENT_NAME=sfrelay", "ACCOUNT_FIELDS=Email__c=Mail__c",
+		"MAX_ATTEMPTS=7", "TIME_SCALE=0.5", "GUARD_RESTORED_AT=1000"))
+	if err != nil || f.Err() != nil {
+		t.Fatal(err, f.Err())
+	}
+	s := f.Surroundings()
+	if s.Store == nil || s.Log == nil || s.ClientName != "sfrelay" || s.Rename["Email__c"] != "Mail__c" ||
+		s.MaxAttempts != 7 || s.Scale != 0.5 || !s.RestoredAt.Equal(time.Unix(1, 0)) {
+		t.Errorf("%+v", s)
+	}
+	if !s.Orgs.Allows("00D5f000005KcCnEAK") || s.Orgs.Allows("00D000000000001EAA") {
+		t.Errorf("orgs %v", s.Orgs)
+	}
+	if err := s.Park(t.Context(), []byte(`{"event":{}}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Defer(t.Context(), "arn:aws:sqs:eu-west-1:123456789012:buffer", "r1", 1500*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Defer(t.Context(), "", "r2", 100*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	link, err := f.Link(t.Context(), "customer-billing", "00D5f000005KcCnEAK", "Account/0015f00002J9YYEAA3")
+	if err != nil || link != "cus_1" {
+		t.Fatalf("link %q, %v", link, err)
+	}
+
+	if len(c.asked) != 4 {
+		t.Fatalf("asked %+v", c.asked)
+	}
+	if a := c.asked[0]; a.target != "AmazonSQS.SendMessage" || a.body["QueueUrl"] != server.URL+"/failure" || a.body["MessageBody"] != `{"event":{}}` {
+		t.Errorf("park: %+v", a)
+	}
+	// Whole seconds, never less than asked for, and less than the 12 hours of SQS.
+	if a := c.asked[1]; a.target != "AmazonSQS.ChangeMessageVisibility" || a.body["QueueUrl"] != server.URL+"/buffer" ||
+		a.body["ReceiptHandle"] != "r1" || a.body["VisibilityTimeout"] != 2.0 {
+		t.Errorf("defer: %+v", a)
+	}
+	if a := c.asked[2]; a.body["VisibilityTimeout"] != 39600.0 {
+		t.Errorf("defer for ever: %+v", a)
+	}
+	a := c.asked[3]
+	key, _ := json.Marshal(a.body["Key"])
+	if a.target != "DynamoDB_20120810.GetItem" || a.body["ConsistentRead"] != true || a.body["TableName"] != "guard" ||
+		string(key) != `{"pk":{"S":"customer-billing#00D5f000005KcCnEAK#Account/0015f00002J9YYEAA3"}}` {
+		t.Errorf("link: %+v", a)
+	}
+}
+
+func TestDirectModeDefersNothing(t *testing.T) {
+	f, err := prepare(t.Context(), env(t, "http://127.0.0.1:1"))
+	if err != nil || f.Err() != nil {
+		t.Fatal(err, f.Err())
+	}
+	if f.Surroundings().Defer != nil {
+		t.Error("without a buffer there is no message to defer")
+	}
+}
+
+// A function whose list of orgs is empty takes no event at all, and says so.
+func TestAllMistakesBeforeTheFirstEvent(t *testing.T) {
+	for _, orgs := range []string{"", ",", "00D5f000005KcCn,001000000000001"} {
+		f, _, err := start(t.Context(), env(t, "http://127.0.0.1:1", "SALESFORCE_ORGS="+orgs, "GUARD_TABLE=", "TIME_SCALE=2"),
+			func(f *Function) (Handler, error) {
+				f.Stripe()
+				return nil, errors.New("the definition is wrong as well")
+			})
+		if f == nil || err == nil {
+			t.Fatal("it would start")
+		}
+		for _, want := range []string{"SALESFORCE_ORGS", "GUARD_TABLE", "TIME_SCALE", "BILLING", "STRIPE_SECRET", "the definition is wrong as well"} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("orgs %q: %q is not named in:\n%v", orgs, want, err)
+			}
+		}
+	}
+}
+
+func TestMistakesOfTheEnvironmentAreNamedBesideThoseOfAWS(t *testing.T) {
+	e := env(t, "http://127.0.0.1:1", "GUARD_TABLE=")
+	t.Setenv("AWS_CA_BUNDLE", t.TempDir()+"/none.pem")
+	_, _, err := start(t.Context(), e, func(*Function) (Handler, error) { return nil, nil })
+	if err == nil || !strings.Contains(err.Error(), "GUARD_TABLE") || !strings.Contains(err.Error(), "AWS configuration") {
+		t.Errorf("%v", err)
+	}
+}
+
+type handler func() (*consumer.Response, error)
+
+func (h handler) Handle(context.Context, []byte) (*consumer.Response, error) { return h() }
+
+func TestWhatLambdaIsTold(t *testing.T) {
+	out, err := served{handler(func() (*consumer.Response, error) { return nil, nil })}.Invoke(t.Context(), nil)
+	if string(out) != "null" || err != nil {
+		t.Errorf("taken: %s, %v", out, err)
+	}
+	out, err = served{handler(func() (*consumer.Response, error) {
+		return &consumer.Response{BatchItemFailures: []consumer.ItemFailure{{ItemIdentifier: "m1"}}}, nil
+	})}.Invoke(t.Context(), nil)
+	if string(out) != `{"batchItemFailures":[{"itemIdentifier":"m1"}]}` || err != nil {
+		t.Errorf("a batch: %s, %v", out, err)
+	}
+	// The class becomes errorType of Lambda's on-failure record.
+	_, err = served{handler(func() (*consumer.Response, error) {
+		return nil, &consumer.RetryError{Class: "throttled", EventID: "e1", Failed: 2}
+	})}.Invoke(t.Context(), nil)
+	if e, ok := errors.AsType[messages.InvokeResponse_Error](err); !ok || e.Type != "throttled" || !strings.Contains(e.Message, "event e1") {
+		t.Errorf("retry: %v", err)
+	}
+}
