@@ -17,6 +17,7 @@ import (
 
 	"sfrelay/cmd/sfrelay/internal/account"
 	"sfrelay/shared/deadletter"
+	"sfrelay/shared/sink"
 )
 
 type dlqCommand struct {
@@ -321,6 +322,7 @@ func (c *dlqRedriveCommand) Run(ctx context.Context) error {
 	}
 	f := c.filter()
 	f.ID = c.Message
+	o.TooOld = c.Message != "" || c.Class == string(sink.TooOld)
 	letters, err := o.Read(ctx, f, c.Limit)
 	if err != nil {
 		return err

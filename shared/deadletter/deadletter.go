@@ -59,6 +59,9 @@ type Office struct {
 	Lambda    Lambda
 	Queues    []Queue
 	Consumers []Consumer
+	// TooOld: somebody has decided that events of class too-old, which are older than
+	// events are remembered, were never applied. Without it they are refused.
+	TooOld bool
 }
 
 // Letter is one message of a queue.

@@ -579,3 +579,17 @@ func TestErrorsOfSQSAndLambda(t *testing.T) {
 		t.Errorf("%v, %d invocations, %+v", err, len(f.invoked), results["m1"])
 	}
 }
+
+func TestWhatIsOlderThanTheMemoryNeedsADecision(t *testing.T) {
+	q := newQueues(t)
+	q.put(failureURL, "m1", parked("customer-erp", "too-old", change("e1", one)), nil)
+	o, _ := office(q)
+	l := read(t, o, deadletter.Filter{}, 0)["m1"]
+	if o.Refusal(l) == "" {
+		t.Error("it is redriven with everything else")
+	}
+	o.TooOld = true
+	if reason := o.Refusal(l); reason != "" {
+		t.Errorf("refused although somebody decided: %s", reason)
+	}
+}

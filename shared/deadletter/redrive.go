@@ -41,6 +41,9 @@ func (o *Office) Refusal(l Letter) string {
 	case sink.InDoubt:
 		return "nobody knows whether it was done; find out at the sink and resolve the record first"
 	}
+	if sink.Class(l.Class) == sink.TooOld && !o.TooOld {
+		return "it is older than events are remembered: look at the sink whether it was applied; if not, name it with --message or --class too-old"
+	}
 	if l.Consumer == "" {
 		if l.Target != "" {
 			return "no consumer of this stack is behind " + l.Target
