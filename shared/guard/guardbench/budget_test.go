@@ -22,6 +22,8 @@ const (
 	mostBytes     = 2500 // on the wire, out, a fresh change
 	mostFresh     = 740  // allocations
 	mostDuplicate = 480
+	// User space, a fresh change; only counted where there is a callgrind.
+	mostInstructions = 1_300_000
 )
 
 // TestRequestsAndUnits holds 2 / 1 / 4: fresh, duplicate or stale, failed and retried.

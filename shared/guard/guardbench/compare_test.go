@@ -346,6 +346,9 @@ func BenchmarkInstructions(b *testing.B) {
 		if which == 0 {
 			first = n
 		}
+		if strings.HasPrefix(c.name, "guard") && n > mostInstructions {
+			b.Errorf("%s: %d instructions a fresh event, at most %d", c.name, n, mostInstructions)
+		}
 		out += row(c.name, fmt.Sprintf("%d k", n/1000), fmt.Sprintf("%.2f", float64(n)/float64(first)))
 		p.set(settings{})
 	}

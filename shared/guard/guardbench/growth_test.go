@@ -108,6 +108,33 @@ func TestTheItemGrowsWithItsFields(t *testing.T) {
 	}
 }
 
+// TestAnItemOfEachPolicyIsOneUnit measures what most items are: one change, done.
+func TestAnItemOfEachPolicyIsOneUnit(t *testing.T) {
+	p := start(t)
+	name := table(t, p.url)
+	api := dynamo.NewClient(config(p.url))
+	for which, c := range contenders[:3] {
+		do, err := c.open(config(p.url), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		subject := record(which, 1)
+		if got, err := do(t.Context(), subject, yes); got != applied {
+			t.Fatal(got, err)
+		}
+		key := map[string]types.AttributeValue{dynamo.KeyAttribute: &types.AttributeValueMemberS{Value: guard.Key("customer-erp", org, subject)}}
+		got, err := api.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: &name, Key: key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := itemSize(t, got.Item)
+		t.Logf("%s: %d bytes", c.name, size)
+		if size == 0 || size > 1024 {
+			t.Errorf("%s: an item of %d bytes", c.name, size)
+		}
+	}
+}
+
 // TestManyFieldsAtOnce: DynamoDB takes 300 operators and 4 KB an expression (Developer
 // Guide, "Service quotas"). Changes beyond that go without the field term in the claim
 // and are decided from the returned item; fresh, duplicate, stale and partly stale ones
