@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"testing"
@@ -92,5 +93,33 @@ func TestAThinEventIsParkedForAFetch(t *testing.T) {
 	kit.Want("parked")
 	if p := kit.Parked()[0]; p.Class != "needs-fetch" {
 		t.Fatalf("parked %+v", p)
+	}
+}
+
+func TestAPlatformEventPublishedTwoMinutesLate(t *testing.T) {
+	// Saved at :10, published two minutes later; the phone changed at :30.
+	late := bytes.Replace(customerSync(10, "Example Ltd", "old"), []byte("11:00:10.700Z"), []byte("11:02:10.700Z"), 1)
+	for seed := range uint64(20) {
+		r := &register{}
+		consumertest.New(t, customer(r)).Shuffle(seed).Send(late, update(30, "new"))
+		if r.phone != sink.Set("new") || r.name != sink.Set("Example Ltd") {
+			t.Fatalf("seed %d: billing ends with %+v", seed, r)
+		}
+	}
+}
+
+func TestAGapInTheSecondOfAnotherChange(t *testing.T) {
+	gap := bytes.ReplaceAll(update(5, "x"), []byte(`"UPDATE","changedFields":["Phone"]`), []byte(`"GAP_UPDATE"`))
+	gap = bytes.Replace(gap, []byte(`,"Phone":"x"`), nil, 1)
+	for seed := range uint64(20) {
+		r := &register{}
+		kit := consumertest.New(t, customer(r)).Shuffle(seed)
+		kit.Send(customerSync(1, "Example Ltd", "1"), update(5, "five"), gap)
+		if r.phone != sink.Set("five") {
+			t.Fatalf("seed %d: billing ends with %+v", seed, r)
+		}
+		if p := kit.Parked(); len(p) != 1 || p[0].Class != "needs-fetch" {
+			t.Fatalf("seed %d: parked %+v", seed, p)
+		}
 	}
 }
