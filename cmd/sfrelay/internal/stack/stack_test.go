@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
@@ -28,6 +29,12 @@ func TestProcessEndsAndIsToldApart(t *testing.T) {
 	}
 	if stranger := (Process{PID: p.PID, Started: p.Started + "0"}); stranger.alive() {
 		t.Error("a process with the same id that began at another time is taken for ours")
+	}
+	for range 600 { // at most a minute: it has to get as far as its first line
+		if b, err := os.ReadFile(log); err == nil && len(b) > 0 {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 	if err := p.stop(context.Background()); err != nil {
 		t.Fatal(err)
