@@ -738,7 +738,7 @@ func (r *run) oneByOne() {
 		it.Fields[code] = v
 	}
 	var stop *Outcome
-	asked := false
+	took := false
 	for _, i := range r.order {
 		ch := &r.call.Changes[i]
 		if first := r.firstEqual(i); first != i {
@@ -756,7 +756,7 @@ func (r *run) oneByOne() {
 		out := Outcome{Effect: Superseded}
 		if len(m.wins) > 0 || m.deleted {
 			out = r.try(m.attempt())
-			asked = true
+			took = took || out.Effect == Took || out.Effect == Superseded
 		}
 		switch {
 		case out.Effect == Took || out.Effect == Superseded:
@@ -780,7 +780,7 @@ func (r *run) oneByOne() {
 		total.status, total.notBefore = rel.status, rel.notBefore
 		total.keepDoubt = stop.Effect == Unsure || r.inDoubt
 	} else {
-		total.keepDoubt = r.inDoubt && !asked
+		total.keepDoubt = r.inDoubt && !took // refusals settle no older doubt
 	}
 	results := slices.Clone(r.report.Results)
 	if r.record(&total) {

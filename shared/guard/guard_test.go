@@ -283,6 +283,21 @@ func TestOnlyTheGuiltyOneOfABatchIsParked(t *testing.T) {
 	}
 }
 
+// A group that is refused whole has no effect: it settles no older doubt.
+func TestADoubtOutlivesAGroupThatIsRefused(t *testing.T) {
+	w := newWorld(t, guard.FieldMerge)
+	w.want(w.do(w.call(update(3, "phone")), lost), guard.Failed)
+	w.now = w.now.Add(time.Minute)
+	w.want(w.do(w.call(update(4, "name"), update(5, "city")), refused, refused, refused), guard.Parked, guard.Parked)
+	if !w.item().InDoubt {
+		t.Fatal("the doubt was forgotten without an effect")
+	}
+	w.want(w.do(w.call(update(4, "name"), update(5, "city")), refused, refused, took), guard.Parked, guard.Applied)
+	if w.item().InDoubt {
+		t.Fatal("the doubt stayed after an effect")
+	}
+}
+
 func TestCrashLeavesDoubt(t *testing.T) {
 	w := newWorld(t, guard.EachOnce)
 	func() {
