@@ -37,6 +37,7 @@ const (
 	secondRetry  = 2 * time.Minute
 	fastSink     = 50 * time.Millisecond
 	slowSink     = 3 * time.Second
+	slowerSink   = 8 * time.Second
 )
 
 // hotChanges are 1,000 changes of one record, each of one or two of three fields, as
@@ -187,6 +188,7 @@ func TestAHotRecordDirect(t *testing.T) {
 	}{
 		{false, 0, fastSink}, {true, 0, fastSink}, {false, 100 * time.Millisecond, fastSink},
 		{false, 0, slowSink}, {true, 0, slowSink}, {false, 100 * time.Millisecond, slowSink},
+		{false, time.Second, slowerSink},
 	} {
 		t.Run(fmt.Sprintf("%s, one every %v, sink takes %v", order(tc.shuffled), tc.every, tc.sink), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
