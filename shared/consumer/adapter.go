@@ -53,7 +53,7 @@ const (
 	fanOutAbove      = 50               // records of one event, direct mode
 	fanOutChunk      = 25
 	parallel         = 8 // subjects worked on at once
-	longestPause     = 5 * time.Minute
+	longestPause     = time.Minute
 	// mostReceives is how often a buffer may bring a message. The queue's own limit is
 	// 1000 (template.yaml): what SQS moves away then has lost its consumer and reason.
 	mostReceives = 990
@@ -745,7 +745,7 @@ func (in *invocation[T]) response() *Response {
 }
 
 // pause is how long a message stays away. After a failure: to the end of its own wait,
-// and twice as long with every try, up to five minutes: a sink that is down for an hour
+// and twice as long with every try, up to a minute: a sink that is down for ten minutes
 // does not use up all attempts in its first minute. A busy subject is asked again after
 // a second or two, later with every try, and not after its lease.
 func (in *invocation[T]) pause(w *work[T]) time.Duration {

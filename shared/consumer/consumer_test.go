@@ -518,10 +518,10 @@ func TestABufferWaitsLongerWithEveryFailure(t *testing.T) {
 		// A second for the clocks, the wait that the item holds, and 1, 2, 4… s.
 		{"refused", &sink.Error{Class: sink.Throttled, Applied: sink.No}, 1, 1, 2 * time.Second},
 		{"refused, fourth try", &sink.Error{Class: sink.Throttled, Applied: sink.No}, 4, 1, 9 * time.Second},
-		{"refused, hundredth try", &sink.Error{Class: sink.Throttled, Applied: sink.No}, 100, 1, 301 * time.Second},
+		{"refused, hundredth try", &sink.Error{Class: sink.Throttled, Applied: sink.No}, 100, 1, 61 * time.Second},
 		{"refused, with a time", &sink.Error{Class: sink.Throttled, Applied: sink.No, RetryAfter: time.Minute}, 1, 1, 62 * time.Second},
 		{"in doubt: settle 20 s, margin 2 s", &sink.Error{Class: sink.Unknown}, 1, 1, 24 * time.Second},
-		{"scaled", &sink.Error{Class: sink.Throttled, Applied: sink.No}, 100, 0.1, 31 * time.Second},
+		{"scaled", &sink.Error{Class: sink.Throttled, Applied: sink.No}, 100, 0.1, 7 * time.Second},
 	} {
 		var deferred []time.Duration
 		down.Apply = func(context.Context, consumer.Attempt[Account]) (sink.Receipt, error) { return sink.Receipt{}, tc.err }
