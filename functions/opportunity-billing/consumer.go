@@ -94,11 +94,11 @@ func invoice(invoices billing.Invoices, customers consumer.LinkReader, wonStages
 				return sink.Receipt{}, err
 			}
 			link, err := customers.Link(ctx, customerOwner, a.Ref.Org, "Account/"+inv.AccountID)
-			if err == nil && link == "" {
-				err = errors.New("the account has no customer at the billing system yet")
-			}
 			if err != nil {
-				return sink.Receipt{}, &sink.Error{Class: sink.DependencyMissing, Applied: sink.No, Reason: "customer of the account", Err: err}
+				return sink.Receipt{}, &sink.Error{Class: sink.Unfinished, Applied: sink.No, Reason: "the link of the account's customer cannot be read", Err: err}
+			}
+			if link == "" {
+				return sink.Receipt{}, &sink.Error{Class: sink.DependencyMissing, Applied: sink.No, Reason: "the account has no customer at the billing system yet"}
 			}
 			inv.CustomerLink = link
 			return invoices.Issue(ctx, a.Ref, inv)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -87,6 +88,23 @@ func TestWithoutACustomerItWaits(t *testing.T) {
 	kit.Redrive()
 	if len(b.issued) != 1 || kit.Failed() != 0 {
 		t.Fatalf("%d invoices after the customer came", len(b.issued))
+	}
+}
+
+// broken cannot be read, e.g. for want of a permission.
+type broken struct{}
+
+func (broken) Link(context.Context, string, string, string) (string, error) {
+	return "", errors.New("access denied")
+}
+
+func TestALinkThatCannotBeReadIsNotAMissingCustomer(t *testing.T) {
+	b := &book{}
+	kit := consumertest.New(t, invoice(b, broken{}, []string{"Closed Won"}))
+	kit.Send(won("01", "59.97", oneLine))
+	kit.Want("failed", "failed", "failed")
+	if l := kit.Lines()[2]; l.Class != "unfinished" || len(b.issued) != 0 {
+		t.Fatalf("line %+v", l)
 	}
 }
 
