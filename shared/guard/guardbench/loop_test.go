@@ -20,7 +20,7 @@ func loop(args string) error {
 	}
 	for i := range events {
 		if got, err := do(context.Background(), record(which, i), yes); got != applied {
-			return fmt.Errorf("event %d: %s: %v", i, got, err)
+			return fmt.Errorf("event %d: %s: %w", i, got, err)
 		}
 	}
 	fmt.Fprintln(os.Stderr, events, "events")
