@@ -61,11 +61,12 @@ func TestPlanShufflesBySeed(t *testing.T) {
 		}
 		return strings.Join(ids, "")
 	}
-	if order(1) != order(1) {
-		t.Error("one seed, two orders")
+	first, again, other := order(1), order(1), order(2)
+	if first != again {
+		t.Errorf("one seed, two orders: %s, %s", first, again)
 	}
-	if order(1) == order(2) || order(1) == "abcdefgh" {
-		t.Errorf("not shuffled: %s, %s", order(1), order(2))
+	if first == other || first == "abcdefgh" {
+		t.Errorf("not shuffled: %s, %s", first, other)
 	}
 	inOrder, err := (&sendCommand{}).plan(events("a", "b"))
 	if err != nil || inOrder[0].ID != "a" {
