@@ -36,13 +36,13 @@ down: cli ## End the local stack
 
 .PHONY: check
 check: go ## The quick loop: format, vet, lint, fast tests
-	@$(GO_TOOL) golangci-lint run
+	@$(GO_TOOL) golangci-lint run --allow-parallel-runners
 	@go test -short ./...
 
 .PHONY: test
 test: go ## Everything that CI runs: lint, the scenario on the local stack, all tests with the race detector
 	@$(MAKE) --no-print-directory -j2 cli python dynamodb
-	@$(GO_TOOL) golangci-lint run
+	@$(GO_TOOL) golangci-lint run --allow-parallel-runners
 	@AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	@$(MAKE) --no-print-directory e2e
 	@$(MAKE) --no-print-directory prove >.cache/prove.log || { cat .cache/prove.log; exit 1; }
