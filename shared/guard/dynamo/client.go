@@ -49,27 +49,25 @@ func withoutAcceptEncoding(s *middleware.Stack) error {
 	return err
 }
 
-// HTTPClient is the SDK's client with time-outs for one try, four of which fit into a
-// lease's margin and effect, and enough idle connections for a whole batch. Hand it to
+// HTTPClient is the SDK's client with a time-out for each step of a try (dialling, TLS,
+// waiting for the answer) and enough idle connections for a whole batch. Four tries
+// without an answer fit into a lease's margin and effect. Hand it to
 // config.LoadDefaultConfig, which adds AWS_CA_BUNDLE.
 //
-// A try's time-out ends where its answer begins. That of http.Client, which would
+// The last time-out ends where the answer begins. That of http.Client, which would
 // cover the few hundred bytes of the answer too, costs 15 allocations a request.
 func HTTPClient() *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().
-		WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout }).
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout = stepTimeout }).
 		WithTransportOptions(func(t *http.Transport) {
-			t.TLSHandshakeTimeout = connectTimeout
-			t.ResponseHeaderTimeout = answerTimeout
+			t.TLSHandshakeTimeout = stepTimeout
+			t.ResponseHeaderTimeout = stepTimeout
 			t.MaxIdleConnsPerHost = 128
 			t.DisableCompression = true
 		})
 }
 
-const (
-	connectTimeout = time.Second
-	answerTimeout  = 2 * time.Second
-)
+const stepTimeout = 2 * time.Second
 
 // backoff starts at 25 ms, as the SDKs of other languages do for DynamoDB, and
 // spreads the tries of concurrent changes.
