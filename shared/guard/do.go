@@ -428,7 +428,8 @@ func (r *run) act() (out Outcome, over bool) {
 		return r.try(Attempt{}), false
 	case r.cfg.Policy == NewestWins:
 		i := r.firstEqual(r.order[len(r.order)-1])
-		return r.try(Attempt{Change: i, Version: r.call.Changes[i].Version}), false
+		out = r.try(Attempt{Change: i, Version: r.call.Changes[i].Version})
+		return out, r.apart(out)
 	}
 	m := mergeInto(&r.item, r.cfg.Fields, r.call.Changes, r.order)
 	r.merge = m
@@ -437,11 +438,16 @@ func (r *run) act() (out Outcome, over bool) {
 		return Outcome{}, true
 	}
 	out = r.try(m.attempt())
-	if out.Effect == NotApplied && out.Permanent && len(r.call.Changes) > 1 {
-		r.oneByOne()
-		return Outcome{}, true
+	return out, r.apart(out)
+}
+
+// apart takes a group apart that was refused for good as a whole.
+func (r *run) apart(out Outcome) bool {
+	if out.Effect != NotApplied || !out.Permanent || len(r.call.Changes) == 1 {
+		return false
 	}
-	return out, false
+	r.oneByOne()
+	return true
 }
 
 func (m *merge) attempt() Attempt {
@@ -470,7 +476,10 @@ func (r *run) try(a Attempt) (out Outcome) {
 		}
 		late := r.now() > r.until-r.times.margin.Milliseconds()
 		answered := out.Effect == Took || out.Effect == Superseded
-		if late && answered && r.cfg.Policy != EachOnce && !r.cfg.Sink.Fenced && !r.cfg.Sink.Versioned {
+		// Versions guard full states only: a late patch can overwrite a newer one.
+		state := a.Whole || a.Deleted || a.Resync || r.cfg.Policy == NewestWins
+		covered := r.cfg.Sink.Fenced || r.cfg.Sink.Versioned && state
+		if late && answered && r.cfg.Policy != EachOnce && !covered {
 			r.zombie = true
 		}
 	}()
@@ -483,6 +492,15 @@ func (r *run) settle(out Outcome) {
 	case Took, Superseded:
 		if r.cfg.Policy == NewestWins {
 			r.merge = merge{full: r.call.Changes[r.order[len(r.order)-1]].Version}
+		}
+		if out.Effect == Took && out.Park != "" {
+			// Before it is recorded: afterwards the next delivery is a duplicate, and what
+			// somebody has to look at would be forgotten with a queue that was down.
+			i := r.firstEqual(r.order[len(r.order)-1])
+			if r.park(i, out.Park, out.Err); r.report.Results[i].Verdict != Parked {
+				r.giveBack(Outcome{Effect: Unsure, Class: out.Park, Err: r.report.Results[i].Err})
+				return
+			}
 		}
 		r.complete(r.merge, out, true)
 	default:
@@ -513,7 +531,7 @@ func (r *run) complete(m merge, out Outcome, asked bool) {
 		v := r.verdict(i, m, out)
 		r.report.Results[i] = r.result(v, "", nil)
 		if out.Effect == Took && out.Park != "" && v.sent() {
-			r.parkAnyway(i, out.Park, out.Err)
+			r.report.Results[i] = r.result(v, out.Park, out.Err)
 		}
 	}
 	r.resyncZombies()
@@ -752,10 +770,14 @@ func (r *run) oneByOne() {
 			r.report.Results[i] = r.result(Failed, stop.Class, stop.Err)
 			continue
 		}
-		m := mergeInto(&it, r.cfg.Fields, r.call.Changes, []int{i})
+		m, send := r.alone(&it, i)
 		out := Outcome{Effect: Superseded}
-		if len(m.wins) > 0 || m.deleted {
-			out = r.try(m.attempt())
+		if send {
+			a := m.attempt()
+			if r.cfg.Policy == NewestWins {
+				a.Change = i
+			}
+			out = r.try(a)
 			took = took || out.Effect == Took || out.Effect == Superseded
 		}
 		switch {
@@ -763,8 +785,11 @@ func (r *run) oneByOne() {
 			if out.Link != "" {
 				total.link, r.item.Link = out.Link, out.Link
 			}
-			r.report.Results[i] = r.result(soloVerdict(ch, &it, &m, out, len(r.cfg.Fields)), "", nil)
+			r.report.Results[i] = r.result(r.soloVerdict(ch, &it, &m, out), "", nil)
 			total.add(&it, m)
+			if out.Effect == Took && out.Park != "" {
+				r.parkAnyway(i, out.Park, out.Err)
+			}
 		case out.Effect == NotApplied && out.Permanent:
 			r.park(i, out.Class, out.Err)
 		default:
@@ -774,6 +799,10 @@ func (r *run) oneByOne() {
 			r.report.Results[i] = r.result(Failed, out.Class, out.Err)
 			stop = &out
 		}
+	}
+	if stop != nil && !took {
+		r.stopped(*stop)
+		return
 	}
 	if stop != nil {
 		rel := r.releaseFor(*stop, r.now())
@@ -795,14 +824,44 @@ func (r *run) oneByOne() {
 	}
 }
 
-func soloVerdict(ch *Change, it *Item, m *merge, out Outcome, read int) Verdict {
+// alone is what change i makes of the item by itself, and whether the sink is asked.
+func (r *run) alone(it *Item, i int) (m merge, send bool) {
+	if r.cfg.Policy == NewestWins {
+		v := r.call.Changes[i].Version
+		if !v.After(it.Full) {
+			return merge{}, false
+		}
+		return merge{full: v, version: v}, true
+	}
+	m = mergeInto(it, r.cfg.Fields, r.call.Changes, []int{i})
+	return m, len(m.wins) > 0 || m.deleted
+}
+
+// stopped gives back a group of which nothing got through: the attempt counts, and what
+// has used up its attempts is parked.
+func (r *run) stopped(out Outcome) {
+	rel := r.releaseFor(out, r.now())
+	limit := r.call.MaxAttempts
+	if limit > 0 && r.attempt >= int64(limit) && !out.Uncounted {
+		rel.reset = true
+		for i := range r.report.Results {
+			if r.report.Results[i].Verdict == Failed {
+				r.park(i, out.Class, out.Err)
+				rel.reset = rel.reset && r.report.Results[i].Verdict == Parked
+			}
+		}
+	}
+	r.release(&rel)
+}
+
+func (r *run) soloVerdict(ch *Change, it *Item, m *merge, out Outcome) Verdict {
 	want := len(ch.Fields)
 	if ch.Kind == Full {
-		want = read
+		want = len(r.cfg.Fields)
 	}
 	switch {
-	case !ch.isNewTo(it, FieldMerge):
-		return ch.againstItem(it, FieldMerge)
+	case !ch.isNewTo(it, r.cfg.Policy):
+		return ch.againstItem(it, r.cfg.Policy)
 	case out.Effect == Superseded:
 		return Stale
 	case m.deleted || len(m.wins) == want:

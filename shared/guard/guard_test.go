@@ -298,6 +298,47 @@ func TestADoubtOutlivesAGroupThatIsRefused(t *testing.T) {
 	}
 }
 
+func TestTheGuiltyOneOfStatesIsParked(t *testing.T) {
+	w := newWorld(t, guard.NewestWins)
+	w.want(w.do(w.call(full(1), full(2)), refused, took, refused), guard.Applied, guard.Parked)
+	if it := w.item(); it.Full != v(1) || len(w.parked) != 1 || w.parked[0].Change != 1 {
+		t.Fatalf("item %+v, parked %+v", it, w.parked)
+	}
+}
+
+func TestAGroupThatNeverGetsThroughUsesUpItsAttempts(t *testing.T) {
+	w := newWorld(t, guard.FieldMerge)
+	group := w.call(update(3, "phone"), update(4, "name"))
+	for range 2 {
+		w.want(w.do(group, refused, throttled), guard.Failed, guard.Failed)
+	}
+	w.want(w.do(group, refused, throttled), guard.Parked, guard.Parked)
+}
+
+func TestALatePatchAtAVersionedSinkIsAZombie(t *testing.T) {
+	w := newWorld(t, guard.FieldMerge, func(c *guard.Config) { c.Sink.Versioned = true })
+	late := func(context.Context, guard.Attempt) guard.Outcome {
+		w.now = w.now.Add(w.cfg.Lease() - 2*time.Second + time.Millisecond)
+		return took
+	}
+	w.want(w.guard().Do(t.Context(), w.call(full(3)), late), guard.Applied)
+	w.want(w.guard().Do(t.Context(), w.call(update(4, "name")), late), guard.Zombie)
+}
+
+func TestWhatSomebodyHasToLookAtOutlivesAQueueThatIsDown(t *testing.T) {
+	w := newWorld(t, guard.EachOnce)
+	twoOfThem := guard.Outcome{Effect: guard.Took, Link: "cus_1", Park: "duplicate-remote", Err: errors.New("two found")}
+	w.parkAs = errors.New("queue down")
+	w.want(w.do(w.call(guard.Change{}), twoOfThem), guard.Failed)
+	w.parkAs = nil
+	w.now = w.now.Add(time.Minute)
+	rep := w.do(w.call(guard.Change{}), twoOfThem)
+	w.want(rep, guard.Applied)
+	if rep.Results[0].Class != "duplicate-remote" || len(w.parked) != 1 || w.item().Link != "cus_1" {
+		t.Fatalf("result %+v, parked %+v", rep.Results[0], w.parked)
+	}
+}
+
 func TestCrashLeavesDoubt(t *testing.T) {
 	w := newWorld(t, guard.EachOnce)
 	func() {
