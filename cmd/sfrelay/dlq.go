@@ -396,7 +396,11 @@ func (c *dlqRedriveCommand) redrive(ctx context.Context, o *deadletter.Office, l
 func content(l deadletter.Letter) string {
 	s := l.Consumer
 	for _, e := range l.Events {
-		s += "\x00" + string(e.JSON) + strings.Join(e.Subjects, " ")
+		what := e.Identity
+		if what == "" {
+			what = string(e.JSON) // a queue may rewrite JSON; what has no identity is text to it
+		}
+		s += "\x00" + what + "\x00" + strings.Join(e.Subjects, " ")
 	}
 	return s
 }

@@ -440,6 +440,12 @@ func (in *invocation[T]) prepare(w *work[T], ch *salesforce.Change, source Sourc
 		w.change.Version = guard.Version(ch.Version)
 		c.Deleted = ch.Type == salesforce.Delete || ch.Type == salesforce.GapDelete
 	}
+	// The decoder holds versions against the event's own time. Where that is missing, our
+	// clock has to do: a version in the future would win for ever.
+	if w.event.Time.IsZero() && salesforce.Version(w.change.Version).Time().After(w.line.At.Add(5*time.Minute)) {
+		in.park(w, sink.Permanent("version-in-future"), errors.New("the change is dated after now, and the event has no time to hold it against"), w.records())
+		return
+	}
 	c.RecordID = w.recordID
 	w.line.RecordVersion = w.change.Version.String()
 	w.line.Lag = w.line.At.Sub(salesforce.Version(w.change.Version).Time())

@@ -182,6 +182,8 @@ func TestBadInputIsParkedWholeAndStopsNothing(t *testing.T) {
 		{"1 MB without a header", "", huge},
 		{"unknown event", "permanent/unknown-event", envelope("Nobody__e", `{"CreatedDate":"2026-11-22T11:59:00.000Z"}`)},
 		{"far future", "permanent/version-in-future", change("CREATE", 86_400, id(account), "[]", `"Name":"x"`)},
+		{"far future, no time", "permanent/version-in-future",
+			bytes.Replace(change("CREATE", 86_400, id(account), "[]", `"Name":"x"`), []byte(`"time":"2026-11-22T12:00:00Z",`), nil, 1)},
 		{"wrong type", "permanent/invalid-field", change("CREATE", 1, id(account), "[]", `"Phone":["1"]`)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

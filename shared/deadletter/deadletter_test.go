@@ -593,3 +593,12 @@ func TestWhatIsOlderThanTheMemoryNeedsADecision(t *testing.T) {
 		t.Errorf("refused although somebody decided: %s", reason)
 	}
 }
+
+func TestWhatNeedsAResyncIsNotTakenForDone(t *testing.T) {
+	q := newQueues(t)
+	q.put(failureURL, "m1", parked("customer-erp", "overwrote-newer", change("e1", one)), nil)
+	o, _ := office(q)
+	if o.Refusal(read(t, o, deadletter.Filter{}, 0)["m1"]) == "" {
+		t.Error("its redrive would answer duplicate and delete the order to synchronise again")
+	}
+}

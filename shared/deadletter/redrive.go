@@ -38,6 +38,8 @@ func (o *Office) Refusal(l Letter) string {
 	switch sink.Class(l.Class) {
 	case sink.ChangedAfterDone:
 		return "it was done once and must not be done again; compare both contents, then delete the message"
+	case sink.OverwroteNewer:
+		return "the record has to be read from Salesforce and sent again, which this version does not do; compare both systems"
 	case sink.InDoubt:
 		return "nobody knows whether it was done; find out at the sink and resolve the record first"
 	}

@@ -285,6 +285,10 @@ func (o *opener) mail(mail Mail, depth int) []Message {
 			m.FirstAt = time.UnixMilli(int64(sent)).UTC()
 		}
 		if mail.Custom["RULE_ARN"] == "" && mail.Custom["TARGET_ARN"] == "" {
+			if m.Target == "" && m.Consumer == "" {
+				// SQS moved it here out of a buffer, as it was (SQS Developer Guide, "Dead-letter queues").
+				m.Target = mail.Attributes["DeadLetterQueueSourceArn"]
+			}
 			continue
 		}
 		m.Form, m.Target = RuleDLQ, mail.Custom["TARGET_ARN"]

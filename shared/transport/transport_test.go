@@ -321,3 +321,15 @@ func FuzzPark(f *testing.F) {
 		}
 	})
 }
+
+// What SQS itself moves out of a buffer (maxReceiveCount) is the bare event. The queue
+// it came from stands in DeadLetterQueueSourceArn.
+func TestWhatTheBuffersLimitMovedAwaySaysWhereItWasMeantFor(t *testing.T) {
+	m := transport.OpenMail(transport.Mail{ID: "m1", Body: event, Attributes: map[string]string{
+		"ApproximateReceiveCount": "1", "SentTimestamp": "1795256130000",
+		"DeadLetterQueueSourceArn": "arn:aws:sqs:eu-west-2:123456789012:inventory-erp-buffer",
+	}})
+	if len(m) != 1 || m[0].Target != "arn:aws:sqs:eu-west-2:123456789012:inventory-erp-buffer" {
+		t.Fatalf("%+v", m)
+	}
+}
