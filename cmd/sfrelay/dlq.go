@@ -44,7 +44,7 @@ func (f *dlqFlags) office(ctx context.Context) (*deadletter.Office, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &deadletter.Office{SQS: sqs.NewFromConfig(cfg), Lambda: lambda.NewFromConfig(cfg)}
+	o := &deadletter.Office{SQS: sqs.NewFromConfig(cfg), Lambda: lambda.NewFromConfig(cfg), OneServer: !f.AWS}
 	for _, q := range []struct{ name, output string }{{"failure", "FailureQueueUrl"}, {"delivery", "DeliveryQueueUrl"}} {
 		if f.Queue != "all" && f.Queue != q.name {
 			continue

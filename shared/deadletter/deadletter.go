@@ -62,6 +62,9 @@ type Office struct {
 	// TooOld: somebody has decided that events of class too-old, which are older than
 	// events are remembered, were never applied. Without it they are refused.
 	TooOld bool
+	// OneServer: the queues are those of an emulator, one server that knows at once when
+	// there is nothing. Asking then does not wait.
+	OneServer bool
 }
 
 // Letter is one message of a queue.
@@ -163,9 +166,13 @@ func (o *Office) readQueue(ctx context.Context, q Queue, f Filter, limit int, li
 }
 
 func (o *Office) receive(ctx context.Context, q Queue, away time.Duration) ([]types.Message, error) {
+	wait := int32(1) // asks all servers, not some
+	if o.OneServer {
+		wait = 0
+	}
 	out, err := o.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl: &q.URL, MaxNumberOfMessages: 10, VisibilityTimeout: int32(away / time.Second),
-		WaitTimeSeconds:             1, // asks all servers, not some
+		WaitTimeSeconds:             wait,
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
 		MessageAttributeNames:       []string{"All"},
 	})

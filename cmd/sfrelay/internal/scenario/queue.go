@@ -23,20 +23,10 @@ type message struct {
 	eventID string // EventBridge's; empty for a broken event
 }
 
-// impatient does not wait for messages: the emulator is one server, which knows at
-// once that there are none.
-type impatient struct{ *sqs.Client }
-
-func (i impatient) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput, o ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
-	now := *in
-	now.WaitTimeSeconds = 0
-	return i.Client.ReceiveMessage(ctx, &now, o...)
-}
-
 // office reads the two queues of what failed.
 func office(cfg aws.Config, outputs map[string]string) *deadletter.Office {
 	o := &deadletter.Office{
-		SQS:    impatient{sqs.NewFromConfig(cfg)},
+		SQS: sqs.NewFromConfig(cfg), OneServer: true,
 		Lambda: lambda.NewFromConfig(cfg),
 		Queues: []deadletter.Queue{{Name: "failure", URL: outputs["FailureQueueUrl"]}, {Name: "delivery", URL: outputs["DeliveryQueueUrl"]}},
 	}
@@ -74,7 +64,7 @@ func (p *play) messages(ctx context.Context) ([]message, error) {
 // allVisible waits until no message of the queues is held by a reader. Nobody else reads
 // them, but a receive whose answer got lost on the way hides what it found for a while.
 func (p *play) allVisible(ctx context.Context) error {
-	client := p.office.SQS.(impatient).Client
+	client := p.office.SQS.(*sqs.Client)
 	const pause, tries = 250 * time.Millisecond, 100 // longer than any reader holds a message
 	for _, q := range p.office.Queues {
 		for range tries {

@@ -138,7 +138,7 @@ func (s *Stack) Config(ctx context.Context) (aws.Config, error) {
 		return aws.Config{}, err
 	}
 	defer ca.Close()
-	// No HTTP/2: after a thousand requests the emulator's server lets a connection's
+	// No HTTP/2: after many requests on one connection the emulator was seen to let the
 	// next one wait for ever.
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.ForceAttemptHTTP2 = false
