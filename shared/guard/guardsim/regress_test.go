@@ -61,7 +61,7 @@ func TestNamedHistories(t *testing.T) {
 			[]guardsim.Fault{guardsim.ZombieSend, guardsim.Pause, guardsim.LostResponse}, "full", "f", "f"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			sc.Name = name
+			sc.Name, sc.MaxFaults = name, depth(sc.MaxFaults)
 			st := promised(t, sc)
 			t.Logf("%s: %d schedules, %d distinct states", name, st.Schedules, st.States)
 		})
