@@ -32,14 +32,45 @@ type Stats struct {
 	Violated  int
 }
 
+// Survey is how all histories of a scenario ended, without judging.
+type Survey struct {
+	Least, Most int  // effects of an action
+	Wrong       bool // a history ends with another record than Salesforce's
+	Parked      bool // a history leaves something in the queue
+}
+
+// Look explores every history of the scenario and says how they ended.
+func Look(sc *Scenario) (s Survey) {
+	s.Least = -1
+	explore(sc, 0, func(w *world) {
+		n := w.sink.effects
+		s.Most = max(s.Most, n)
+		if s.Least < 0 || n < s.Least {
+			s.Least = n
+		}
+		s.Parked = s.Parked || len(w.parked) > 0
+		if sc.Policy != guard.EachOnce {
+			w.finish()
+			s.Wrong = s.Wrong || w.failed != ""
+			w.failed = ""
+		}
+	})
+	return s
+}
+
 // Explore runs every history of the scenario, up to limit histories (0: all). A state
 // that was seen before, store, sink, every worker's answers and all that is on its
 // way taken together, is not gone into again.
-func Explore(sc *Scenario, limit int) Stats {
+func Explore(sc *Scenario, limit int) Stats { return explore(sc, limit, nil) }
+
+func explore(sc *Scenario, limit int, judge func(*world)) Stats {
 	e := &explorer{seen: make(map[uint64]struct{})}
 	var st Stats
 	for {
 		w := newWorld(sc, e)
+		if judge != nil {
+			w.judge = func() { judge(w) }
+		}
 		e.depth = 0
 		w.run()
 		st.Schedules++
