@@ -60,7 +60,7 @@ e2e: cli python
 .PHONY: prove
 prove: go ## Every history of small worlds, mutants, comparison, linearizability; LONG=1 runs for as long as one likes
 	@$(MAKE) --no-print-directory dynamodb
-	@PROVE=1 LONG=$(LONG) go test -count=1 -timeout $(if $(LONG),24h,20m) -v ./shared/guard/guardsim ./shared/guard/dynamo
+	@PROVE=1 LONG=$(LONG) go test -count=1 -timeout $(if $(LONG),24h,20m) -v ./shared/guard ./shared/guard/memory ./shared/guard/guardsim ./shared/guard/dynamo
 
 .PHONY: fuzz
 fuzz: go ## Fuzz every decoder for FUZZTIME (default 10s) each
