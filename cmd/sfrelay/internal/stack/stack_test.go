@@ -30,12 +30,7 @@ func TestProcessEndsAndIsToldApart(t *testing.T) {
 	if stranger := (Process{PID: p.PID, Started: p.Started + "0"}); stranger.alive() {
 		t.Error("a process with the same id that began at another time is taken for ours")
 	}
-	for range 600 { // at most a minute: it has to get as far as its first line
-		if b, err := os.ReadFile(log); err == nil && len(b) > 0 {
-			break
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+	awaitLine(log)
 	if err := p.stop(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -53,15 +48,27 @@ func TestProcessEndsAndIsToldApart(t *testing.T) {
 	}
 }
 
+// awaitLine waits until a process has got as far as its first line, at most a minute.
+func awaitLine(log string) {
+	for range 600 {
+		if b, err := os.ReadFile(log); err == nil && len(b) > 0 {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
 // A process that ignores SIGTERM ends all the same.
 func TestProcessThatDoesNotListen(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes five seconds")
 	}
-	p, err := spawn(exec.Command("sh", "-c", `trap "" TERM; while :; do sleep 1; done`), filepath.Join(t.TempDir(), "log"))
+	log := filepath.Join(t.TempDir(), "log")
+	p, err := spawn(exec.Command("sh", "-c", `trap "" TERM; echo deaf; while :; do sleep 1; done`), log)
 	if err != nil {
 		t.Fatal(err)
 	}
+	awaitLine(log) // its trap is set
 	if err := p.stop(context.Background()); err != nil || p.alive() {
 		t.Errorf("stop: %v, alive %v", err, p.alive())
 	}
