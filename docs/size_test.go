@@ -73,7 +73,7 @@ func newer(key string) map[string]types.AttributeValue {
 func build(tb testing.TB, pkg string) string {
 	tb.Helper()
 	dir := tb.TempDir()
-	mk := exec.Command("make", "--no-print-directory", "-n", "build-InventoryErp", "ARTIFACTS_DIR="+dir, "OS="+runtime.GOOS, "ARCH="+runtime.GOARCH)
+	mk := exec.Command("make", "--no-print-directory", "-n", "build-InventoryErp", "ARTIFACTS_DIR="+dir, "BIN="+dir, "OS="+runtime.GOOS, "ARCH="+runtime.GOARCH)
 	mk.Dir = ".."
 	command, err := mk.Output()
 	if err != nil {
