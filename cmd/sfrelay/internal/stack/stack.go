@@ -36,6 +36,7 @@ const (
 
 	profile = "sfrelay-local" // samconfig.toml, [local]
 	region  = "us-east-1"     // samconfig.toml, [local]
+	bucket  = "sfrelay-local" // samconfig.toml, [local]
 	rootKey = "local"         // what the emulator lets do everything
 )
 

@@ -19,6 +19,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cftypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 )
@@ -108,7 +111,14 @@ func (s *Stack) startServers(ctx context.Context, o Options, tools string) (secr
 	if err := s.startSandbox(ctx, o); err != nil {
 		return secretARNs{}, err
 	}
-	return s.createSecrets(ctx)
+	cfg, err := s.Config(ctx)
+	if err != nil {
+		return secretARNs{}, err
+	}
+	if err := createBucket(ctx, cloudformation.NewFromConfig(cfg)); err != nil {
+		return secretARNs{}, err
+	}
+	return createSecrets(ctx, secretsmanager.NewFromConfig(cfg))
 }
 
 // refit says no where the running stack is not the one that was asked for.
@@ -254,12 +264,28 @@ const (
 	ERPKey    = "test-key"
 )
 
-func (s *Stack) createSecrets(ctx context.Context) (secretARNs, error) {
-	cfg, err := s.Config(ctx)
-	if err != nil {
-		return secretARNs{}, err
+// createBucket makes the bucket for what sam deploy uploads, beside sam build: with
+// resolve_s3 sam deploy would make one by a stack of its own first.
+func createBucket(ctx context.Context, client *cloudformation.Client) error {
+	const name, most = "sfrelay-artifacts", time.Minute
+	_, err := client.CreateStack(ctx, &cloudformation.CreateStackInput{
+		StackName:    aws.String(name),
+		TemplateBody: aws.String(`{"Resources": {"Artifacts": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "` + bucket + `"}}}}`),
+	})
+	// The answer to the first try may have been lost.
+	if exists := (*cftypes.AlreadyExistsException)(nil); err != nil && !errors.As(err, &exists) {
+		return fmt.Errorf("bucket %s: %w", bucket, err)
 	}
-	client := secretsmanager.NewFromConfig(cfg)
+	made := cloudformation.NewStackCreateCompleteWaiter(client, func(o *cloudformation.StackCreateCompleteWaiterOptions) {
+		o.MinDelay, o.MaxDelay = 50*time.Millisecond, time.Second
+	})
+	if err := made.Wait(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String(name)}, most); err != nil {
+		return fmt.Errorf("bucket %s: %w", bucket, err)
+	}
+	return nil
+}
+
+func createSecrets(ctx context.Context, client *secretsmanager.Client) (secretARNs, error) {
 	create := func(name, value string) (string, error) {
 		out, err := client.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: &name, SecretString: &value})
 		if err == nil {
@@ -273,12 +299,12 @@ func (s *Stack) createSecrets(ctx context.Context) (secretARNs, error) {
 		}
 		return "", fmt.Errorf("secret %s: %w", name, err)
 	}
-	var arns secretARNs
-	if arns.stripe, err = create("sfrelay/stripe", StripeKey); err != nil {
+	stripe, err := create("sfrelay/stripe", StripeKey)
+	if err != nil {
 		return secretARNs{}, err
 	}
-	arns.erp, err = create("sfrelay/erp", ERPKey)
-	return arns, err
+	erp, err := create("sfrelay/erp", ERPKey)
+	return secretARNs{stripe: stripe, erp: erp}, err
 }
 
 func (s *Stack) deployArgs(secrets secretARNs) []string {
@@ -303,9 +329,14 @@ func (s *Stack) deployArgs(secrets secretARNs) []string {
 	return args
 }
 
+// samProgram is what the script sam does. But for the few seconds that it lives, a
+// garbage collector only costs it a quarter of its time.
+const samProgram = "import gc, sys; gc.disable(); from samcli.cli.main import cli; sys.exit(cli(prog_name='sam'))"
+
 // sam runs the SAM CLI with the environment [local] of samconfig.toml.
 func (s *Stack) sam(ctx context.Context, o Options, tools, verb string, args ...string) error {
-	cmd := exec.CommandContext(ctx, filepath.Join(tools, "sam"), append([]string{verb, "--config-file", filepath.Join(o.Root, "samconfig.toml"), "--config-env", "local"}, args...)...)
+	args = append([]string{"-c", samProgram, verb, "--config-file", filepath.Join(o.Root, "samconfig.toml"), "--config-env", "local"}, args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(tools, "python"), args...)
 	cmd.Dir = o.Root
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
