@@ -50,11 +50,11 @@ func (c *sendCommand) Run(ctx context.Context) error {
 		s.consumers = account.Consumers(s.outputs)
 	}
 	if c.Wait {
-		var functions []string
-		for _, each := range s.consumers {
-			functions = append(functions, each.Function)
+		follow := account.FollowLocal
+		if c.AWS {
+			follow = account.Follow
 		}
-		if s.reader, err = verdicts.Open(ctx, cfg, functions, s.now()); err != nil {
+		if s.reader, err = follow(ctx, cfg, s.consumers, s.now()); err != nil {
 			return err
 		}
 	}

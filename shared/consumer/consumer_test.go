@@ -507,6 +507,22 @@ func mail(event []byte, n int) []byte {
 	return b
 }
 
+// FollowLocal in cmd/sfrelay relies on it.
+func TestAnEmptyBatchIsNoWork(t *testing.T) {
+	var log bytes.Buffer
+	a, err := consumer.New(accounts(), consumer.Surroundings{
+		Store: &memory.Store{}, Log: telemetry.New(&log, "test", 0),
+		Park: func(context.Context, []byte) error { return errors.New("nothing is to be parked") },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := a.Handle(t.Context(), []byte(`{"Records":[]}`))
+	if err != nil || response == nil || len(response.BatchItemFailures) != 0 || log.Len() != 0 {
+		t.Errorf("response %v, error %v, log %q", response, err, log.String())
+	}
+}
+
 func TestABufferWaitsLongerWithEveryFailure(t *testing.T) {
 	down := accounts()
 	down.Sink = sink.Contract{Lookup: true, Settle: 20 * time.Second}

@@ -98,13 +98,11 @@ func (r Runner) Run(ctx context.Context, s *Scenario) (*Result, error) {
 	}
 	p.consumers = account.Consumers(p.outputs)
 	p.office = office(cfg, p.outputs)
-	var functions []string
 	for _, c := range p.consumers {
-		functions = append(functions, c.Function)
 		p.result.Consumers = append(p.result.Consumers, c.Name)
 	}
 	slices.Sort(p.result.Consumers)
-	if p.reader, err = verdicts.Open(ctx, cfg, functions, time.Now().Add(-time.Second)); err != nil {
+	if p.reader, err = account.FollowLocal(ctx, cfg, p.consumers, time.Now().Add(-time.Second)); err != nil {
 		return nil, err
 	}
 	for i := 0; i < len(s.Steps); i++ {

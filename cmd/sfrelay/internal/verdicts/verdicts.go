@@ -36,8 +36,16 @@ func (l Line) Settled() bool { return guard.Verdict(l.Verdict).Acknowledged() }
 
 // Reader follows the logs of some functions. It is not safe for concurrent use.
 type Reader struct {
-	client *cloudwatchlogs.Client
-	groups []group
+	client   *cloudwatchlogs.Client
+	groups   []group
+	patience time.Duration
+	overdue  func(ctx context.Context, consumers []string) error
+}
+
+// WhenOverdue has Await call ask whenever it has seen no line for as long as patience,
+// with the consumers that it waits for: some emulators have to be asked for their lines.
+func (r *Reader) WhenOverdue(patience time.Duration, ask func(ctx context.Context, consumers []string) error) {
+	r.patience, r.overdue = patience, ask
 }
 
 type group struct {
@@ -158,6 +166,15 @@ func (a Awaited) SettledBy(lines []Line) bool {
 	return len(last) > 0
 }
 
+func consumersOf(pending []Awaited) []string {
+	var names []string
+	for _, a := range pending {
+		names = append(names, a.Consumer)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // Await follows the logs until all that is awaited is settled, and returns every
 // line it read. What is not settled after atMost is returned as pending, which is
 // no error. elsewhere, if not nil, is asked now and then about what has no line: its
@@ -167,11 +184,15 @@ func (r *Reader) Await(ctx context.Context, awaited []Awaited, atMost time.Durat
 ) (lines []Line, pending []Awaited, err error) {
 	const pause = 100 * time.Millisecond
 	deadline := time.Now().Add(atMost)
+	overdue := time.Now().Add(r.patience)
 	pending = slices.Clone(awaited)
 	for try := 0; try == 0 || time.Now().Before(deadline); try++ {
 		fresh, err := r.Next(ctx)
 		if err != nil {
 			return lines, pending, err
+		}
+		if len(fresh) > 0 {
+			overdue = time.Now().Add(r.patience)
 		}
 		lines = append(lines, fresh...)
 		pending = slices.DeleteFunc(pending, func(a Awaited) bool { return a.SettledBy(lines) })
@@ -184,6 +205,12 @@ func (r *Reader) Await(ctx context.Context, awaited []Awaited, atMost time.Durat
 		}
 		if len(pending) == 0 {
 			return lines, nil, nil
+		}
+		if r.overdue != nil && time.Now().After(overdue) {
+			if err := r.overdue(ctx, consumersOf(pending)); err != nil {
+				return lines, pending, err
+			}
+			overdue = time.Now().Add(r.patience)
 		}
 		select {
 		case <-ctx.Done():

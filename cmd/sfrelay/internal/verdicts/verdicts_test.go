@@ -3,6 +3,7 @@ package verdicts_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -137,6 +138,27 @@ func TestAwait(t *testing.T) {
 	})
 	if err != nil || len(pending) != 0 {
 		t.Errorf("what lies in a queue is pending: %v, %v", pending, err)
+	}
+}
+
+func TestAwaitAsksForWhatIsOverdue(t *testing.T) {
+	l := new(logs)
+	r := open(t, l)
+	r.WhenOverdue(time.Millisecond, func(_ context.Context, consumers []string) error { // hands the line over that was held back
+		if !slices.Equal(consumers, []string{"c"}) {
+			t.Errorf("asked for %q", consumers)
+		}
+		l.entries = append(l.entries, change("a", "1", "applied", start), change("a", "2", "applied", start))
+		return nil
+	})
+	awaited := []verdicts.Awaited{{EventID: "1", Consumer: "c", Since: start}, {EventID: "2", Consumer: "c", Since: start}}
+	if _, pending, err := r.Await(context.Background(), awaited, time.Minute, nil); err != nil || len(pending) != 0 {
+		t.Errorf("pending %v, %v", pending, err)
+	}
+	r.WhenOverdue(time.Millisecond, func(context.Context, []string) error { return errors.New("no") })
+	awaited[0].EventID = "3"
+	if _, _, err := r.Await(context.Background(), awaited, time.Minute, nil); err == nil {
+		t.Error("the failure to ask is not told")
 	}
 }
 
