@@ -588,9 +588,15 @@ func isName(s string) bool {
 	return true
 }
 
-func isNameByte(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_'
-}
+func isNameByte(c byte) bool { return nameBytes[c] }
+
+// nameBytes are letters, digits and the underscore. Every byte of every name is looked up.
+var nameBytes = func() (is [256]bool) {
+	for c := range is {
+		is[c] = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_'
+	}
+	return is
+}()
 
 // isBitmap recognises "0x400080" and "4-0x01".
 func isBitmap(s string) bool {

@@ -109,14 +109,14 @@ func (s *scanner) members(member func(name string) error) error {
 
 // name cuts the name of a member. Nearly all are plain.
 func (s *scanner) name() string {
-	start := s.at + 1
-	end := start
-	for isNameByte(s.text[end]) {
+	rest := s.text[s.at+1:]
+	end := 0
+	for nameBytes[rest[end]] {
 		end++
 	}
-	if s.plain = s.text[end] == '"'; s.plain {
-		s.at = end + 1
-		return s.text[start:end]
+	if s.plain = rest[end] == '"'; s.plain {
+		s.at += end + 2
+		return rest[:end]
 	}
 	return unquote(s.string())
 }
