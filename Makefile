@@ -1,4 +1,5 @@
-# POSIX shell and GNU make 4.3 or newer. What targets install lies in .cache/, what they build in dist/.
+# POSIX shell and GNU make 4.3 or newer. What targets install lies in .cache/, with the binaries of the local stack; what they
+# build in dist/.
 
 ARCH ?= arm64
 OS ?= linux
