@@ -330,8 +330,14 @@ func (s *Stack) deployArgs(secrets secretARNs) []string {
 }
 
 // samProgram is what the script sam does. But for the few seconds that it lives, a
-// garbage collector only costs it a quarter of its time.
-const samProgram = "import gc, sys; gc.disable(); from samcli.cli.main import cli; sys.exit(cli(prog_name='sam'))"
+// garbage collector only costs it a quarter of its time; and it parses the template ten
+// times, for which PyYAML has a parser in C.
+const samProgram = `
+import gc, sys, yaml
+gc.disable()
+yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from samcli.cli.main import cli
+sys.exit(cli(prog_name="sam"))`
 
 // sam runs the SAM CLI with the environment [local] of samconfig.toml.
 func (s *Stack) sam(ctx context.Context, o Options, tools, verb string, args ...string) error {
