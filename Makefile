@@ -9,7 +9,7 @@ FUZZTIME ?= 10s
 # One set of flags for functions and command line, so that the standard library and the SDK compile once. GOGC and
 # GOMEMLIMIT are the compiler's, which is done before collecting garbage pays. The big generated clients that lie on no hot
 # path (DynamoDB and SQS do) are not inlined: half their time to compile.
-CLIENTS = stripe/stripe-go/v85 $(addprefix aws/aws-sdk-go-v2/service/,cloudformation cloudwatchlogs eventbridge lambda \
+CLIENTS = stripe/stripe-go/... $(addprefix aws/aws-sdk-go-v2/service/,cloudformation cloudwatchlogs eventbridge lambda \
 	secretsmanager signin sso ssooidc sts)
 GO_BUILD = CGO_ENABLED=0 GOGC=off GOMEMLIMIT=1GiB go build -trimpath -buildvcs=false -tags lambda.norpc \
 	$(foreach c,$(CLIENTS),-gcflags=github.com/$(c)=-l)
