@@ -351,7 +351,8 @@ func (s *Stack) sam(ctx context.Context, o Options, tools, verb string, args ...
 		"SAM_CLI_TELEMETRY=0",
 		"SAM_CLI_POLL_DELAY=0.3",
 		"__SAM_CLI_APP_DIR="+s.file("sam"),         // nothing in the reader's home
-		"OS="+runtime.GOOS, "ARCH="+runtime.GOARCH, // the emulator runs the binaries on this machine
+		"OS="+runtime.GOOS, "ARCH="+runtime.GOARCH, // the emulator runs the binaries on this machine,
+		"LOCAL_STACK=1", // and make local has built them with the flags that this asks for
 	)
 	log, err := os.Create(s.file("sam-" + verb + ".log"))
 	if err != nil {
