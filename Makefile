@@ -53,6 +53,7 @@ test: go ## Everything that CI runs: lint, the scenario on the local stack, all 
 	@$(MAKE) --no-print-directory prove >.cache/prove.log || { cat .cache/prove.log; exit 1; }
 	@grep -hE 'schedules|[0-9]+ mutants|doubled or wrong|operations of' .cache/prove.log
 	@go test -race -timeout 20m ./...
+	@go test -run TestAllocations ./shared/guard/guardbench # the race detector allocates too
 
 # The scenario, then the guard's contract against the DynamoDB of the same stack. Elsewhere than on Linux Go takes no
 # certificates from the environment.

@@ -78,6 +78,7 @@ func prepare(ctx context.Context, env config.Env) (*Function, error) {
 	if f.aws, err = awsconfig.LoadDefaultConfig(ctx, awsconfig.WithHTTPClient(dynamo.HTTPClient())); err != nil {
 		return f, fmt.Errorf("AWS configuration: %w", err)
 	}
+	f.aws.HTTPClient = dynamo.OwnBody(f.aws.HTTPClient)
 	f.store = dynamo.New(dynamo.NewClient(f.aws), f.Config.GuardTable)
 	f.queue = sqs.NewFromConfig(f.aws)
 	f.secret = secretsmanager.NewFromConfig(f.aws)

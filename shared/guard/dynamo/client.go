@@ -1,6 +1,8 @@
 package dynamo
 
 import (
+	"bytes"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -24,9 +26,11 @@ func NewClient(cfg aws.Config, opts ...func(*dynamodb.Options)) *dynamodb.Client
 			so.Backoff = backoff{}
 		})
 		o.APIOptions = append(o.APIOptions, withoutInvocationID)
-		if c, ok := o.HTTPClient.(*awshttp.BuildableClient); ok && c.GetTransport().DisableCompression {
+		own := OwnBody(o.HTTPClient).(ownBody)
+		if c, ok := own.HTTPClient.(*awshttp.BuildableClient); ok && c.GetTransport().DisableCompression {
 			o.APIOptions = append(o.APIOptions, withoutAcceptEncoding)
 		}
+		o.HTTPClient = own
 		if o.BaseEndpoint != nil {
 			// DynamoDB Local sends a wrong checksum with every refused condition.
 			o.DisableValidateResponseChecksum = true
@@ -65,6 +69,34 @@ func HTTPClient() *awshttp.BuildableClient {
 			t.MaxIdleConnsPerHost = 128
 			t.DisableCompression = true
 		})
+}
+
+// OwnBody makes c send a copy of a request's body, which net/http knows to lie in memory
+// and sends in one piece with the headers.
+//
+// The SDK's own body it sends apart from them, and the SDK closes it when the answer
+// begins. Where that is before net/http has looked for its end, a closed body answers
+// with an error (smithy-go v1.28.8, safeWriteToReadCloser.WriteTo), and net/http gives
+// the connection up with the rest of the answer: one answer of ten messages in 2,000, on
+// loopback. Wrap what config.LoadDefaultConfig returns; it does not take a wrapped one.
+func OwnBody(c aws.HTTPClient) aws.HTTPClient {
+	if own, ok := c.(ownBody); ok {
+		return own
+	}
+	return ownBody{c}
+}
+
+type ownBody struct{ aws.HTTPClient }
+
+func (c ownBody) Do(req *http.Request) (*http.Response, error) {
+	if req.Body != nil && req.ContentLength > 0 {
+		body := make([]byte, req.ContentLength)
+		if _, err := io.ReadFull(req.Body, body); err != nil {
+			return nil, err
+		}
+		req.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	return c.HTTPClient.Do(req)
 }
 
 const stepTimeout = 2 * time.Second

@@ -130,13 +130,10 @@ func TestBytes(t *testing.T) {
 	}
 }
 
-// TestAllocations holds what guard, store and SDK allocate together. The latency is that
-// of a real DynamoDB at its best: where an answer comes before net/http has noted that
-// the request is sent, the SDK drops the connection, and dialling is counted too.
+// TestAllocations holds what guard, store and SDK allocate together.
 func TestAllocations(t *testing.T) {
 	p := start(t)
 	name := table(t, p.url)
-	p.set(settings{Latency: 2 * time.Millisecond})
 	for which, c := range contenders {
 		do, err := c.open(config(p.url), name)
 		if err != nil {

@@ -28,6 +28,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/smithy-go/logging"
+
+	"sfrelay/shared/guard/dynamo"
 )
 
 const (
@@ -147,7 +149,7 @@ func (s *Stack) Config(ctx context.Context) (aws.Config, error) {
 		t.Protocols.SetHTTP1(true)
 		t.TLSClientConfig.NextProtos = nil
 	})
-	return config.LoadDefaultConfig(ctx,
+	cfg, err := config.LoadDefaultConfig(ctx,
 		config.WithHTTPClient(client),
 		config.WithLogger(logging.Nop{}), // it warns of every connection that the emulator closes
 		config.WithSharedConfigFiles([]string{s.file("aws-config")}),
@@ -158,6 +160,8 @@ func (s *Stack) Config(ctx context.Context) (aws.Config, error) {
 		config.WithCustomCABundle(ca),
 		config.WithEC2IMDSClientEnableState(imds.ClientDisabled),
 	)
+	cfg.HTTPClient = dynamo.OwnBody(cfg.HTTPClient) // what a receive found stays hidden if its answer is lost
+	return cfg, err
 }
 
 // Env is what other tools need to work on the stack: the SAM CLI, the AWS CLI, any SDK.
