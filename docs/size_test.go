@@ -114,8 +114,7 @@ func zipped(tb testing.TB, file string) int {
 	return out.Len()
 }
 
-// TestBootstrapsAreSmall compares on the architecture of this machine, because what it
-// needs is built there anyway.
+// TestBootstrapsAreSmall compares on the architecture of this machine.
 func TestBootstrapsAreSmall(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds six programs")

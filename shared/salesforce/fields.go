@@ -193,9 +193,6 @@ func (f Fields) sort() {
 		}
 		return strings.Compare(a.component.of(f.text), b.component.of(f.text))
 	}
-	if slices.IsSortedFunc(leaves, byPath) {
-		return
-	}
 	var array [64]uint64
 	keys := array[:0]
 	for i, l := range leaves {
