@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -150,8 +151,9 @@ func (c *sendCommand) print(d bus.Delivery) {
 		_ = json.NewEncoder(os.Stdout).Encode(d)
 		return
 	}
+	id := cmp.Or(d.EventID, "(an event without an id)")
 	if d.Outcome == bus.NoRule {
-		fmt.Printf("%-36s  no rule takes it\n", d.EventID)
+		fmt.Printf("%-36s  no rule takes it\n", id)
 		return
 	}
 	// arn:aws:lambda:<region>:<account>:function:<name>
@@ -159,7 +161,7 @@ func (c *sendCommand) print(d bus.Delivery) {
 	if parts := strings.SplitN(target, ":", 6); len(parts) == 6 {
 		target = parts[5]
 	}
-	fmt.Printf("%-36s  %-11s  %s  %s\n", d.EventID, d.Outcome, target, strings.TrimSpace(d.Code+" "+d.Reason))
+	fmt.Printf("%-36s  %-11s  %s  %s\n", id, d.Outcome, target, strings.TrimSpace(d.Code+" "+d.Reason))
 }
 
 // plan adds the duplicates and puts all into the order of delivery.
