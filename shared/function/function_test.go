@@ -16,6 +16,7 @@ import (
 
 	"sfrelay/shared/config"
 	"sfrelay/shared/consumer"
+	"sfrelay/shared/guard/dynamo"
 )
 
 // cloud answers for SQS and DynamoDB (both speak JSON 1.0 with the operation in
@@ -73,6 +74,9 @@ func TestSurroundings(t *testing.T) {
 		"MAX_ATTEMPTS=7", "TIME_SCALE=0.5", "GUARD_RESTORED_AT=1000"))
 	if err != nil || f.Err() != nil {
 		t.Fatal(err, f.Err())
+	}
+	if dynamo.OwnBody(f.aws.HTTPClient) != f.aws.HTTPClient {
+		t.Errorf("%T may lose the rest of an answer", f.aws.HTTPClient)
 	}
 	s := f.Surroundings()
 	if s.Store == nil || s.Log == nil || s.ClientName != "sfrelay" || s.Rename["Email__c"] != "Mail__c" ||

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"sfrelay/shared/guard/dynamo"
 )
 
 func TestProcessEndsAndIsToldApart(t *testing.T) {
@@ -138,6 +140,9 @@ func TestConfigReachesNothingElse(t *testing.T) {
 	cfg, err := s.Config(context.Background())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if dynamo.OwnBody(cfg.HTTPClient) != cfg.HTTPClient {
+		t.Errorf("%T may lose the rest of an answer", cfg.HTTPClient)
 	}
 	client := sts.NewFromConfig(cfg, func(o *sts.Options) { o.HTTPClient = server.Client() })
 	_, _ = client.GetCallerIdentity(context.Background(), &sts.GetCallerIdentityInput{}) // the answer is empty
