@@ -101,3 +101,8 @@ func TestSandboxListensOnLoopbackOnly(t *testing.T) {
 	}
 	_ = l.Close()
 }
+
+func Example_eventWithoutID() {
+	(&sendCommand{}).print(bus.Delivery{Outcome: bus.NoRule})
+	// Output: (an event without an id)              no rule takes it
+}

@@ -78,9 +78,10 @@ func prepare(ctx context.Context, env config.Env) (*Function, error) {
 	if f.aws, err = awsconfig.LoadDefaultConfig(ctx, awsconfig.WithHTTPClient(dynamo.HTTPClient())); err != nil {
 		return f, fmt.Errorf("AWS configuration: %w", err)
 	}
-	f.aws.HTTPClient = dynamo.OwnBody(f.aws.HTTPClient)
 	f.store = dynamo.New(dynamo.NewClient(f.aws), f.Config.GuardTable)
-	f.queue = sqs.NewFromConfig(f.aws)
+	f.queue = sqs.NewFromConfig(f.aws, func(o *sqs.Options) {
+		o.HTTPClient = dynamo.OwnBody(o.HTTPClient) // a lost answer would park an event twice
+	})
 	f.secret = secretsmanager.NewFromConfig(f.aws)
 	return f, nil
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda/messages"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
 	"sfrelay/shared/config"
 	"sfrelay/shared/consumer"
@@ -75,8 +76,11 @@ func TestSurroundings(t *testing.T) {
 	if err != nil || f.Err() != nil {
 		t.Fatal(err, f.Err())
 	}
-	if dynamo.OwnBody(f.aws.HTTPClient) != f.aws.HTTPClient {
-		t.Errorf("%T may lose the rest of an answer", f.aws.HTTPClient)
+	if c := f.queue.Options().HTTPClient; dynamo.OwnBody(c) != c {
+		t.Errorf("%T may lose the rest of an answer", c)
+	}
+	if _, ok := f.aws.HTTPClient.(*awshttp.BuildableClient); !ok {
+		t.Errorf("the SDK sets no time-outs of a service in %T", f.aws.HTTPClient)
 	}
 	s := f.Surroundings()
 	if s.Store == nil || s.Log == nil || s.ClientName != "sfrelay" || s.Rename["Email__c"] != "Mail__c" ||

@@ -26,11 +26,10 @@ func NewClient(cfg aws.Config, opts ...func(*dynamodb.Options)) *dynamodb.Client
 			so.Backoff = backoff{}
 		})
 		o.APIOptions = append(o.APIOptions, withoutInvocationID)
-		own := OwnBody(o.HTTPClient).(ownBody)
-		if c, ok := own.HTTPClient.(*awshttp.BuildableClient); ok && c.GetTransport().DisableCompression {
+		if c, ok := o.HTTPClient.(*awshttp.BuildableClient); ok && c.GetTransport().DisableCompression {
 			o.APIOptions = append(o.APIOptions, withoutAcceptEncoding)
 		}
-		o.HTTPClient = own
+		o.HTTPClient = OwnBody(o.HTTPClient)
 		if o.BaseEndpoint != nil {
 			// DynamoDB Local sends a wrong checksum with every refused condition.
 			o.DisableValidateResponseChecksum = true
@@ -78,7 +77,10 @@ func HTTPClient() *awshttp.BuildableClient {
 // begins. Where that is before net/http has looked for its end, a closed body answers
 // with an error (smithy-go v1.28.8, safeWriteToReadCloser.WriteTo), and net/http gives
 // the connection up with the rest of the answer: one answer of ten messages in 2,000, on
-// loopback. Wrap what config.LoadDefaultConfig returns; it does not take a wrapped one.
+// loopback.
+//
+// Wrap the client in a service's options. In aws.Config it would keep the SDK from setting
+// the time-outs of AWS_DEFAULTS_MODE and of the service, which it does for its own kind only.
 func OwnBody(c aws.HTTPClient) aws.HTTPClient {
 	if own, ok := c.(ownBody); ok {
 		return own

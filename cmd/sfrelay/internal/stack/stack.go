@@ -160,7 +160,8 @@ func (s *Stack) Config(ctx context.Context) (aws.Config, error) {
 		config.WithCustomCABundle(ca),
 		config.WithEC2IMDSClientEnableState(imds.ClientDisabled),
 	)
-	cfg.HTTPClient = dynamo.OwnBody(cfg.HTTPClient) // what a receive found stays hidden if its answer is lost
+	// What a receive found stays hidden if its answer is lost. No service's own time-outs are needed on loopback.
+	cfg.HTTPClient = dynamo.OwnBody(cfg.HTTPClient)
 	return cfg, err
 }
 
