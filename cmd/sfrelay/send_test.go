@@ -45,7 +45,7 @@ func TestPlanDuplicatesUnderNewIDs(t *testing.T) {
 }
 
 func TestPlanShufflesBySeed(t *testing.T) {
-	order := func(seed uint64) string {
+	sent := func(seed uint64) string {
 		c := sendCommand{Shuffle: &seed}
 		got, err := c.plan(events("a", "b", "c", "d", "e", "f", "g", "h"))
 		if err != nil {
@@ -61,7 +61,7 @@ func TestPlanShufflesBySeed(t *testing.T) {
 		}
 		return strings.Join(ids, "")
 	}
-	first, again, other := order(1), order(1), order(2)
+	first, again, other := sent(1), sent(1), sent(2)
 	if first != again {
 		t.Errorf("one seed, two orders: %s, %s", first, again)
 	}

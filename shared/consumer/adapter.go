@@ -437,18 +437,18 @@ func (in *invocation[T]) prepare(w *work[T], ch *salesforce.Change, source Sourc
 			return
 		}
 	} else {
-		w.change.Version = guard.Version(ch.Version)
+		w.change.Version = ch.Version
 		c.Deleted = ch.Type == salesforce.Delete || ch.Type == salesforce.GapDelete
 	}
 	// The decoder holds versions against the event's own time. Where that is missing, our
 	// clock has to do: a version in the future would win for ever.
-	if w.event.Time.IsZero() && salesforce.Version(w.change.Version).Time().After(w.line.At.Add(5*time.Minute)) {
+	if w.event.Time.IsZero() && w.change.Version.Time().After(w.line.At.Add(5*time.Minute)) {
 		in.park(w, sink.Permanent("version-in-future"), errors.New("the change is dated after now, and the event has no time to hold it against"), w.records())
 		return
 	}
 	c.RecordID = w.recordID
 	w.line.RecordVersion = w.change.Version.String()
-	w.line.Lag = w.line.At.Sub(salesforce.Version(w.change.Version).Time())
+	w.line.Lag = w.line.At.Sub(w.change.Version.Time())
 
 	if reason == "" && !c.Deleted {
 		if err := in.readContent(w, ch); err != nil {
@@ -576,7 +576,7 @@ func (in *invocation[T]) readEvent(w *work[T], ch *salesforce.Change, source Sou
 	if err != nil {
 		return err
 	}
-	w.change.Version = guard.Version(v)
+	w.change.Version = v
 	return nil
 }
 
@@ -615,7 +615,7 @@ func (in *invocation[T]) kindOf(w *work[T], c Change[T], ch *salesforce.Change) 
 // one subject together.
 func (in *invocation[T]) process() {
 	groups := make(map[string][]*work[T])
-	var order []string
+	var keys []string
 	for _, w := range in.works {
 		if !w.ready {
 			continue
@@ -625,13 +625,13 @@ func (in *invocation[T]) process() {
 			key += "#redrive" // attempts of a redrive count anew, others do not
 		}
 		if _, ok := groups[key]; !ok {
-			order = append(order, key)
+			keys = append(keys, key)
 		}
 		groups[key] = append(groups[key], w)
 	}
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, parallel)
-	for _, key := range order {
+	for _, key := range keys {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()

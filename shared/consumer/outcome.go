@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"sfrelay/shared/guard"
+	"sfrelay/shared/order"
 	"sfrelay/shared/sink"
 )
 
@@ -20,7 +21,7 @@ func outcome(receipt sink.Receipt, err error) guard.Outcome {
 		return guard.Outcome{Effect: guard.Fenced, Class: string(sink.EpochConflict), Err: err, Epoch: e.Epoch}
 	}
 	if e, ok := errors.AsType[*sink.RefusedVersionError](err); ok {
-		newer, parseErr := guard.ParseVersion(e.Version)
+		newer, parseErr := order.Parse(e.Version)
 		if parseErr != nil {
 			return guard.Outcome{Effect: guard.Unsure, Class: string(sink.Unknown), Err: parseErr}
 		}

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"sfrelay/shared/order"
 )
 
 // Guard decides for one consumer. It is safe for concurrent use.
@@ -82,12 +84,12 @@ type Attempt struct {
 	InDoubt    bool      // an earlier attempt may have reached the sink
 	DoubtSince time.Time // when that attempt claimed; zero: older than any key window
 
-	Change  int     // the change whose content is sent; with FieldMerge see Wins
-	Version Version // what to tell the sink; zero for EachOnce
-	Wins    []Win   // FieldMerge: exactly the fields to write, nulls included
-	Whole   bool    // FieldMerge: Wins are all fields read, at one version: a full state
-	Deleted bool    // FieldMerge: the record is gone; no Wins
-	Resync  bool    // fetch the record now and send it whole at Version
+	Change  int           // the change whose content is sent; with FieldMerge see Wins
+	Version order.Version // what to tell the sink; zero for EachOnce
+	Wins    []Win         // FieldMerge: exactly the fields to write, nulls included
+	Whole   bool          // FieldMerge: Wins are all fields read, at one version: a full state
+	Deleted bool          // FieldMerge: the record is gone; no Wins
+	Resync  bool          // fetch the record now and send it whole at Version
 }
 
 // Effect is what a handler knows of its effect.
@@ -110,11 +112,11 @@ type Outcome struct {
 	Class      string // unless Took
 	Err        error
 	RetryAfter time.Duration
-	Link       string  // with Took: the sink's own id, empty: unchanged
-	Park       string  // with Took: a class to park the change with all the same, e.g. "duplicate-remote"
-	Epoch      int64   // with Fenced: the highest the sink took
-	Newer      Version // with Superseded: what the sink holds
-	Deleted    bool    // with Took on a resync: it was sent as a delete
+	Link       string        // with Took: the sink's own id, empty: unchanged
+	Park       string        // with Took: a class to park the change with all the same, e.g. "duplicate-remote"
+	Epoch      int64         // with Fenced: the highest the sink took
+	Newer      order.Version // with Superseded: what the sink holds
+	Deleted    bool          // with Took on a resync: it was sent as a delete
 }
 
 // Handler carries one attempt out. It must return when ctx ends.
@@ -176,8 +178,8 @@ func (g *Guard) Done(ctx context.Context, org, subject string) (bool, error) {
 func (g *Guard) Do(ctx context.Context, call Call, handle Handler) Report {
 	r := &run{
 		Guard: g, ctx: ctx, call: call, handle: handle,
-		key:   g.Key(call.Org, call.Subject),
-		order: sortedByVersion(call.Changes),
+		key:    g.Key(call.Org, call.Subject),
+		sorted: sortedByVersion(call.Changes),
 	}
 	r.report.Results = make([]Result, len(call.Changes))
 	if len(call.Changes) == 0 {
@@ -226,7 +228,7 @@ type run struct {
 	call   Call
 	handle Handler
 	key    string
-	order  []int // of the changes, by version
+	sorted []int // of the changes, by version
 	report Report
 
 	token   Token
@@ -427,11 +429,11 @@ func (r *run) act() (out Outcome, over bool) {
 	case r.cfg.Policy == EachOnce:
 		return r.try(Attempt{}), false
 	case r.cfg.Policy == NewestWins:
-		i := r.firstEqual(r.order[len(r.order)-1])
+		i := r.firstEqual(r.sorted[len(r.sorted)-1])
 		out = r.try(Attempt{Change: i, Version: r.call.Changes[i].Version})
 		return out, r.apart(out)
 	}
-	m := mergeInto(&r.item, r.cfg.Fields, r.call.Changes, r.order)
+	m := mergeInto(&r.item, r.cfg.Fields, r.call.Changes, r.sorted)
 	r.merge = m
 	if len(m.wins) == 0 && !m.deleted {
 		r.complete(m, Outcome{Effect: Superseded}, false)
@@ -491,12 +493,12 @@ func (r *run) settle(out Outcome) {
 	switch out.Effect {
 	case Took, Superseded:
 		if r.cfg.Policy == NewestWins {
-			r.merge = merge{full: r.call.Changes[r.order[len(r.order)-1]].Version}
+			r.merge = merge{full: r.call.Changes[r.sorted[len(r.sorted)-1]].Version}
 		}
 		if out.Effect == Took && out.Park != "" {
 			// Before it is recorded: afterwards the next delivery is a duplicate, and what
 			// somebody has to look at would be forgotten with a queue that was down.
-			i := r.firstEqual(r.order[len(r.order)-1])
+			i := r.firstEqual(r.sorted[len(r.sorted)-1])
 			if r.park(i, out.Park, out.Err); r.report.Results[i].Verdict != Parked {
 				r.giveBack(Outcome{Effect: Unsure, Class: out.Park, Err: r.report.Results[i].Err})
 				return
@@ -568,7 +570,7 @@ func (r *run) resyncZombies() {
 	if !r.zombie {
 		return
 	}
-	i := r.order[len(r.order)-1] // one message is enough: a resync fetches the record
+	i := r.sorted[len(r.sorted)-1] // one message is enough: a resync fetches the record
 	r.park(i, classOverwroteNewer, errors.New("the sink answered after the lease; it may have overwritten a newer state"))
 	if res := &r.report.Results[i]; res.Verdict == Parked {
 		res.Verdict = Zombie
@@ -623,7 +625,7 @@ func (r *run) verdict(i int, m merge, out Outcome) Verdict {
 
 // firstEqual is the first change, in version order, with the version of change i.
 func (r *run) firstEqual(i int) int {
-	for _, j := range r.order {
+	for _, j := range r.sorted {
 		if r.call.Changes[j].Version == r.call.Changes[i].Version {
 			return j
 		}
@@ -707,13 +709,13 @@ func (r *run) lift(out Outcome, lifts int) bool {
 // resync sends the fetched record at the highest version that is known. It is the
 // only request for which "the sink holds something newer" is not the end.
 func (r *run) resync() Outcome {
-	send := newest(r.item.highest(), r.call.Changes[0].Version)
+	send := order.Newest(r.item.highest(), r.call.Changes[0].Version)
 	for lifts, refused := 0, false; ; {
 		out := r.try(Attempt{Resync: true, Version: send})
 		switch {
 		case out.Effect == Superseded && !refused:
 			refused = true
-			send = newest(send, out.Newer)
+			send = order.Newest(send, out.Newer)
 		case out.Effect == Superseded:
 			r.giveBack(Outcome{Effect: NotApplied, Class: classConflict, Err: errors.New("the sink moved on twice during the resync")})
 			return Outcome{}
@@ -722,7 +724,7 @@ func (r *run) resync() Outcome {
 				return Outcome{}
 			}
 			lifts++
-			send = newest(send, r.item.highest())
+			send = order.Newest(send, r.item.highest())
 		case out.Effect == Took:
 			m := merge{full: send}
 			if out.Deleted {
@@ -751,13 +753,13 @@ func (r *run) completeResync(m merge, out Outcome) {
 func (r *run) oneByOne() {
 	total := completion{key: r.key, token: r.token, expires: r.expires(r.now())}
 	it := r.item
-	it.Fields = make(map[string]Version, len(r.item.Fields))
+	it.Fields = make(map[string]order.Version, len(r.item.Fields))
 	for code, v := range r.item.Fields {
 		it.Fields[code] = v
 	}
 	var stop *Outcome
 	took := false
-	for _, i := range r.order {
+	for _, i := range r.sorted {
 		ch := &r.call.Changes[i]
 		if first := r.firstEqual(i); first != i {
 			r.report.Results[i] = r.report.Results[first]
@@ -873,10 +875,10 @@ func (r *run) soloVerdict(ch *Change, it *Item, m *merge, out Outcome) Verdict {
 
 // add moves both the completion and the item it is computed against.
 func (c *completion) add(it *Item, m merge) {
-	c.full, c.tombstone = newest(c.full, m.full), newest(c.tombstone, m.tombstone)
-	it.Full, it.Tombstone = newest(it.Full, m.full), newest(it.Tombstone, m.tombstone)
+	c.full, c.tombstone = order.Newest(c.full, m.full), order.Newest(c.tombstone, m.tombstone)
+	it.Full, it.Tombstone = order.Newest(it.Full, m.full), order.Newest(it.Tombstone, m.tombstone)
 	for _, w := range m.wins {
-		it.Fields[w.Field] = newest(it.Fields[w.Field], w.Version)
+		it.Fields[w.Field] = order.Newest(it.Fields[w.Field], w.Version)
 		c.wins = slices.DeleteFunc(c.wins, func(x Win) bool { return x.Field == w.Field })
 		c.wins = append(c.wins, w)
 	}

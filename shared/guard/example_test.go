@@ -7,6 +7,7 @@ import (
 
 	"sfrelay/shared/guard"
 	"sfrelay/shared/guard/memory"
+	"sfrelay/shared/order"
 )
 
 func token() (r [10]byte) {
@@ -49,7 +50,7 @@ func ExampleGuard_Do_fieldMerge() {
 		fmt.Println(err)
 		return
 	}
-	at := func(second byte) guard.Version { return guard.Version{3: second} }
+	at := func(second byte) order.Version { return order.Version{3: second} }
 	for _, change := range []guard.Change{
 		{Kind: guard.Full, Version: at(1)},
 		{Kind: guard.Partial, Version: at(3), Fields: []string{"phone"}},

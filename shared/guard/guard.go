@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"sfrelay/shared/order"
 )
 
 // Policy is what order means to a consumer. There is no default.
@@ -58,9 +60,9 @@ const (
 // Change is what the guard needs to know of a change. It never sees the content.
 type Change struct {
 	Kind    ChangeKind
-	Version Version  // not used by EachOnce
-	Fields  []string // codes, for Partial only
-	Hash    [8]byte  // of the content; EachOnce tells a second fact by it. Zero: not known
+	Version order.Version // not used by EachOnce
+	Fields  []string      // codes, for Partial only
+	Hash    [8]byte       // of the content; EachOnce tells a second fact by it. Zero: not known
 }
 
 // Sink is what the guard needs of a sink's contract.
@@ -196,10 +198,10 @@ func (c Config) Lease() time.Duration { return c.scaled().lease() }
 
 // sortedByVersion is the order in which a group is folded.
 func sortedByVersion(changes []Change) []int {
-	order := make([]int, len(changes))
-	for i := range order {
-		order[i] = i
+	sorted := make([]int, len(changes))
+	for i := range sorted {
+		sorted[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return changes[a].Version.Compare(changes[b].Version) })
-	return order
+	slices.SortStableFunc(sorted, func(a, b int) int { return changes[a].Version.Compare(changes[b].Version) })
+	return sorted
 }

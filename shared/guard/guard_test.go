@@ -13,6 +13,7 @@ import (
 	"sfrelay/shared/guard"
 	"sfrelay/shared/guard/guardtest"
 	"sfrelay/shared/guard/memory"
+	"sfrelay/shared/order"
 )
 
 const org = "00D000000000000AAA"
@@ -113,8 +114,8 @@ func (w *world) item() guard.Item {
 func (w *world) last() guard.Attempt { return w.asked[len(w.asked)-1] }
 
 // v is a version n seconds after the start of time; its tie tells contents apart.
-func v(n byte, tie ...byte) guard.Version {
-	ver := guard.Version{0: 1, 4: n}
+func v(n byte, tie ...byte) order.Version {
+	ver := order.Version{0: 1, 4: n}
 	if len(tie) > 0 {
 		ver[19] = tie[0]
 	}
@@ -187,14 +188,14 @@ func TestNewestWins(t *testing.T) {
 		}
 	})
 	t.Run("equal versions with different content: one winner everywhere", func(t *testing.T) {
-		for _, order := range [][]byte{{1, 2}, {2, 1}} {
+		for _, ties := range [][]byte{{1, 2}, {2, 1}} {
 			w := newWorld(t, guard.NewestWins)
-			for _, tie := range order {
+			for _, tie := range ties {
 				ch := guard.Change{Kind: guard.Full, Version: v(5, tie)}
 				w.do(w.call(ch), took)
 			}
 			if it := w.item(); it.Full != v(5, 2) {
-				t.Fatalf("order %v ends with %v", order, it.Full)
+				t.Fatalf("order %v ends with %v", ties, it.Full)
 			}
 		}
 	})
@@ -278,7 +279,7 @@ func TestOnlyTheGuiltyOneOfABatchIsParked(t *testing.T) {
 		t.Fatalf("parked %+v", w.parked)
 	}
 	it := w.item()
-	if it.Fields["phone"] != v(3) || it.Fields["city"] != v(5) || it.Fields["name"] != (guard.Version{}) || it.Status != guard.Idle {
+	if it.Fields["phone"] != v(3) || it.Fields["city"] != v(5) || it.Fields["name"] != (order.Version{}) || it.Status != guard.Idle {
 		t.Fatalf("item %+v", it)
 	}
 }

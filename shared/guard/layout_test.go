@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"sfrelay/shared/guard"
+	"sfrelay/shared/order"
 )
 
 // TestItemsOfLayout1AreRead holds the layout of items that lie in tables already.
@@ -43,8 +44,8 @@ func TestItemsOfLayout1AreRead(t *testing.T) {
 		rec = append(rec, guard.Attr{Name: name, Value: v})
 	}
 	it := guard.ReadItem(rec)
-	version := func(s string) guard.Version {
-		v, err := guard.ParseVersion(s)
+	version := func(s string) order.Version {
+		v, err := order.Parse(s)
 		if err != nil {
 			t.Fatal(err)
 		}

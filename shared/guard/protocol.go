@@ -3,6 +3,8 @@ package guard
 import (
 	"slices"
 	"time"
+
+	"sfrelay/shared/order"
 )
 
 // The protocol: which writes a guard makes, and how it reads a refused one. All of
@@ -98,7 +100,7 @@ func (c *claim) condition() Cond {
 
 type carriedField struct {
 	code    string
-	version Version
+	version order.Version
 }
 
 // carriedFields are the fields that a group of partial changes carries, each at
@@ -115,7 +117,7 @@ func carriedFields(changes []Change) (fields []carriedField, partial bool) {
 		for _, code := range ch.Fields {
 			for j := range fields {
 				if fields[j].code == code {
-					fields[j].version = newest(fields[j].version, ch.Version)
+					fields[j].version = order.Newest(fields[j].version, ch.Version)
 					continue next
 				}
 			}
@@ -125,10 +127,10 @@ func carriedFields(changes []Change) (fields []carriedField, partial bool) {
 	return fields, true
 }
 
-func newestOf(changes []Change) Version {
-	var v Version
+func newestOf(changes []Change) order.Version {
+	var v order.Version
 	for i := range changes {
-		v = newest(v, changes[i].Version)
+		v = order.Newest(v, changes[i].Version)
 	}
 	return v
 }
@@ -217,33 +219,33 @@ func (ch *Change) againstItem(it *Item, p Policy) Verdict {
 type Win struct {
 	Field   string // code
 	Change  int    // index of the change, in the order handed to Do, that carries the value
-	Version Version
+	Version order.Version
 }
 
 // merge is what a group of changes, in version order, makes of an item.
 type merge struct {
 	wins      []Win
-	deleted   bool    // send the delete
-	full      Version // new d, zero: stays
-	tombstone Version // new z, zero: stays
-	whole     bool    // every field read wins, all at one version: a full state
-	version   Version // the highest one sent
+	deleted   bool          // send the delete
+	full      order.Version // new d, zero: stays
+	tombstone order.Version // new z, zero: stays
+	whole     bool          // every field read wins, all at one version: a full state
+	version   order.Version // the highest one sent
 }
 
 // mergeInto folds changes, sorted by version, into the item: each field keeps the
 // version of the change it came from.
-func mergeInto(it *Item, read []string, changes []Change, order []int) merge {
+func mergeInto(it *Item, read []string, changes []Change, sorted []int) merge {
 	var m merge
-	at := func(code string) Version {
-		v := newest(it.field(code), m.full, m.tombstone)
+	at := func(code string) order.Version {
+		v := order.Newest(it.field(code), m.full, m.tombstone)
 		for i := range m.wins {
 			if m.wins[i].Field == code {
-				v = newest(v, m.wins[i].Version)
+				v = order.Newest(v, m.wins[i].Version)
 			}
 		}
 		return v
 	}
-	win := func(code string, change int, v Version) {
+	win := func(code string, change int, v order.Version) {
 		for i := range m.wins {
 			if m.wins[i].Field == code {
 				m.wins[i].Change, m.wins[i].Version = change, v
@@ -252,17 +254,17 @@ func mergeInto(it *Item, read []string, changes []Change, order []int) merge {
 		}
 		m.wins = append(m.wins, Win{code, change, v})
 	}
-	for _, i := range order {
+	for _, i := range sorted {
 		ch := &changes[i]
 		v := ch.Version
-		if !v.After(newest(it.Full, m.full)) || !v.After(newest(it.Tombstone, m.tombstone)) {
+		if !v.After(order.Newest(it.Full, m.full)) || !v.After(order.Newest(it.Tombstone, m.tombstone)) {
 			continue
 		}
 		switch ch.Kind {
 		case Delete:
-			newestField := Version{}
+			newestField := order.Version{}
 			for _, f := range it.Fields {
-				newestField = newest(newestField, f)
+				newestField = order.Newest(newestField, f)
 			}
 			m.deleted = v.After(newestField)
 			m.tombstone = v
@@ -289,7 +291,7 @@ func mergeInto(it *Item, read []string, changes []Change, order []int) merge {
 	}
 	m.whole = len(m.wins) == len(read) && len(read) > 0
 	for _, w := range m.wins {
-		m.version = newest(m.version, w.Version)
+		m.version = order.Newest(m.version, w.Version)
 		m.whole = m.whole && w.Version == m.wins[0].Version
 	}
 	if m.deleted {
@@ -306,8 +308,8 @@ type completion struct {
 	token     Token
 	status    Status // Idle, Done; Retry or StatusUnknown where only part of a group got through
 	notBefore int64  // ms; 0 unless status is Retry or StatusUnknown
-	full      Version
-	tombstone Version
+	full      order.Version
+	tombstone order.Version
 	wins      []Win
 	hash      string
 	link      string
@@ -331,7 +333,7 @@ func (c *completion) write() Write {
 	if !c.tombstone.IsZero() {
 		w.Set = append(w.Set, put(attrTombstone, version(c.tombstone)))
 	}
-	var last Version
+	var last order.Version
 	var value Value
 	for _, f := range c.wins {
 		if f.Version.After(c.full) { // a field at the full state's version is covered by it

@@ -3,6 +3,8 @@ package guard
 import (
 	"cmp"
 	"strings"
+
+	"sfrelay/shared/order"
 )
 
 // Kind is the DynamoDB type of a Value.
@@ -22,14 +24,14 @@ type Value struct {
 	Str  string // text, or the bytes of a Binary
 }
 
-func text(s string) Value      { return Value{Kind: String, Str: s} }
-func number(n int64) Value     { return Value{Kind: Number, Num: n} }
-func version(v Version) Value  { return Value{Kind: Binary, Str: string(v[:])} }
-func tokenValue(t Token) Value { return Value{Kind: Binary, Str: string(t[:])} }
+func text(s string) Value           { return Value{Kind: String, Str: s} }
+func number(n int64) Value          { return Value{Kind: Number, Num: n} }
+func version(v order.Version) Value { return Value{Kind: Binary, Str: string(v[:])} }
+func tokenValue(t Token) Value      { return Value{Kind: Binary, Str: string(t[:])} }
 
 // Compare orders two values of one type as DynamoDB does: numbers by value, text
 // and bytes as unsigned bytes. Values of different types have no order.
-func (v Value) Compare(w Value) (order int, comparable bool) {
+func (v Value) Compare(w Value) (sign int, comparable bool) {
 	if v.Kind != w.Kind {
 		return 0, false
 	}
@@ -142,13 +144,13 @@ type Item struct {
 	Until     int64 // ms
 	Doubt     Token // zero: none
 	InDoubt   bool
-	Full      Version
-	Tombstone Version
+	Full      order.Version
+	Tombstone order.Version
 	Hash      string // 8 bytes, empty when absent
 	Link      string
 	Class     string
 	Layout    int64
-	Fields    map[string]Version // by code
+	Fields    map[string]order.Version // by code
 }
 
 // ReadItem reads a record. Attributes that it does not know are left alone.
@@ -185,9 +187,9 @@ func ReadItem(r Record) Item {
 		default:
 			if code, ok := strings.CutPrefix(a.Name, fieldPrefix); ok {
 				if it.Fields == nil {
-					it.Fields = make(map[string]Version, len(r))
+					it.Fields = make(map[string]order.Version, len(r))
 				}
-				var fv Version
+				var fv order.Version
 				copy(fv[:], v.Str)
 				it.Fields[code] = fv
 			}
@@ -198,15 +200,15 @@ func ReadItem(r Record) Item {
 
 // field is the version that a field is at: its own, or that of a full state or a
 // delete after it.
-func (it *Item) field(code string) Version {
-	return newest(it.Fields[code], it.Full, it.Tombstone)
+func (it *Item) field(code string) order.Version {
+	return order.Newest(it.Fields[code], it.Full, it.Tombstone)
 }
 
 // highest is the newest version the item knows of.
-func (it *Item) highest() Version {
-	v := newest(it.Full, it.Tombstone)
+func (it *Item) highest() order.Version {
+	v := order.Newest(it.Full, it.Tombstone)
 	for _, f := range it.Fields {
-		v = newest(v, f)
+		v = order.Newest(v, f)
 	}
 	return v
 }

@@ -107,18 +107,18 @@ func (c Cond) Holds(r Record) bool {
 		return r == nil
 	}
 	v, ok := r.Get(c.Attr)
-	order, comparable := v.Compare(c.Value)
+	sign, comparable := v.Compare(c.Value)
 	switch c.Test {
 	case Absent:
 		return !ok
 	case Equal:
-		return ok && comparable && order == 0
+		return ok && comparable && sign == 0
 	case Differs:
-		return !ok || !comparable || order != 0
+		return !ok || !comparable || sign != 0
 	case Less:
-		return ok && comparable && order < 0
+		return ok && comparable && sign < 0
 	case AtMost:
-		return ok && comparable && order <= 0
+		return ok && comparable && sign <= 0
 	default:
 		return false
 	}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"sfrelay/shared/order"
 )
 
 // Options of Decode. The zero value takes every org.
@@ -353,11 +355,11 @@ func (r *reader) change(e *Event, f Fields) error {
 		return err
 	}
 	c := Change{Kind: CDC, Entity: h.entity, Type: ChangeType(h.changeType), Origin: h.origin, eventTime: e.Time}
-	order, err := h.order(e.Time)
+	place, err := h.place(e.Time)
 	if err != nil {
 		return err
 	}
-	c.Sequence = order.sent
+	c.Sequence = place.sent
 
 	bodyCounts := false // whether the body says what the change did
 	switch c.Type {
@@ -377,7 +379,7 @@ func (r *reader) change(e *Event, f Fields) error {
 		c.NeedsFetch = FetchUnknownType
 	}
 	if c.NeedsFetch == "" {
-		c.NeedsFetch = order.fetch
+		c.NeedsFetch = place.fetch
 	}
 
 	if bodyCounts && c.Type == Update {
@@ -399,7 +401,7 @@ func (r *reader) change(e *Event, f Fields) error {
 	}
 	if e.Resync != "" {
 		c.NeedsFetch = e.Resync
-		c.Version = order.version(h.tie(""))
+		c.Version = order.New(place.Parts, h.tie(""))
 		c.Parts = c.Version.Parts()
 		c.Identity, c.IdentityFrom = r.identity(e, &c)
 		cause := c
@@ -429,7 +431,7 @@ func (r *reader) change(e *Event, f Fields) error {
 		if !bodyCounts {
 			tie = h.tie(c.RecordID)
 		}
-		c.Version = order.version(tie)
+		c.Version = order.New(place.Parts, tie)
 		c.Parts = c.Version.Parts()
 		c.Identity, c.IdentityFrom = r.identity(e, &c)
 		if err := c.checkIdentity(); err != nil {
@@ -477,46 +479,42 @@ func (h *header) check(detailType string) error {
 	return nil
 }
 
-// order is what the header says of a change's place among the others.
-type order struct {
-	ms       int64
-	commit   uint64
-	sequence uint16
-	sent     int64  // sequenceNumber as it came
-	fetch    string // why the place is not known well enough to apply the body
+// placing is what the header says of a change's place among the others.
+type placing struct {
+	order.Parts
+	sent  int64  // sequenceNumber as it came
+	fetch string // why the place is not known well enough to apply the body
 }
 
-func (o order) version(tie [4]byte) Version { return makeVersion(o.ms, o.commit, o.sequence, tie) }
-
-func (h *header) order(eventTime time.Time) (o order, err error) {
-	if o.ms, err = wholeNumber(h.timestamp); err == nil {
-		err = checkTime(o.ms, eventTime, "")
+func (h *header) place(eventTime time.Time) (p placing, err error) {
+	if p.TimeMS, err = wholeNumber(h.timestamp); err == nil {
+		err = checkTime(p.TimeMS, eventTime, "")
 	}
 	if err != nil {
-		return o, at(headerPointer+"/commitTimestamp", err)
+		return p, at(headerPointer+"/commitTimestamp", err)
 	}
 	if h.sequence != "" {
-		if o.sent, err = wholeNumber(h.sequence); err == nil && o.sent < 0 {
+		if p.sent, err = wholeNumber(h.sequence); err == nil && p.sent < 0 {
 			err = refuse("invalid-number", "", "the number is negative")
 		}
 		if err != nil {
-			return o, at(headerPointer+"/sequenceNumber", err)
+			return p, at(headerPointer+"/sequenceNumber", err)
 		}
 	}
 	if h.commit != "" {
-		if o.commit, err = strconv.ParseUint(h.commit, 10, 64); err != nil {
-			return o, refuse("invalid-commit-number", headerPointer+"/commitNumber", "want a whole number of at most 64 bits, digit by digit: a hop on the way has rounded it")
+		if p.CommitNumber, err = strconv.ParseUint(h.commit, 10, 64); err != nil {
+			return p, refuse("invalid-commit-number", headerPointer+"/commitNumber", "want a whole number of at most 64 bits, digit by digit: a hop on the way has rounded it")
 		}
 	}
 	switch {
-	case o.commit == 0: // after all of its second
-		o.commit, o.sequence, o.fetch = math.MaxUint64, math.MaxUint16, FetchNoCommit
-	case o.sent > math.MaxUint16:
-		o.sequence, o.fetch = math.MaxUint16, FetchSequence
+	case p.CommitNumber == 0: // after all of its second
+		p.CommitNumber, p.Sequence, p.fetch = math.MaxUint64, math.MaxUint16, FetchNoCommit
+	case p.sent > math.MaxUint16:
+		p.Sequence, p.fetch = math.MaxUint16, FetchSequence
 	default:
-		o.sequence = uint16(o.sent)
+		p.Sequence = uint16(p.sent)
 	}
-	return o, nil
+	return p, nil
 }
 
 // identity joins what makes the change of one record unique. The record id is part

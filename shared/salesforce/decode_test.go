@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"sfrelay/shared/order"
 	"sfrelay/shared/salesforce"
 )
 
@@ -85,7 +86,7 @@ func TestUpdate(t *testing.T) {
 	// length and text of: LastModifiedDate, "", number 1745500706e3; Name, LastName,
 	// string Youngest.
 	equal(t, "version", c.Version.String(), "019667f314d0"+"183943a509120001"+"0001"+"7db07dd2")
-	equal(t, "parts", c.Parts, salesforce.VersionParts{TimeMS: 1745500706000, CommitNumber: 1745500706683617281, Sequence: 1})
+	equal(t, "parts", c.Parts, order.Parts{TimeMS: 1745500706000, CommitNumber: 1745500706683617281, Sequence: 1})
 	equal(t, "names", c.Fields.Names(), []string{"LastModifiedDate", "Name.LastName"})
 	v, ok := c.Fields.Lookup("Name.LastName")
 	text, err := v.Text()

@@ -6,7 +6,11 @@
 // and where; none ever holds a field value.
 package salesforce
 
-import "time"
+import (
+	"time"
+
+	"sfrelay/shared/order"
+)
 
 // Kind is which of the two families an event belongs to.
 type Kind string
@@ -85,8 +89,8 @@ type Change struct {
 
 	// Version is complete for CDC. For platform events it is the zero Version:
 	// see EventVersion, which needs to know the consumer's fields.
-	Version  Version
-	Parts    VersionParts
+	Version  order.Version
+	Parts    order.Parts
 	Sequence int64 // sequenceNumber as sent; 0 for platform events
 
 	// Changed names the fields the change itself changed, compound fields by
@@ -111,11 +115,4 @@ type Change struct {
 	createdDate  time.Time // platform events
 	eventTime    time.Time // of the envelope
 	eventIDField string    // no part of the content
-}
-
-// VersionParts is the readable form of a CDC version.
-type VersionParts struct {
-	TimeMS       int64
-	CommitNumber uint64
-	Sequence     uint16
 }

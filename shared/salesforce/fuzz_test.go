@@ -132,17 +132,6 @@ func FuzzID18(f *testing.F) {
 	})
 }
 
-func FuzzParseVersion(f *testing.F) {
-	f.Add("019667f314d0183943a50912000100017db07dd2")
-	f.Add("")
-	f.Fuzz(func(t *testing.T, s string) {
-		v, err := salesforce.ParseVersion(s)
-		if err == nil && v.String() != strings.ToLower(s) {
-			t.Fatalf("%q becomes %q", s, v)
-		}
-	})
-}
-
 // A hostile event of a megabyte costs memory in proportion to its size.
 func TestMemoryIsBounded(t *testing.T) {
 	const megabyte = 1 << 20

@@ -1,69 +1,15 @@
 package salesforce
 
 import (
-	"bytes"
-	"encoding/binary"
-	"encoding/hex"
 	"math"
 	"time"
+
+	"sfrelay/shared/order"
 )
 
-// Version puts the changes of a record into commit order: 20 bytes, compared as
-// unsigned binary: time in ms (6), commit number (8), sequence (2), tie (4), all
-// big-endian. The zero Version is older than every other and stands for "none".
-type Version [20]byte
-
-const (
-	maxTimeMS = 1<<48 - 1
-
-	// future is how far a version may lie behind the moment at which EventBridge
-	// took the event. A later one would win against every real change for ever.
-	future = 5 * time.Minute
-)
-
-func makeVersion(ms int64, commit uint64, sequence uint16, tie [4]byte) (v Version) {
-	binary.BigEndian.PutUint64(v[:8], uint64(ms)<<16) // the two low bytes are overwritten
-	binary.BigEndian.PutUint64(v[6:14], commit)
-	binary.BigEndian.PutUint16(v[14:16], sequence)
-	copy(v[16:], tie[:])
-	return v
-}
-
-// ParseVersion reads the 40 hex digits that String writes.
-func ParseVersion(s string) (Version, error) {
-	var v Version
-	if len(s) != 2*len(v) {
-		return Version{}, refuse("invalid-version", "", "a version has 40 hexadecimal digits")
-	}
-	if _, err := hex.Decode(v[:], []byte(s)); err != nil {
-		return Version{}, refuse("invalid-version", "", "a version has 40 hexadecimal digits")
-	}
-	return v, nil
-}
-
-// Compare is negative when v is older than w, zero when they are the same instant
-// with the same content, positive when v is newer.
-func (v Version) Compare(w Version) int { return bytes.Compare(v[:], w[:]) }
-
-// IsZero reports whether there is no version.
-func (v Version) IsZero() bool { return v == Version{} }
-
-// String is 40 lower-case hexadecimal digits; strings sort as versions do.
-func (v Version) String() string { return hex.EncodeToString(v[:]) }
-
-// Time is the first of the four parts, in UTC.
-func (v Version) Time() time.Time {
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(v[:8]) >> 16)).UTC()
-}
-
-// Parts is the readable form of the first three parts.
-func (v Version) Parts() VersionParts {
-	return VersionParts{
-		TimeMS:       int64(binary.BigEndian.Uint64(v[:8]) >> 16),
-		CommitNumber: binary.BigEndian.Uint64(v[6:14]),
-		Sequence:     binary.BigEndian.Uint16(v[14:16]),
-	}
-}
+// future is how far a version may lie behind the moment at which EventBridge took the
+// event. A later one would win against every real change for ever.
+const future = 5 * time.Minute
 
 // VersionFields names what orders the platform events of a subject.
 type VersionFields struct {
@@ -82,9 +28,9 @@ const maxEventSequence = math.MaxUint16 - 1
 //
 // Change events carry their commit time in whole seconds, and so do records; that
 // is why milliseconds never decide between the two.
-func (c *Change) EventVersion(f VersionFields) (Version, error) {
+func (c *Change) EventVersion(f VersionFields) (order.Version, error) {
 	if c.Kind != Platform {
-		return Version{}, refuse("not-a-platform-event", "", "a change event brings its own version")
+		return order.Version{}, refuse("not-a-platform-event", "", "a change event brings its own version")
 	}
 	created, hasCreated := c.createdDate, !c.createdDate.IsZero()
 	modified, recordTime, where := created, false, payloadPointer+"/CreatedDate"
@@ -93,20 +39,20 @@ func (c *Change) EventVersion(f VersionFields) (Version, error) {
 			t, err := v.DateTime()
 			where = payloadPointer + "/" + f.ModifiedAt
 			if err != nil {
-				return Version{}, at(where, err)
+				return order.Version{}, at(where, err)
 			}
 			modified, recordTime = t, true
 		}
 	}
 	if modified.IsZero() {
-		return Version{}, refuse("missing-time", payloadPointer, "neither the record's modification time nor CreatedDate is there: publish one of them")
+		return order.Version{}, refuse("missing-time", payloadPointer, "neither the record's modification time nor CreatedDate is there: publish one of them")
 	}
 	if f.AlsoCDC && !recordTime {
-		return Version{}, refuse("missing-time", payloadPointer, "without the record's modification time the event cannot be ordered among change events: publish it")
+		return order.Version{}, refuse("missing-time", payloadPointer, "without the record's modification time the event cannot be ordered among change events: publish it")
 	}
 	ms := modified.Unix() * 1000
 	if err := checkTime(ms, c.eventTime, where); err != nil {
-		return Version{}, err
+		return order.Version{}, err
 	}
 
 	var commit uint64
@@ -124,12 +70,12 @@ func (c *Change) EventVersion(f VersionFields) (Version, error) {
 				err = refuse("invalid-number", "", "the number is negative")
 			}
 			if err != nil {
-				return Version{}, at(payloadPointer+"/"+f.Sequence, err)
+				return order.Version{}, at(payloadPointer+"/"+f.Sequence, err)
 			}
 			sequence = min(n, maxEventSequence)
 		}
 	}
-	return makeVersion(ms, commit, uint16(sequence), c.tie()), nil
+	return order.New(order.Parts{TimeMS: ms, CommitNumber: commit, Sequence: uint16(sequence)}, c.tie()), nil
 }
 
 // checkTime refuses what cannot stand in the first part of a version. The zero
@@ -138,7 +84,7 @@ func checkTime(ms int64, eventTime time.Time, where string) error {
 	switch {
 	case ms < 0:
 		return refuse("negative-time", where, "the time lies before 1970")
-	case ms > maxTimeMS:
+	case ms > order.MaxTimeMS:
 		return refuse("time-out-of-range", where, "the time does not fit into 48 bits of milliseconds")
 	case !eventTime.IsZero() && ms > eventTime.Add(future).UnixMilli():
 		return refuse("version-in-future", where, "the time is more than 5 minutes after the event's own time: it would win against every later change; mend the clock or the field and publish again")

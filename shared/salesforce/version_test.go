@@ -6,53 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
+	"sfrelay/shared/order"
 	"sfrelay/shared/salesforce"
 )
-
-func TestVersionText(t *testing.T) {
-	const text = "01a1fd9a95e8" + "183943a509120001" + "0205" + "a619c6f3"
-	v, err := salesforce.ParseVersion(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	equal(t, "text", v.String(), text)
-	equal(t, "time", v.Time(), time.Date(2026, 11, 21, 10, 15, 29, 0, time.UTC))
-	equal(t, "parts", v.Parts(), salesforce.VersionParts{TimeMS: 1795256129000, CommitNumber: 1745500706683617281, Sequence: 517})
-	equal(t, "zero", v.IsZero(), false)
-	equal(t, "zero", salesforce.Version{}.IsZero(), true)
-	for _, bad := range []string{"", text[1:], text + "0", "x" + text[1:]} {
-		if _, err := salesforce.ParseVersion(bad); err == nil {
-			t.Errorf("%q passes for a version", bad)
-		}
-	}
-}
-
-func TestVersionsCompareUnsigned(t *testing.T) {
-	inOrder := []string{
-		"000000000000" + "0000000000000000" + "0000" + "00000000",
-		"000000000000" + "0000000000000000" + "0000" + "00000001",
-		"01a1fd9a95e8" + "0000000000000000" + "ffff" + "ffffffff",
-		"01a1fd9a95e8" + "0000000000000001" + "0000" + "00000000",
-		"01a1fd9a95e8" + "7fffffffffffffff" + "0000" + "00000000",
-		"01a1fd9a95e8" + "8000000000000000" + "0000" + "00000000",
-		"01a1fd9a95e9" + "0000000000000000" + "0000" + "00000000",
-	}
-	for i := range inOrder {
-		for j := range inOrder {
-			v, _ := salesforce.ParseVersion(inOrder[i])
-			w, _ := salesforce.ParseVersion(inOrder[j])
-			want := 0
-			if i < j {
-				want = -1
-			} else if i > j {
-				want = 1
-			}
-			equal(t, inOrder[i]+" to "+inOrder[j], v.Compare(w), want)
-		}
-	}
-}
 
 // The sample of a platform event: modified at 10:15:29, published 517 ms later.
 const customerSync = `{"version":"0","id":"b6b4a3f2-0c1e-7a5d-9a51-4c1f0f7f2b11","detail-type":"Cloud_Customer_Sync__e",
@@ -99,7 +56,7 @@ func TestEventVersion(t *testing.T) {
 	}
 	v, _ := decodeOne(t, customerSync).EventVersion(at)
 	equal(t, "tie", v.String()[32:], tie)
-	equal(t, "version before the consumer's fields are known", decodeOne(t, customerSync).Version, salesforce.Version{})
+	equal(t, "version before the consumer's fields are known", decodeOne(t, customerSync).Version, order.Version{})
 
 	for _, c := range []struct {
 		what   string

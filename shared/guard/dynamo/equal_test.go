@@ -98,13 +98,13 @@ func anyWrite(t *rapid.T) guard.Write {
 	if rapid.Bool().Draw(t, "conditional") {
 		w.If = anyCond(t, 0)
 	}
-	order := rapid.Permutation(attributes).Draw(t, "attributes")
+	drawn := rapid.Permutation(attributes).Draw(t, "attributes")
 	n := rapid.IntRange(1, 4).Draw(t, "set")
-	for _, attr := range order[:n] {
+	for _, attr := range drawn[:n] {
 		a := guard.Assign{Attr: attr, Op: rapid.SampledFrom([]guard.Op{guard.Put, guard.Put, guard.PutAbsent, guard.AddTo, guard.Add}).Draw(t, "op")}
 		switch a.Op {
 		case guard.AddTo:
-			a.Attr = []string{"n", "a", "u", "s"}[slices.Index(order, attr)%4]
+			a.Attr = []string{"n", "a", "u", "s"}[slices.Index(drawn, attr)%4]
 			a.Value = guard.Value{Kind: guard.Number, Num: 5}
 			a.Delta = rapid.Int64Range(-2, 2).Draw(t, "delta")
 		case guard.Add:
@@ -116,7 +116,7 @@ func anyWrite(t *rapid.T) guard.Write {
 			w.Set = append(w.Set, a)
 		}
 	}
-	for _, attr := range order[n : n+rapid.IntRange(0, 2).Draw(t, "remove")] {
+	for _, attr := range drawn[n : n+rapid.IntRange(0, 2).Draw(t, "remove")] {
 		if !slices.ContainsFunc(w.Set, func(x guard.Assign) bool { return x.Attr == attr }) {
 			w.Remove = append(w.Remove, attr)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"sfrelay/shared/guard"
+	"sfrelay/shared/order"
 )
 
 // asked is what a worker wants of a subject, told what it heard.
@@ -88,7 +89,7 @@ func TestLinearizable(t *testing.T) {
 						call := clock.Add(1)
 						rep := g.Do(t.Context(), guard.Call{Org: "org", Subject: in.subject, MaxAttempts: 1000,
 							BusyWait: 100 * time.Millisecond,
-							Changes:  []guard.Change{{Kind: guard.Full, Version: guard.Version{0: 1, 5: in.version}}},
+							Changes:  []guard.Change{{Kind: guard.Full, Version: order.Version{0: 1, 5: in.version}}},
 							Park:     func(context.Context, guard.Parking) error { return nil },
 						}, func(context.Context, guard.Attempt) guard.Outcome {
 							if fails {

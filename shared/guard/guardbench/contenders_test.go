@@ -21,6 +21,7 @@ import (
 
 	"sfrelay/shared/guard"
 	"sfrelay/shared/guard/dynamo"
+	"sfrelay/shared/order"
 )
 
 const (
@@ -99,7 +100,7 @@ func random() (b [10]byte) {
 func guarded(p guard.Policy) func(aws.Config, string) (protocol, error) {
 	return func(cfg aws.Config, table string) (protocol, error) {
 		gc := guard.Config{Consumer: "customer-erp", Policy: p, Random: random, Sink: guard.Sink{Fenced: true}}
-		change := guard.Change{Kind: guard.Full, Version: guard.Version{0: 1, 5: 5, 19: 1}, Hash: [8]byte{1}}
+		change := guard.Change{Kind: guard.Full, Version: order.Version{0: 1, 5: 5, 19: 1}, Hash: [8]byte{1}}
 		if p == guard.FieldMerge {
 			gc.Fields = codes(fields)
 			change.Kind, change.Fields = guard.Partial, []string{"f1", "f7", "f12"}

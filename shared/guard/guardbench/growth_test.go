@@ -11,6 +11,7 @@ import (
 
 	"sfrelay/shared/guard"
 	"sfrelay/shared/guard/dynamo"
+	"sfrelay/shared/order"
 )
 
 // itemSize is what DynamoDB bills an item as: names and text in UTF-8, binary as it is,
@@ -60,7 +61,7 @@ func tracked(t *testing.T, store guard.Store, n int) (subject string, changed fu
 	subject = fmt.Sprintf("Account/001%015d", n)
 	return subject, func(version byte, fields ...string) guard.Verdict {
 		rep := g.Do(t.Context(), guard.Call{Org: org, Subject: subject, MaxAttempts: 3,
-			Changes: []guard.Change{{Kind: guard.Partial, Version: guard.Version{0: 1, 5: version}, Fields: fields}},
+			Changes: []guard.Change{{Kind: guard.Partial, Version: order.Version{0: 1, 5: version}, Fields: fields}},
 			Park:    func(context.Context, guard.Parking) error { return nil }},
 			func(context.Context, guard.Attempt) guard.Outcome {
 				return guard.Outcome{Effect: guard.Took, Link: "cus_0123456789abcd"}

@@ -76,7 +76,7 @@ func TestAHotRecordBuffered(t *testing.T) {
 		shuffled bool
 		sink     time.Duration
 	}{{false, fastSink}, {true, fastSink}, {false, slowSink}, {true, slowSink}} {
-		t.Run(fmt.Sprintf("%s, sink takes %v", order(tc.shuffled), tc.sink), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s, sink takes %v", arrival(tc.shuffled), tc.sink), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := rand.New(rand.NewPCG(1, 1))
 				events, want := hotChanges(r, tc.shuffled)
@@ -125,7 +125,7 @@ func TestAHotRecordBuffered(t *testing.T) {
 	}
 }
 
-func order(shuffled bool) string {
+func arrival(shuffled bool) string {
 	if shuffled {
 		return "shuffled"
 	}
@@ -190,7 +190,7 @@ func TestAHotRecordDirect(t *testing.T) {
 		{false, 0, slowSink}, {true, 0, slowSink}, {false, 100 * time.Millisecond, slowSink},
 		{false, time.Second, slowerSink},
 	} {
-		t.Run(fmt.Sprintf("%s, one every %v, sink takes %v", order(tc.shuffled), tc.every, tc.sink), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s, one every %v, sink takes %v", arrival(tc.shuffled), tc.every, tc.sink), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := rand.New(rand.NewPCG(1, 1))
 				events, want := hotChanges(r, tc.shuffled)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sfrelay/shared/guard"
+	"sfrelay/shared/order"
 )
 
 // SinkKind is what a sink offers: the rows of the guarantee table.
@@ -51,7 +52,7 @@ type request struct {
 	kind     reqKind
 	key      string
 	epoch    int64
-	version  guard.Version
+	version  order.Version
 	values   map[string]string // "" is null
 	deadline int64             // of a request that lands later; 0: never too late
 }
@@ -69,7 +70,7 @@ type answer struct {
 	forGood         bool
 	fenced          bool
 	epoch           int64
-	newer           guard.Version
+	newer           order.Version
 	found           bool
 	deleted         bool
 	values          map[string]string
@@ -101,7 +102,7 @@ type sinkState struct {
 	effects int // of actions
 	keys    map[string]int64
 	epoch   int64
-	version guard.Version
+	version order.Version
 	values  map[string]string
 	retired bool
 	exists  bool
@@ -247,13 +248,13 @@ func (sc *Scenario) value(change int, field string) string {
 // A create or undelete sets every field, an update those it names, a delete ends the
 // record. Fields that no change since the last delete named are not part of it.
 func (sc *Scenario) truth() (values map[string]string, deleted bool) {
-	order := make([]int, len(sc.Changes))
-	for i := range order {
-		order[i] = i
+	sorted := make([]int, len(sc.Changes))
+	for i := range sorted {
+		sorted[i] = i
 	}
-	slices.SortFunc(order, func(a, b int) int { return sc.Changes[a].version().Compare(sc.Changes[b].version()) })
+	slices.SortFunc(sorted, func(a, b int) int { return sc.Changes[a].version().Compare(sc.Changes[b].version()) })
 	values = map[string]string{}
-	for _, i := range order {
+	for _, i := range sorted {
 		c := sc.Changes[i]
 		switch {
 		case sc.Policy == guard.NewestWins:

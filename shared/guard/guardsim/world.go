@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"sfrelay/shared/guard"
+	"sfrelay/shared/order"
 )
 
 // Fault is something that goes wrong at one step of one worker.
@@ -55,7 +56,7 @@ type Change struct {
 	Hash    byte            // of the content, EachOnce
 }
 
-func (c Change) version() guard.Version { return guard.Version{0: 1, 5: c.Version, 19: c.Tie} }
+func (c Change) version() order.Version { return order.Version{0: 1, 5: c.Version, 19: c.Tie} }
 
 // Scenario is what a world is made of.
 type Scenario struct {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sfrelay/shared/guard"
+	"sfrelay/shared/order"
 )
 
 // Requests takes a guard over the store through every path and compares what it
@@ -27,7 +28,7 @@ func Requests(t *testing.T, store guard.Store, take func() (writes, reads int)) 
 			if err != nil {
 				t.Fatal(err)
 			}
-			version := func(n byte) guard.Version { return guard.Version{0: 1, 5: n} }
+			version := func(n byte) order.Version { return order.Version{0: 1, 5: n} }
 			do := func(subject string, n byte, out ...guard.Outcome) guard.Verdict {
 				rep := g.Do(t.Context(), guard.Call{Org: "00D000000000000AAA", Subject: subject, MaxAttempts: 3,
 					Changes: []guard.Change{{Kind: guard.Full, Version: version(n)}},

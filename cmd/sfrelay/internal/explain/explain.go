@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 
+	"sfrelay/shared/order"
 	"sfrelay/shared/salesforce"
 	"sfrelay/shared/transport"
 )
@@ -169,7 +170,7 @@ func describe(c *salesforce.Change) Change {
 	return d
 }
 
-func (d *Change) version(v salesforce.Version) {
+func (d *Change) version(v order.Version) {
 	p := v.Parts()
 	d.Version = v.String()
 	d.VersionParts = VersionParts{p.TimeMS, number(p.CommitNumber), p.Sequence}
