@@ -31,7 +31,7 @@ const (
 
 var layers = []layer{
 	// Test kits may use what they test and the tools for it.
-	{"shared/guard/guardtest", []string{"shared/guard", "shared/order"}, nil},
+	{"shared/guard/guardtest", []string{"shared/guard", "shared/order", "shared/verdict"}, nil},
 	{"shared/guard/dynamo/dynamotest", nil, []string{awsSDK}},
 	{"shared/billing/stripe/sandbox", []string{"shared"}, []string{"github.com/stripe", "github.com/lestrrat-go", json2}},
 	{"shared/erp/sinktest", []string{"shared"}, nil},
@@ -39,24 +39,25 @@ var layers = []layer{
 	{"shared/consumer/consumertest", []string{"shared"}, nil},
 	// The heart: the standard library and nothing else.
 	{"shared/order", nil, nil},
+	{"shared/verdict", nil, nil},
 	{"shared/guard/guardbench", []string{"shared/guard", "shared/order"}, []string{awsSDK, smithy}},
 	{"shared/guard/dynamo", []string{"shared/guard"}, []string{awsSDK, smithy}},
-	{"shared/guard", []string{"shared/guard", "shared/order"}, nil},
-	{"shared/sink", []string{"shared/sink"}, nil},
+	{"shared/guard", []string{"shared/guard", "shared/order", "shared/verdict"}, nil},
+	{"shared/sink", []string{"shared/sink", "shared/verdict"}, nil},
 	{"shared/decimal", nil, nil},
 	{"shared/config", nil, nil},
-	{"shared/telemetry", nil, nil},
+	{"shared/telemetry", []string{"shared/verdict"}, nil},
 	{"shared/salesforce", []string{"shared/order"}, []string{json2}},
-	{"shared/transport", []string{"shared/salesforce"}, []string{json2}},
+	{"shared/transport", []string{"shared/salesforce", "shared/verdict"}, []string{json2}},
 	// Ports and connectors.
-	{"shared/billing/stripe", []string{"shared/billing", "shared/sink", "shared/decimal"}, []string{stripeGo}},
+	{"shared/billing/stripe", []string{"shared/billing", "shared/sink", "shared/verdict", "shared/decimal"}, []string{stripeGo}},
 	{"shared/billing", []string{"shared/sink", "shared/decimal"}, nil},
-	{"shared/erp", []string{"shared/erp", "shared/sink", "shared/decimal"}, nil},
+	{"shared/erp", []string{"shared/erp", "shared/sink", "shared/verdict", "shared/decimal"}, nil},
 	{"shared/secret", nil, []string{awsSDK}},
 	// What joins them.
-	{"shared/consumer", []string{"shared/guard", "shared/order", "shared/salesforce", "shared/sink", "shared/transport", "shared/telemetry"},
+	{"shared/consumer", []string{"shared/guard", "shared/order", "shared/salesforce", "shared/sink", "shared/transport", "shared/telemetry", "shared/verdict"},
 		[]string{"github.com/google/uuid"}},
-	{"shared/deadletter", []string{"shared/transport", "shared/salesforce", "shared/sink"}, []string{awsSDK}},
+	{"shared/deadletter", []string{"shared/transport", "shared/salesforce", "shared/verdict"}, []string{awsSDK}},
 	{"shared/function", []string{"shared"}, []string{awsSDK, "github.com/aws/aws-lambda-go"}},
 	{"shared", nil, nil}, // a new folder needs a rule of its own
 	{"functions", []string{"shared"}, []string{}},
@@ -112,6 +113,7 @@ func TestTheRulesRefuse(t *testing.T) {
 		{"shared/consumer", "github.com/aws/aws-sdk-go-v2/service/sqs"},
 		{"shared/salesforce", "sfrelay/shared/guard"},
 		{"shared/order", "sfrelay/shared/salesforce"},
+		{"shared/verdict", "sfrelay/shared/sink"},
 		{"shared/util", "sfrelay/shared/guard"},
 		{"functions/inventory-erp", "github.com/aws/aws-sdk-go-v2/aws"},
 	} {

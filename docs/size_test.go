@@ -268,8 +268,8 @@ func firstEvent(b *testing.B, bin, endpoint, table string, event []byte) (wall t
 	wall = time.Since(began)
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait() // says that it was killed
-	if verdict := log.String(); problem != "" || strings.Contains(verdict, `"verdict"`) && !strings.Contains(verdict, `"verdict":"stale"`) && !strings.Contains(verdict, `"verdict":"duplicate"`) {
-		b.Fatalf("%s: %s\n%s", bin, problem, verdict)
+	if line := log.String(); problem != "" || strings.Contains(line, `"verdict"`) && !strings.Contains(line, `"verdict":"stale"`) && !strings.Contains(line, `"verdict":"duplicate"`) {
+		b.Fatalf("%s: %s\n%s", bin, problem, line)
 	}
 	return wall, cmd.ProcessState
 }

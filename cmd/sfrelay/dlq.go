@@ -17,7 +17,7 @@ import (
 
 	"sfrelay/cmd/sfrelay/internal/account"
 	"sfrelay/shared/deadletter"
-	"sfrelay/shared/sink"
+	"sfrelay/shared/verdict"
 )
 
 type dlqCommand struct {
@@ -82,7 +82,7 @@ func names(consumers []deadletter.Consumer) string {
 }
 
 func (f *dlqFlags) filter() deadletter.Filter {
-	return deadletter.Filter{Class: f.Class, Consumer: f.Consumer}
+	return deadletter.Filter{Class: verdict.Class(f.Class), Consumer: f.Consumer}
 }
 
 type dlqListCommand struct {
@@ -123,7 +123,7 @@ func writeLetters(w io.Writer, letters []deadletter.Letter, now time.Time) error
 	fmt.Fprintln(t, "AGE\tQUEUE\tCONSUMER\tCLASS\tEVENT\tOF\tREASON\tMESSAGE")
 	for _, l := range letters {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			age(now.Sub(l.FirstAt)), l.Queue.Name, dash(l.Consumer), dash(l.Class), what(l), of(l), brief(l.Reason), first(l.ID, 8))
+			age(now.Sub(l.FirstAt)), l.Queue.Name, dash(l.Consumer), dash(string(l.Class)), what(l), of(l), brief(l.Reason), first(l.ID, 8))
 	}
 	return t.Flush()
 }
@@ -192,17 +192,17 @@ func age(d time.Duration) string {
 
 // letterJSON is a letter for machines.
 type letterJSON struct {
-	Message  string      `json:"message"` // id of the SQS message
-	Queue    string      `json:"queue"`
-	Form     string      `json:"form"`
-	Consumer string      `json:"consumer"`
-	Class    string      `json:"class"`
-	Reason   string      `json:"reason"`
-	Attempts int         `json:"attempts"`
-	FirstAt  time.Time   `json:"firstAt"`
-	Events   []eventJSON `json:"events"`
-	Outcome  string      `json:"outcome,omitempty"` // of a redrive
-	Why      string      `json:"why,omitempty"`
+	Message  string        `json:"message"` // id of the SQS message
+	Queue    string        `json:"queue"`
+	Form     string        `json:"form"`
+	Consumer string        `json:"consumer"`
+	Class    verdict.Class `json:"class"`
+	Reason   string        `json:"reason"`
+	Attempts int           `json:"attempts"`
+	FirstAt  time.Time     `json:"firstAt"`
+	Events   []eventJSON   `json:"events"`
+	Outcome  string        `json:"outcome,omitempty"` // of a redrive
+	Why      string        `json:"why,omitempty"`
 }
 
 type eventJSON struct {
@@ -268,7 +268,7 @@ func showLetter(w io.Writer, o *deadletter.Office, l deadletter.Letter) error {
 	line("message", l.ID+" in the "+l.Queue.Name+" queue, "+string(l.Form))
 	line("consumer", dash(l.Consumer))
 	line("target", l.Target)
-	line("class", dash(l.Class))
+	line("class", dash(string(l.Class)))
 	line("reason", l.Reason)
 	line("attempts", fmt.Sprint(l.Attempts))
 	line("first failed", l.FirstAt.UTC().Format(time.RFC3339))
@@ -322,7 +322,7 @@ func (c *dlqRedriveCommand) Run(ctx context.Context) error {
 	}
 	f := c.filter()
 	f.ID = c.Message
-	o.TooOld = c.Message != "" || c.Class == string(sink.TooOld)
+	o.TooOld = c.Message != "" || c.Class == string(verdict.TooOld)
 	letters, err := o.Read(ctx, f, c.Limit)
 	if err != nil {
 		return err

@@ -127,11 +127,11 @@ func (s *sending) wait(ctx context.Context) error {
 			}
 			continue
 		}
-		verdict := l.Verdict
+		said := string(l.Verdict)
 		if l.Class != "" {
-			verdict += " (" + l.Class + ")"
+			said += " (" + string(l.Class) + ")"
 		}
-		fmt.Printf("%-36s  %-20s  %s  %s\n", l.EventID, l.Consumer, verdict, l.Subject)
+		fmt.Printf("%-36s  %-20s  %s  %s\n", l.EventID, l.Consumer, said, l.Subject)
 	}
 	if err != nil {
 		return err

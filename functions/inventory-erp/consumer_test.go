@@ -8,6 +8,7 @@ import (
 	"sfrelay/shared/consumer/consumertest"
 	"sfrelay/shared/erp"
 	"sfrelay/shared/sink"
+	"sfrelay/shared/verdict"
 )
 
 // shelf is an ERP that takes everything and keeps the last level.
@@ -48,7 +49,7 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 	kit := consumertest.New(t, inventory(shelf{}))
 	kit.Send(onHand(1, "", "WH", "1"), onHand(1, "A-1", "WH", `"many"`), onHand(1, "A-1", "WH", "null"))
 	kit.Want("parked", "parked", "parked")
-	for i, want := range []string{"permanent/missing-field", "permanent/invalid-field", "permanent/missing-field"} {
+	for i, want := range []verdict.Class{"permanent/missing-field", "permanent/invalid-field", "permanent/missing-field"} {
 		if p := kit.Parked()[i]; p.Class != want {
 			t.Errorf("event %d: class %s (%s), want %s", i, p.Class, p.Error, want)
 		}

@@ -13,6 +13,7 @@ import (
 	"sfrelay/shared/decimal"
 	"sfrelay/shared/guard"
 	"sfrelay/shared/sink"
+	"sfrelay/shared/verdict"
 )
 
 // Won is a won opportunity. Opportunity_Won__e has it all; a change event only tells
@@ -95,10 +96,10 @@ func invoice(invoices billing.Invoices, customers consumer.LinkReader, wonStages
 			}
 			link, err := customers.Link(ctx, customerOwner, a.Ref.Org, "Account/"+inv.AccountID)
 			if err != nil {
-				return sink.Receipt{}, &sink.Error{Class: sink.Unfinished, Applied: sink.No, Reason: "the link of the account's customer cannot be read", Err: err}
+				return sink.Receipt{}, &sink.Error{Class: verdict.Unfinished, Applied: sink.No, Reason: "the link of the account's customer cannot be read", Err: err}
 			}
 			if link == "" {
-				return sink.Receipt{}, &sink.Error{Class: sink.DependencyMissing, Applied: sink.No, Reason: "the account has no customer at the billing system yet"}
+				return sink.Receipt{}, &sink.Error{Class: verdict.DependencyMissing, Applied: sink.No, Reason: "the account has no customer at the billing system yet"}
 			}
 			inv.CustomerLink = link
 			return invoices.Issue(ctx, a.Ref, inv)
@@ -108,7 +109,7 @@ func invoice(invoices billing.Invoices, customers consumer.LinkReader, wonStages
 
 func (w Won) invoice(opportunity string) (billing.Invoice, error) {
 	no := func(name, reason string) (billing.Invoice, error) {
-		return billing.Invoice{}, &sink.Error{Class: sink.Permanent(name), Applied: sink.No, Reason: reason}
+		return billing.Invoice{}, &sink.Error{Class: verdict.Permanent(name), Applied: sink.No, Reason: reason}
 	}
 	account, err := consumer.RecordID(w.AccountID)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"sfrelay/shared/billing"
 	"sfrelay/shared/consumer/consumertest"
 	"sfrelay/shared/sink"
+	"sfrelay/shared/verdict"
 )
 
 const opportunity = "0065f00000ABCDEAA5"
@@ -132,7 +133,7 @@ func TestAChangeEventThatTurnsWonLacksTheLines(t *testing.T) {
 }
 
 func TestWhatCannotBeBilledIsNamed(t *testing.T) {
-	for want, event := range map[string][]byte{
+	for want, event := range map[verdict.Class][]byte{
 		"permanent/invalid-field":    won("01", "59.97", "not JSON"),
 		"permanent/missing-field":    won("01", "null", oneLine),
 		"permanent/invalid-event-id": won("not-hexadecimal", "59.97", oneLine),

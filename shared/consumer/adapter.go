@@ -16,6 +16,7 @@ import (
 	"sfrelay/shared/sink"
 	"sfrelay/shared/telemetry"
 	"sfrelay/shared/transport"
+	"sfrelay/shared/verdict"
 )
 
 // Surroundings are what a consumer runs in: made in main, faked in tests.
@@ -180,7 +181,7 @@ type ItemFailure struct {
 // RetryError asks the platform for another delivery. Class is the class of the first
 // change that did not get through.
 type RetryError struct {
-	Class   string
+	Class   verdict.Class
 	EventID string
 	Failed  int // changes
 }
@@ -244,13 +245,7 @@ type work[T any] struct {
 	ready     bool // for the guard; else the verdict is already in line
 }
 
-func (w *work[T]) acknowledged() bool { return guard.Verdict(w.line.Verdict).Acknowledged() }
-
-// Verdicts that need no guard.
-const (
-	Ignored guard.Verdict = "ignored" // touches nothing that this consumer reads
-	Echo    guard.Verdict = "echo"    // our own write
-)
+func (w *work[T]) acknowledged() bool { return w.line.Verdict.Acknowledged() }
 
 func (in *invocation[T]) add(w *work[T]) *work[T] {
 	w.line.Consumer = in.def.Name
@@ -267,7 +262,7 @@ func (in *invocation[T]) add(w *work[T]) *work[T] {
 func (in *invocation[T]) open(msg *transport.Message) {
 	if msg.Consumer != "" && msg.Consumer != in.def.Name {
 		w := in.add(&work[T]{msg: msg})
-		in.fail(w, guard.Failed, sink.Permanent("foreign-consumer"),
+		in.fail(w, verdict.Failed, verdict.Permanent("foreign-consumer"),
 			fmt.Errorf("the message was parked by consumer %q: send it there", msg.Consumer))
 		return
 	}
@@ -290,9 +285,9 @@ func (in *invocation[T]) open(msg *transport.Message) {
 		w := in.add(&work[T]{msg: msg, event: event})
 		w.describe(nil)
 		if ok {
-			in.park(w, sink.NeedsFetch, fmt.Errorf("%s: the whole object has to be synchronised again", event.Resync), nil)
+			in.park(w, verdict.NeedsFetch, fmt.Errorf("%s: the whole object has to be synchronised again", event.Resync), nil)
 		} else {
-			in.park(w, sink.Permanent("unknown-event"), errors.New("this consumer does not take events of that name: mend the rule's pattern"), nil)
+			in.park(w, verdict.Permanent("unknown-event"), errors.New("this consumer does not take events of that name: mend the rule's pattern"), nil)
 		}
 		return
 	}
@@ -308,7 +303,7 @@ func (in *invocation[T]) open(msg *transport.Message) {
 	if msg.Records != nil && (len(strange) > 0 || len(changes) == 0) {
 		w := in.add(&work[T]{msg: msg, event: event})
 		w.describe(nil)
-		in.park(w, sink.Permanent("unknown-record"), errors.New("the message is about records that are not in its event: mend its list of records"), strange)
+		in.park(w, verdict.Permanent("unknown-record"), errors.New("the message is about records that are not in its event: mend its list of records"), strange)
 	}
 	if !in.sqs && len(changes) > fanOutAbove {
 		in.fanOut(msg, event, changes)
@@ -317,10 +312,10 @@ func (in *invocation[T]) open(msg *transport.Message) {
 	for _, ch := range changes {
 		w := in.add(&work[T]{msg: msg, event: event})
 		w.describe(ch)
-		if sink.Class(msg.Class) == sink.OverwroteNewer {
+		if msg.Class == verdict.OverwroteNewer {
 			// The message stands for what its change may have overwritten. To take the change
 			// again would answer "duplicate" and lose that.
-			in.park(w, sink.OverwroteNewer, errors.New("the record has to be read from Salesforce and sent again"), w.records())
+			in.park(w, verdict.OverwroteNewer, errors.New("the record has to be read from Salesforce and sent again"), w.records())
 			continue
 		}
 		in.sortOut(w, ch, source)
@@ -333,7 +328,7 @@ func (in *invocation[T]) sortOut(w *work[T], ch *salesforce.Change, source Sourc
 		if p := recover(); p != nil {
 			w.ready = false
 			// Type only: a panic's text can hold field values.
-			in.park(w, sink.Permanent("consumer-panicked"), fmt.Errorf("the consumer panicked with a %T before it acted: mend it, then redrive", p), w.records())
+			in.park(w, verdict.Permanent("consumer-panicked"), fmt.Errorf("the consumer panicked with a %T before it acted: mend it, then redrive", p), w.records())
 		}
 	}()
 	in.prepare(w, ch, source)
@@ -350,7 +345,7 @@ func (in *invocation[T]) fanOut(msg *transport.Message, event *salesforce.Event,
 		w := in.add(&work[T]{msg: msg, event: event})
 		w.describe(chunk[0])
 		w.line.Records = len(chunk)
-		in.park(w, sink.FanOut, fmt.Errorf("%d records are more than one invocation takes; redrive each portion", len(changes)), ids)
+		in.park(w, verdict.FanOut, fmt.Errorf("%d records are more than one invocation takes; redrive each portion", len(changes)), ids)
 	}
 }
 
@@ -367,35 +362,35 @@ func (w *work[T]) describe(ch *salesforce.Change) {
 }
 
 // permanentOf is the class of a refusal by the decoder or the transport.
-func permanentOf(err error) sink.Class {
+func permanentOf(err error) verdict.Class {
 	if e, ok := errors.AsType[*salesforce.DecodeError](err); ok {
-		return sink.Permanent(e.Name)
+		return verdict.Permanent(e.Name)
 	}
 	if e, ok := errors.AsType[*transport.Error](err); ok {
-		return sink.Permanent(e.Name)
+		return verdict.Permanent(e.Name)
 	}
 	if e, ok := errors.AsType[*fieldError](err); ok {
-		return sink.Permanent(e.name)
+		return verdict.Permanent(e.name)
 	}
-	return sink.Permanent("invalid-event")
+	return verdict.Permanent("invalid-event")
 }
 
-func (in *invocation[T]) fail(w *work[T], v guard.Verdict, class sink.Class, err error) {
-	w.line.Verdict, w.line.Class = string(v), string(class)
+func (in *invocation[T]) fail(w *work[T], v verdict.Verdict, class verdict.Class, err error) {
+	w.line.Verdict, w.line.Class = v, class
 	if err != nil {
 		w.line.Error = err.Error()
 	}
 }
 
 // park puts the message, or the given records of it, aside before any claim.
-func (in *invocation[T]) park(w *work[T], class sink.Class, cause error, records []string) {
+func (in *invocation[T]) park(w *work[T], class verdict.Class, cause error, records []string) {
 	now := in.around.Now()
-	err := in.send(in.ctx, w, guard.Parking{Class: string(class), Err: cause, FirstAt: now, LastAt: now}, records)
+	err := in.send(in.ctx, w, guard.Parking{Class: class, Err: cause, FirstAt: now, LastAt: now}, records)
 	if err != nil {
-		in.fail(w, guard.Failed, class, errors.Join(cause, err))
+		in.fail(w, verdict.Failed, class, errors.Join(cause, err))
 		return
 	}
-	in.fail(w, guard.Parked, class, cause)
+	in.fail(w, verdict.Parked, class, cause)
 }
 
 func (in *invocation[T]) send(ctx context.Context, w *work[T], p guard.Parking, records []string) error {
@@ -422,11 +417,11 @@ func (in *invocation[T]) send(ctx context.Context, w *work[T], p guard.Parking, 
 func (in *invocation[T]) prepare(w *work[T], ch *salesforce.Change, source Source) {
 	paths := in.binding.paths(ch.Kind)
 	if c := in.around.ClientName; c != "" && ch.EchoOf(c, in.def.WriteBack, paths) {
-		in.fail(w, Echo, "", nil)
+		in.fail(w, verdict.Echo, "", nil)
 		return
 	}
 	if len(paths) > 0 && !ch.Touches(paths) {
-		in.fail(w, Ignored, "", nil)
+		in.fail(w, verdict.Ignored, "", nil)
 		return
 	}
 	c := Change[T]{Org: w.event.Org, CDC: ch.Kind == salesforce.CDC, Changed: changedIn(ch)}
@@ -443,7 +438,7 @@ func (in *invocation[T]) prepare(w *work[T], ch *salesforce.Change, source Sourc
 	// The decoder holds versions against the event's own time. Where that is missing, our
 	// clock has to do: a version in the future would win for ever.
 	if w.event.Time.IsZero() && w.change.Version.Time().After(w.line.At.Add(5*time.Minute)) {
-		in.park(w, sink.Permanent("version-in-future"), errors.New("the change is dated after now, and the event has no time to hold it against"), w.records())
+		in.park(w, verdict.Permanent("version-in-future"), errors.New("the change is dated after now, and the event has no time to hold it against"), w.records())
 		return
 	}
 	c.RecordID = w.recordID
@@ -468,7 +463,7 @@ func (in *invocation[T]) prepare(w *work[T], ch *salesforce.Change, source Sourc
 		w.subject = in.def.Subject(c)
 	}
 	w.line.Subject = w.subject
-	class, cause := sink.NeedsFetch, fmt.Errorf("%s: the record has to be read from Salesforce", reason)
+	class, cause := verdict.NeedsFetch, fmt.Errorf("%s: the record has to be read from Salesforce", reason)
 	if reason == "" {
 		triage := Process
 		if in.def.Triage != nil {
@@ -476,10 +471,10 @@ func (in *invocation[T]) prepare(w *work[T], ch *salesforce.Change, source Sourc
 		}
 		switch triage {
 		case Ignore:
-			in.fail(w, Ignored, "", nil)
+			in.fail(w, verdict.Ignored, "", nil)
 			return
 		case NeedsSnapshot:
-			class, cause = sink.NeedsSnapshot, errors.New("the change says that it happened, but not all that is needed to act on it")
+			class, cause = verdict.NeedsSnapshot, errors.New("the change says that it happened, but not all that is needed to act on it")
 		default:
 			w.change.Kind = in.kindOf(w, c, ch)
 			w.ready = true
@@ -493,10 +488,10 @@ func (in *invocation[T]) prepare(w *work[T], ch *salesforce.Change, source Sourc
 		w.line.GuardRequests++
 		switch {
 		case err != nil:
-			in.fail(w, guard.Failed, sink.Unfinished, err)
+			in.fail(w, verdict.Failed, verdict.Unfinished, err)
 			return
 		case done:
-			in.fail(w, guard.Duplicate, "", nil)
+			in.fail(w, verdict.Duplicate, "", nil)
 			return
 		}
 	}
@@ -680,7 +675,7 @@ func (in *invocation[T]) do(group []*work[T]) {
 	})
 	for i, w := range group {
 		r := report.Results[i]
-		in.fail(w, r.Verdict, sink.Class(r.Class), r.Err)
+		in.fail(w, r.Verdict, r.Class, r.Err)
 		w.line.Attempt, w.line.Epoch, w.line.InDoubt, w.line.Changed = r.Attempt, r.Epoch, r.InDoubt, r.Changed
 		w.line.Sink, w.notBefore = inSink, r.NotBefore
 		if i == 0 {
@@ -727,7 +722,7 @@ func (in *invocation[T]) giveUp() {
 		if w.line.Error != "" {
 			cause = fmt.Errorf("%w, the last time: %s", cause, w.line.Error)
 		}
-		in.park(w, sink.Class(w.line.Class), cause, records)
+		in.park(w, w.line.Class, cause, records)
 	}
 }
 
@@ -757,7 +752,7 @@ func (in *invocation[T]) response() *Response {
 func (in *invocation[T]) pause(w *work[T]) time.Duration {
 	left := max(w.notBefore.Sub(in.around.Now()), 0) + time.Second
 	tries := max(w.msg.ReceiveCount, 1)
-	if guard.Verdict(w.line.Verdict) != guard.Busy {
+	if w.line.Verdict != verdict.Busy {
 		more := min(time.Second<<min(tries-1, 16), longestPause)
 		if in.around.Scale > 0 {
 			more = time.Duration(float64(more) * in.around.Scale)

@@ -19,6 +19,7 @@ import (
 	"sfrelay/shared/sink"
 	"sfrelay/shared/telemetry"
 	"sfrelay/shared/transport"
+	"sfrelay/shared/verdict"
 )
 
 const (
@@ -82,7 +83,7 @@ func TestChangeEvents(t *testing.T) {
 		change("UPDATE", 4, id(account), `["Industry"]`, `"Industry":"Energy"`),
 		change("DELETE", 5, id(account), "[]", ""),
 	)
-	k.Want(guard.Applied, guard.Applied, guard.PartlyStale, guard.Stale, consumer.Ignored, guard.Applied)
+	k.Want(verdict.Applied, verdict.Applied, verdict.PartlyStale, verdict.Stale, verdict.Ignored, verdict.Applied)
 	got := k.Got()
 	if len(got) != 4 {
 		t.Fatalf("the sink took %d requests", len(got))
@@ -113,13 +114,13 @@ func TestOneRecordOfManyFailsByItself(t *testing.T) {
 	def := accounts()
 	def.Apply = func(_ context.Context, a consumer.Attempt[Account]) (sink.Receipt, error) {
 		if a.RecordID == other {
-			return sink.Receipt{}, &sink.Error{Class: sink.Permanent("test"), Applied: sink.No}
+			return sink.Receipt{}, &sink.Error{Class: verdict.Permanent("test"), Applied: sink.No}
 		}
 		return sink.Receipt{}, nil
 	}
 	k := consumertest.New(t, def)
 	k.Send(change("CREATE", 1, id(account, other), "[]", `"Name":"Example Ltd"`))
-	k.Want(guard.Applied, guard.Parked)
+	k.Want(verdict.Applied, verdict.Parked)
 	if p := k.Parked(); len(p) != 1 || len(p[0].Records) != 1 || p[0].Records[0] != other || p[0].Class != "permanent/test" || p[0].Consumer != "accounts" {
 		t.Fatalf("parked %+v", p)
 	}
@@ -138,12 +139,12 @@ func TestPlatformEvents(t *testing.T) {
 		event(5, `,"Style__c":"THIN"`),
 		envelope("Account_Sync__e", `{"CreatedDate":"2026-11-22T11:59:59.500Z","Name__c":"x"}`),
 	)
-	k.Want(guard.Applied, guard.Applied, guard.Applied, guard.Parked, guard.Parked, guard.Parked)
+	k.Want(verdict.Applied, verdict.Applied, verdict.Applied, verdict.Parked, verdict.Parked, verdict.Parked)
 	got := k.Got()
 	if got[0].Whole || !got[1].Whole || !got[2].Deleted || got[0].RecordID != account {
 		t.Fatalf("%+v", got)
 	}
-	for i, want := range []string{"permanent/unknown-operation", "needs-fetch", "permanent/missing-field"} {
+	for i, want := range []verdict.Class{"permanent/unknown-operation", "needs-fetch", "permanent/missing-field"} {
 		if p := k.Parked()[i]; p.Class != want {
 			t.Errorf("parked %+v, want %s", p, want)
 		}
@@ -160,7 +161,7 @@ func TestWhatTheBodyCannotTellIsParkedForAFetch(t *testing.T) {
 		change("GAP_OVERFLOW", 5, id("000000000000000AAA"), "[]", ""),
 		change("UPDATE", 6, `["001*"]`, `["Old__c"]`, ""),
 	)
-	k.Want(guard.Parked, guard.Parked, guard.Parked, guard.Applied, guard.Parked, guard.Parked)
+	k.Want(verdict.Parked, verdict.Parked, verdict.Parked, verdict.Applied, verdict.Parked, verdict.Parked)
 	for _, p := range k.Parked() {
 		if p.Class != "needs-fetch" {
 			t.Errorf("parked %+v", p)
@@ -171,8 +172,9 @@ func TestWhatTheBodyCannotTellIsParkedForAFetch(t *testing.T) {
 func TestBadInputIsParkedWholeAndStopsNothing(t *testing.T) {
 	huge := envelope("AccountChangeEvent", `{"x":"`+strings.Repeat("y", 1<<20)+`"}`)
 	for _, tc := range []struct {
-		name, class string
-		event       []byte
+		name  string
+		class verdict.Class
+		event []byte
 	}{
 		{"truncated", "permanent/invalid-json", []byte(`{"version":"0","id":`)},
 		{"not JSON", "permanent/invalid-json", []byte("hello")},
@@ -189,12 +191,12 @@ func TestBadInputIsParkedWholeAndStopsNothing(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			k := consumertest.New(t, accounts())
 			k.Send(tc.event, change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
-			k.Want(guard.Parked, guard.Applied)
+			k.Want(verdict.Parked, verdict.Applied)
 			p := k.Parked()[0]
 			if !bytes.Equal(p.Event, tc.event) {
 				t.Errorf("the parked event has %d bytes, want the %d that came", len(p.Event), len(tc.event))
 			}
-			if tc.class != "" && p.Class != tc.class || !strings.HasPrefix(p.Class, "permanent/") || p.Error == "" {
+			if tc.class != "" && p.Class != tc.class || !p.Class.IsPermanent() || p.Error == "" {
 				t.Errorf("class %q, error %q", p.Class, p.Error)
 			}
 		})
@@ -202,12 +204,12 @@ func TestBadInputIsParkedWholeAndStopsNothing(t *testing.T) {
 	t.Run("in a batch", func(t *testing.T) {
 		k := consumertest.New(t, accounts())
 		k.SendBatch([]byte("{"), change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
-		k.Want(guard.Parked, guard.Applied)
+		k.Want(verdict.Parked, verdict.Applied)
 	})
 	t.Run("a foreign org", func(t *testing.T) {
 		k := consumertest.New(t, accounts(), func(s *consumer.Surroundings) { s.Orgs = salesforce.OrgList{"00D000000000001EAA"} })
 		k.Send(change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
-		k.Want(guard.Parked)
+		k.Want(verdict.Parked)
 		if p := k.Parked()[0]; p.Class != "permanent/foreign-org" {
 			t.Errorf("parked %+v", p)
 		}
@@ -217,16 +219,16 @@ func TestBadInputIsParkedWholeAndStopsNothing(t *testing.T) {
 func TestLambdaRetriesAndRedrive(t *testing.T) {
 	k := consumertest.New(t, accounts())
 	k.LoseRequest().LoseAnswer().Send(change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
-	k.Want(guard.Failed, guard.Failed, guard.Applied)
+	k.Want(verdict.Failed, verdict.Failed, verdict.Applied)
 	if got := k.Got(); len(got) != 2 || !got[1].Ref.InDoubt || got[0].Ref.StateKey("PUT", nil) != got[1].Ref.StateKey("PUT", nil) {
 		t.Fatalf("got %+v", got)
 	}
 
 	k = consumertest.New(t, accounts())
-	k.Refuse(sink.Throttled).Refuse(sink.Throttled).Refuse(sink.Throttled).Send(change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
-	k.Want(guard.Failed, guard.Failed, guard.Parked)
+	k.Refuse(verdict.Throttled).Refuse(verdict.Throttled).Refuse(verdict.Throttled).Send(change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
+	k.Want(verdict.Failed, verdict.Failed, verdict.Parked)
 	k.Redrive()
-	k.Want(guard.Failed, guard.Failed, guard.Parked, guard.Applied)
+	k.Want(verdict.Failed, verdict.Failed, verdict.Parked, verdict.Applied)
 	if l := k.Lines()[3]; l.Attempt != 1 {
 		t.Fatalf("line %+v", l)
 	}
@@ -240,7 +242,7 @@ func TestBatch(t *testing.T) {
 		change("UPDATE", 3, id(account), `["Name"]`, `"Name":"Example AG"`),
 		change("UPDATE", 3, id(account), `["Name"]`, `"Name":"Example AG"`),
 	)
-	k.Want(guard.Applied, guard.PartlyStale, guard.Applied, guard.Duplicate)
+	k.Want(verdict.Applied, verdict.PartlyStale, verdict.Applied, verdict.Duplicate)
 	want := Account{Name: sink.Set("Example AG"), Phone: sink.Set("4"), City: sink.Clear[string]()}
 	if got := k.Got(); len(got) != 1 || got[0].Content != want || got[0].Whole {
 		t.Fatalf("one request of everything: %+v", got)
@@ -252,7 +254,7 @@ func TestBatch(t *testing.T) {
 	if requests != 2 {
 		t.Fatalf("%d requests to the guard, want 2 for the whole batch", requests)
 	}
-	k.Refuse(sink.Conflict)
+	k.Refuse(verdict.Conflict)
 	k.SendBatch(change("UPDATE", 5, id(account), `["Name"]`, `"Name":"x"`), change("UPDATE", 5, id(other), `["Name"]`, `"Name":"y"`))
 	failed := 0
 	for _, l := range k.Lines()[4:] {
@@ -276,7 +278,7 @@ func TestManyRecordsAreSplit(t *testing.T) {
 	}
 	k := consumertest.New(t, accounts())
 	k.Send(change("CREATE", 1, id(ids...), "[]", `"Name":"Example Ltd"`))
-	k.Want(guard.Parked, guard.Parked, guard.Parked)
+	k.Want(verdict.Parked, verdict.Parked, verdict.Parked)
 	for i, n := range []int{25, 25, 10} {
 		if p := k.Parked()[i]; p.Class != "fan-out" || len(p.Records) != n {
 			t.Errorf("portion %d: %d records, class %s", i, len(p.Records), p.Class)
@@ -310,7 +312,7 @@ func TestAnActionPerEvent(t *testing.T) {
 	}
 	const a, b, c = "f0000000-0000-4000-8000-00000000000a", "f0000000-0000-4000-8000-00000000000b", "f0000000-0000-4000-8000-00000000000c"
 	k.Send(event("2026-11-22T11:00:00.000Z", a), event("2026-11-22T11:00:00.000Z", b), event("2026-11-22T11:00:00.000Z", a), event("2026-10-01T11:00:00.000Z", c))
-	k.Want(guard.Applied, guard.Applied, guard.Duplicate, guard.Parked)
+	k.Want(verdict.Applied, verdict.Applied, verdict.Duplicate, verdict.Parked)
 	if l := k.Lines(); l[0].Subject != "event/"+a || l[3].Class != "too-old" {
 		t.Fatalf("lines %+v", l)
 	}
@@ -423,7 +425,7 @@ func parkedAs(class string, event []byte, records string) []byte {
 func TestAnEventWithoutAnyFieldStopsNoOther(t *testing.T) {
 	k := consumertest.New(t, accounts())
 	k.SendBatch(sync1(1, ""), sync1(2, `,"Name__c":"Example Ltd"`)) // one subject: one group
-	k.Want(guard.Parked, guard.Applied)
+	k.Want(verdict.Parked, verdict.Applied)
 	if p := k.Parked(); p[0].Class != "needs-fetch" {
 		t.Fatalf("parked %+v", p)
 	}
@@ -439,7 +441,7 @@ func TestAPanicBeforeTheGuardStopsNoOther(t *testing.T) {
 	}
 	k := consumertest.New(t, def)
 	k.SendBatch(change("CREATE", 1, id(other), "[]", `"Name":"Confidential"`), change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
-	k.Want(guard.Parked, guard.Applied)
+	k.Want(verdict.Parked, verdict.Applied)
 	p := k.Parked()[0]
 	if p.Class != "permanent/consumer-panicked" || len(p.Records) != 1 || p.Records[0] != other || strings.Contains(p.Error, "Confidential") {
 		t.Fatalf("parked %+v", p)
@@ -448,10 +450,10 @@ func TestAPanicBeforeTheGuardStopsNoOther(t *testing.T) {
 
 func TestAMessageAboutRecordsThatItsEventLacksIsNotDropped(t *testing.T) {
 	create := change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`)
-	for records, want := range map[string][]guard.Verdict{
-		id(other):          {guard.Parked},
-		id(account, other): {guard.Parked, guard.Applied},
-		"[]":               {guard.Parked},
+	for records, want := range map[string][]verdict.Verdict{
+		id(other):          {verdict.Parked},
+		id(account, other): {verdict.Parked, verdict.Applied},
+		"[]":               {verdict.Parked},
 	} {
 		k := consumertest.New(t, accounts())
 		k.Send(parkedAs("unknown", create, records))
@@ -468,7 +470,7 @@ func TestWhatMayBeOverwrittenStaysParked(t *testing.T) {
 	k := consumertest.New(t, accounts())
 	create := change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`)
 	k.Send(create, parkedAs("overwrote-newer", create, id(account)))
-	k.Want(guard.Applied, guard.Parked)
+	k.Want(verdict.Applied, verdict.Parked)
 	if p := k.Parked()[0]; p.Class != "overwrote-newer" || len(p.Records) != 1 {
 		t.Fatalf("parked %+v", p)
 	}
@@ -534,12 +536,12 @@ func TestABufferWaitsLongerWithEveryFailure(t *testing.T) {
 		want  time.Duration
 	}{
 		// A second for the clocks, the wait that the item holds, and 1, 2, 4… s.
-		{"refused", &sink.Error{Class: sink.Throttled, Applied: sink.No}, 1, 1, 2 * time.Second},
-		{"refused, fourth try", &sink.Error{Class: sink.Throttled, Applied: sink.No}, 4, 1, 9 * time.Second},
-		{"refused, hundredth try", &sink.Error{Class: sink.Throttled, Applied: sink.No}, 100, 1, 61 * time.Second},
-		{"refused, with a time", &sink.Error{Class: sink.Throttled, Applied: sink.No, RetryAfter: time.Minute}, 1, 1, 62 * time.Second},
-		{"in doubt: settle 20 s, margin 2 s", &sink.Error{Class: sink.Unknown}, 1, 1, 24 * time.Second},
-		{"scaled", &sink.Error{Class: sink.Throttled, Applied: sink.No}, 100, 0.1, 7 * time.Second},
+		{"refused", &sink.Error{Class: verdict.Throttled, Applied: sink.No}, 1, 1, 2 * time.Second},
+		{"refused, fourth try", &sink.Error{Class: verdict.Throttled, Applied: sink.No}, 4, 1, 9 * time.Second},
+		{"refused, hundredth try", &sink.Error{Class: verdict.Throttled, Applied: sink.No}, 100, 1, 61 * time.Second},
+		{"refused, with a time", &sink.Error{Class: verdict.Throttled, Applied: sink.No, RetryAfter: time.Minute}, 1, 1, 62 * time.Second},
+		{"in doubt: settle 20 s, margin 2 s", &sink.Error{Class: verdict.Unknown}, 1, 1, 24 * time.Second},
+		{"scaled", &sink.Error{Class: verdict.Throttled, Applied: sink.No}, 100, 0.1, 7 * time.Second},
 	} {
 		var deferred []time.Duration
 		down.Apply = func(context.Context, consumer.Attempt[Account]) (sink.Receipt, error) { return sink.Receipt{}, tc.err }
@@ -574,7 +576,7 @@ func TestABufferWaitsLongerWithEveryFailure(t *testing.T) {
 func TestABufferGivesUpBeforeItsQueueDoes(t *testing.T) {
 	def := accounts()
 	def.Apply = func(context.Context, consumer.Attempt[Account]) (sink.Receipt, error) {
-		return sink.Receipt{}, &sink.Error{Class: sink.DependencyMissing, Applied: sink.No} // never counts as an attempt
+		return sink.Receipt{}, &sink.Error{Class: verdict.DependencyMissing, Applied: sink.No} // never counts as an attempt
 	}
 	var parked []byte
 	a, err := consumer.New(def, consumer.Surroundings{

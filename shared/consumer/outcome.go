@@ -9,6 +9,7 @@ import (
 	"sfrelay/shared/guard"
 	"sfrelay/shared/order"
 	"sfrelay/shared/sink"
+	"sfrelay/shared/verdict"
 )
 
 // outcome tells the guard what a connector's answer means. What it does not know is in
@@ -18,31 +19,31 @@ func outcome(receipt sink.Receipt, err error) guard.Outcome {
 		return guard.Outcome{Effect: guard.Took, Link: receipt.Link}
 	}
 	if e, ok := errors.AsType[*sink.FencedError](err); ok {
-		return guard.Outcome{Effect: guard.Fenced, Class: string(sink.EpochConflict), Err: err, Epoch: e.Epoch}
+		return guard.Outcome{Effect: guard.Fenced, Class: verdict.EpochConflict, Err: err, Epoch: e.Epoch}
 	}
 	if e, ok := errors.AsType[*sink.RefusedVersionError](err); ok {
 		newer, parseErr := order.Parse(e.Version)
 		if parseErr != nil {
-			return guard.Outcome{Effect: guard.Unsure, Class: string(sink.Unknown), Err: parseErr}
+			return guard.Outcome{Effect: guard.Unsure, Class: verdict.Unknown, Err: parseErr}
 		}
 		return guard.Outcome{Effect: guard.Superseded, Newer: newer}
 	}
 	e, ok := errors.AsType[*sink.Error](err)
 	if !ok {
-		out := guard.Outcome{Effect: guard.Unsure, Class: string(sink.Unknown), Err: err}
+		out := guard.Outcome{Effect: guard.Unsure, Class: verdict.Unknown, Err: err}
 		if errors.Is(err, context.DeadlineExceeded) {
 			out.Err = errors.New("the sink did not answer in time")
 		}
 		return out
 	}
-	out := guard.Outcome{Class: string(e.Class), Err: err, RetryAfter: e.RetryAfter}
+	out := guard.Outcome{Class: e.Class, Err: err, RetryAfter: e.RetryAfter}
 	switch e.Applied {
 	case sink.Yes:
-		out.Effect, out.Link, out.Park = guard.Took, receipt.Link, string(e.Class)
+		out.Effect, out.Link, out.Park = guard.Took, receipt.Link, e.Class
 	case sink.No:
 		out.Effect = guard.NotApplied
 		out.Permanent = e.Class.IsPermanent() || needsPeople[e.Class]
-		out.Uncounted = e.Class == sink.DependencyMissing || e.Class == sink.Unfinished
+		out.Uncounted = e.Class == verdict.DependencyMissing || e.Class == verdict.Unfinished
 	default:
 		out.Effect = guard.Unsure
 	}
@@ -51,9 +52,9 @@ func outcome(receipt sink.Receipt, err error) guard.Outcome {
 
 // needsPeople are the classes that no retry mends although they are not called
 // permanent.
-var needsPeople = map[sink.Class]bool{
-	sink.InDoubt: true, sink.DuplicateRemote: true, sink.RecordUnreadable: true,
-	sink.NeedsSnapshot: true, sink.NeedsFetch: true,
+var needsPeople = map[verdict.Class]bool{
+	verdict.InDoubt: true, verdict.DuplicateRemote: true, verdict.RecordUnreadable: true,
+	verdict.NeedsSnapshot: true, verdict.NeedsFetch: true,
 }
 
 // contentHash tells two contents of one fact apart. Contents marshal the same way in

@@ -26,6 +26,7 @@ import (
 
 	"sfrelay/shared/salesforce"
 	"sfrelay/shared/transport"
+	"sfrelay/shared/verdict"
 )
 
 // SQS is what of Amazon SQS is used; *sqs.Client is one.
@@ -72,9 +73,9 @@ type Letter struct {
 	ID       string // of the SQS message
 	Queue    Queue
 	Form     transport.Form
-	Consumer string // empty: nobody of ours, see Target
-	Target   string // ARN of what it was meant for, where the message names one
-	Class    string // class, errorType or ERROR_CODE
+	Consumer string        // empty: nobody of ours, see Target
+	Target   string        // ARN of what it was meant for, where the message names one
+	Class    verdict.Class // class, errorType or ERROR_CODE
 	Reason   string
 	Attempts int
 	FirstAt  time.Time // when it failed first, as far as known
@@ -93,8 +94,8 @@ type Event struct {
 
 // Filter chooses letters. Zero fields choose all.
 type Filter struct {
-	ID       string // of the message, or its beginning
-	Class    string // "permanent" chooses every permanent/…
+	ID       string        // of the message, or its beginning
+	Class    verdict.Class // "permanent" chooses every permanent/…
 	Consumer string
 }
 
@@ -102,7 +103,7 @@ type Filter struct {
 func (f Filter) Match(l Letter) bool {
 	return strings.HasPrefix(l.ID, f.ID) &&
 		(f.Consumer == "" || f.Consumer == l.Consumer) &&
-		(f.Class == "" || f.Class == l.Class || strings.HasPrefix(l.Class, f.Class+"/"))
+		(f.Class == "" || f.Class == l.Class || strings.HasPrefix(string(l.Class), string(f.Class)+"/"))
 }
 
 const (

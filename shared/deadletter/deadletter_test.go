@@ -19,6 +19,7 @@ import (
 
 	"sfrelay/shared/deadletter"
 	"sfrelay/shared/transport"
+	"sfrelay/shared/verdict"
 )
 
 // queues is SQS with the strictest reading of its documents: every receipt handle but
@@ -206,7 +207,7 @@ func change(id string, records ...string) string {
 		`"detail":{"payload":{"ChangeEventHeader":{"entityName":"Account","recordIds":` + string(quoted) + `,"changeType":"DELETE","transactionKey":"` + id + `","sequenceNumber":1,"commitTimestamp":1795256129000,"commitNumber":7}}}}`
 }
 
-func parked(consumer, class, event string, records ...string) string {
+func parked(consumer string, class verdict.Class, event string, records ...string) string {
 	return string(transport.Parked{
 		Event: []byte(event), Records: records, Consumer: consumer, Class: class, Error: "why not", Attempts: 2,
 		FirstAt: time.Date(2026, 11, 22, 7, 0, 0, 0, time.UTC), LastAt: time.Date(2026, 11, 22, 7, 1, 0, 0, time.UTC),
@@ -269,7 +270,8 @@ func TestRead(t *testing.T) {
 	}
 	for id, want := range map[string]struct {
 		form              transport.Form
-		consumer, class   string
+		consumer          string
+		class             verdict.Class
 		attempts          int
 		firstAt           time.Time
 		detailType, event string

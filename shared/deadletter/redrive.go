@@ -13,7 +13,7 @@ import (
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"sfrelay/shared/sink"
+	"sfrelay/shared/verdict"
 )
 
 // Outcome is what became of a letter in a redrive.
@@ -35,15 +35,15 @@ type Result struct {
 
 // Refusal says why a letter cannot be redriven, empty when it can.
 func (o *Office) Refusal(l Letter) string {
-	switch sink.Class(l.Class) {
-	case sink.ChangedAfterDone:
+	switch l.Class {
+	case verdict.ChangedAfterDone:
 		return "it was done once and must not be done again; compare both contents, then delete the message"
-	case sink.OverwroteNewer:
+	case verdict.OverwroteNewer:
 		return "the record has to be read from Salesforce and sent again, which this version does not do; compare both systems"
-	case sink.InDoubt:
+	case verdict.InDoubt:
 		return "nobody knows whether it was done; find out at the sink and resolve the record first"
 	}
-	if sink.Class(l.Class) == sink.TooOld && !o.TooOld {
+	if l.Class == verdict.TooOld && !o.TooOld {
 		return "it is older than events are remembered: look at the sink whether it was applied; if not, name it with --message or --class too-old"
 	}
 	if l.Consumer == "" {

@@ -136,7 +136,7 @@ type served struct{ h Handler }
 func (s served) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	resp, err := s.h.Handle(ctx, payload)
 	if retry, ok := errors.AsType[*consumer.RetryError](err); ok {
-		return nil, messages.InvokeResponse_Error{Type: retry.Class, Message: retry.Error()}
+		return nil, messages.InvokeResponse_Error{Type: string(retry.Class), Message: retry.Error()}
 	}
 	if err != nil {
 		return nil, err

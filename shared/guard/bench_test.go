@@ -8,6 +8,7 @@ import (
 	"sfrelay/shared/guard"
 	"sfrelay/shared/guard/guardtest"
 	"sfrelay/shared/guard/memory"
+	"sfrelay/shared/verdict"
 )
 
 // fresh is one event that nobody has seen: two writes of the memory store and all of
@@ -39,7 +40,7 @@ func fresh(tb testing.TB, p guard.Policy) func() {
 		n++
 		rep := g.Do(ctx, guard.Call{Org: org, Subject: fmt.Sprint("s", n), Changes: changes, MaxAttempts: 3, Park: park},
 			func(context.Context, guard.Attempt) guard.Outcome { return took })
-		if rep.Results[0].Verdict != guard.Applied {
+		if rep.Results[0].Verdict != verdict.Applied {
 			tb.Fatalf("%+v", rep.Results[0])
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sfrelay/shared/order"
+	"sfrelay/shared/verdict"
 )
 
 // Guard decides for one consumer. It is safe for concurrent use.
@@ -69,7 +70,7 @@ type Call struct {
 // Parking is a change on its way into the failure queue.
 type Parking struct {
 	Change   int // index in Call.Changes
-	Class    string
+	Class    verdict.Class
 	Err      error
 	Attempts int64
 	FirstAt  time.Time // of the oldest attempt that is remembered
@@ -107,13 +108,13 @@ const (
 // Outcome is what became of an attempt at the sink.
 type Outcome struct {
 	Effect     Effect
-	Permanent  bool   // with NotApplied: no retry mends it
-	Uncounted  bool   // with NotApplied: does not use up an attempt (a missing dependency)
-	Class      string // unless Took
+	Permanent  bool          // with NotApplied: no retry mends it
+	Uncounted  bool          // with NotApplied: does not use up an attempt (a missing dependency)
+	Class      verdict.Class // unless Took
 	Err        error
 	RetryAfter time.Duration
 	Link       string        // with Took: the sink's own id, empty: unchanged
-	Park       string        // with Took: a class to park the change with all the same, e.g. "duplicate-remote"
+	Park       verdict.Class // with Took: a class to park the change with all the same, e.g. "duplicate-remote"
 	Epoch      int64         // with Fenced: the highest the sink took
 	Newer      order.Version // with Superseded: what the sink holds
 	Deleted    bool          // with Took on a resync: it was sent as a delete
@@ -124,8 +125,8 @@ type Handler func(ctx context.Context, a Attempt) Outcome
 
 // Result is what became of one change.
 type Result struct {
-	Verdict   Verdict
-	Class     string
+	Verdict   verdict.Verdict
+	Class     verdict.Class
 	Err       error
 	Attempt   int64
 	Epoch     int64
@@ -142,19 +143,6 @@ type Report struct {
 	Requests    int      // sent to the store
 	EpochRaised bool     // the item was behind the sink's epoch (a restore) and was lifted
 }
-
-// The guard's own classes; the same words as the sinks'.
-const (
-	classBusy             = "busy"
-	classUnfinished       = "unfinished"
-	classUnknown          = "unknown"
-	classConflict         = "conflict"
-	classInDoubt          = "in-doubt"
-	classTooOld           = "too-old"
-	classEpochConflict    = "epoch-conflict"
-	classOverwroteNewer   = "overwrote-newer"
-	classChangedAfterDone = "changed-after-done"
-)
 
 // Key is the key of a subject's item.
 func (g *Guard) Key(org, subject string) string { return Key(g.cfg.Consumer, org, subject) }
@@ -186,7 +174,7 @@ func (g *Guard) Do(ctx context.Context, call Call, handle Handler) Report {
 		return r.report
 	}
 	if err := r.check(); err != nil {
-		r.each(func(*Change) Result { return Result{Verdict: Failed, Class: classUnfinished, Err: err} })
+		r.each(func(*Change) Result { return Result{Verdict: verdict.Failed, Class: verdict.Unfinished, Err: err} })
 		return r.report
 	}
 	r.run()
@@ -291,10 +279,10 @@ func (r *run) forgotten() bool {
 	}
 	for i := range r.call.Changes {
 		if err != nil {
-			r.report.Results[i] = Result{Verdict: Failed, Class: classUnfinished, Err: err}
+			r.report.Results[i] = Result{Verdict: verdict.Failed, Class: verdict.Unfinished, Err: err}
 			continue
 		}
-		r.park(i, classTooOld, fmt.Errorf("published more than %d days ago, longer than events are remembered", int(memory.Hours()/24)))
+		r.park(i, verdict.TooOld, fmt.Errorf("published more than %d days ago, longer than events are remembered", int(memory.Hours()/24)))
 	}
 	return true
 }
@@ -312,7 +300,7 @@ func (r *run) claim() bool {
 		now := r.now()
 		if d, ok := r.ctx.Deadline(); ok && d.Sub(r.cfg.Now()) < r.times.effect+r.times.margin {
 			r.each(func(*Change) Result {
-				return Result{Verdict: Failed, Class: classUnfinished, NotBefore: time.UnixMilli(now),
+				return Result{Verdict: verdict.Failed, Class: verdict.Unfinished, NotBefore: time.UnixMilli(now),
 					Err: errors.New("too little of the invocation's time is left to begin")}
 			})
 			return false
@@ -331,7 +319,7 @@ func (r *run) claim() bool {
 		r.report.Requests++
 		if err != nil {
 			r.each(func(*Change) Result {
-				return Result{Verdict: Failed, Class: classUnfinished, Err: fmt.Errorf("claim: %w", err)}
+				return Result{Verdict: verdict.Failed, Class: verdict.Unfinished, Err: fmt.Errorf("claim: %w", err)}
 			})
 			return false
 		}
@@ -350,14 +338,14 @@ func (r *run) claim() bool {
 		if now+d.Milliseconds() >= giveUp || !r.cfg.Sleep(r.ctx.Done(), d) {
 			notBefore := time.UnixMilli(max(it.Until, now+1))
 			r.each(func(*Change) Result {
-				return Result{Verdict: Busy, Class: classBusy, NotBefore: notBefore, Epoch: it.Epoch}
+				return Result{Verdict: verdict.Busy, Class: verdict.SubjectBusy, NotBefore: notBefore, Epoch: it.Epoch}
 			})
 			return false
 		}
 		pause = min(2*pause, time.Second)
 	}
 	r.each(func(*Change) Result {
-		return Result{Verdict: Busy, Class: classBusy, NotBefore: r.cfg.Now().Add(time.Millisecond)}
+		return Result{Verdict: verdict.Busy, Class: verdict.SubjectBusy, NotBefore: r.cfg.Now().Add(time.Millisecond)}
 	})
 	return false
 }
@@ -400,7 +388,7 @@ func (r *run) alreadySettled(it *Item) {
 		}
 		r.report.Results[i] = res
 		if res.Changed == "true" {
-			r.parkAnyway(i, classChangedAfterDone, errors.New("the same fact came again with other content after it was done"))
+			r.parkAnyway(i, verdict.ChangedAfterDone, errors.New("the same fact came again with other content after it was done"))
 		}
 	}
 }
@@ -420,7 +408,7 @@ func changed(it *Item, ch *Change) string {
 // nothing to ask the sink, or when it dealt with the outcomes itself.
 func (r *run) act() (out Outcome, over bool) {
 	if r.inDoubt && r.cfg.Policy == EachOnce && r.cfg.Sink.ParkInDoubt {
-		return Outcome{Effect: NotApplied, Permanent: true, Class: classInDoubt,
+		return Outcome{Effect: NotApplied, Permanent: true, Class: verdict.InDoubt,
 			Err: errors.New("an earlier attempt may have reached the sink, which cannot tell; resolve it by hand")}, false
 	}
 	switch {
@@ -466,7 +454,7 @@ func (r *run) try(a Attempt) (out Outcome) {
 	a.InDoubt, a.DoubtSince = r.inDoubt, r.since
 	left := time.Duration(r.until-r.now())*time.Millisecond - r.times.settle - r.times.margin
 	if left <= 0 {
-		return Outcome{Effect: NotApplied, Uncounted: true, Class: classUnfinished,
+		return Outcome{Effect: NotApplied, Uncounted: true, Class: verdict.Unfinished,
 			Err: errors.New("the lease is nearly over; nothing was sent")}
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, left)
@@ -474,7 +462,7 @@ func (r *run) try(a Attempt) (out Outcome) {
 	defer func() {
 		if p := recover(); p != nil {
 			// Type only: a panic's text can hold field values.
-			out = Outcome{Effect: Unsure, Class: classUnknown, Err: fmt.Errorf("handler panicked with a %T", p)}
+			out = Outcome{Effect: Unsure, Class: verdict.Unknown, Err: fmt.Errorf("handler panicked with a %T", p)}
 		}
 		late := r.now() > r.until-r.times.margin.Milliseconds()
 		answered := out.Effect == Took || out.Effect == Superseded
@@ -499,7 +487,7 @@ func (r *run) settle(out Outcome) {
 			// Before it is recorded: afterwards the next delivery is a duplicate, and what
 			// somebody has to look at would be forgotten with a queue that was down.
 			i := r.firstEqual(r.sorted[len(r.sorted)-1])
-			if r.park(i, out.Park, out.Err); r.report.Results[i].Verdict != Parked {
+			if r.park(i, out.Park, out.Err); r.report.Results[i].Verdict != verdict.Parked {
 				r.giveBack(Outcome{Effect: Unsure, Class: out.Park, Err: r.report.Results[i].Err})
 				return
 			}
@@ -530,16 +518,16 @@ func (r *run) complete(m merge, out Outcome, asked bool) {
 		return
 	}
 	for i := range r.call.Changes {
-		v := r.verdict(i, m, out)
+		v := r.verdictOf(i, m, out)
 		r.report.Results[i] = r.result(v, "", nil)
-		if out.Effect == Took && out.Park != "" && v.sent() {
+		if out.Effect == Took && out.Park != "" && sent(v) {
 			r.report.Results[i] = r.result(v, out.Park, out.Err)
 		}
 	}
 	r.resyncZombies()
 }
 
-func (v Verdict) sent() bool { return v == Applied || v == PartlyStale }
+func sent(v verdict.Verdict) bool { return v == verdict.Applied || v == verdict.PartlyStale }
 
 // record writes a completion. It reports false, with the results set, when the
 // effect could not be recorded.
@@ -555,11 +543,11 @@ func (r *run) record(c *completion) bool {
 	if err == nil {
 		return true
 	}
-	class := classUnfinished
+	class := verdict.Unfinished
 	if !ok && old != nil {
-		class = classConflict
+		class = verdict.Conflict
 	}
-	r.each(func(*Change) Result { return r.result(Failed, class, fmt.Errorf("completion: %w", err)) })
+	r.each(func(*Change) Result { return r.result(verdict.Failed, class, fmt.Errorf("completion: %w", err)) })
 	r.resyncZombies()
 	return false
 }
@@ -571,38 +559,38 @@ func (r *run) resyncZombies() {
 		return
 	}
 	i := r.sorted[len(r.sorted)-1] // one message is enough: a resync fetches the record
-	r.park(i, classOverwroteNewer, errors.New("the sink answered after the lease; it may have overwritten a newer state"))
-	if res := &r.report.Results[i]; res.Verdict == Parked {
-		res.Verdict = Zombie
+	r.park(i, verdict.OverwroteNewer, errors.New("the sink answered after the lease; it may have overwritten a newer state"))
+	if res := &r.report.Results[i]; res.Verdict == verdict.Parked {
+		res.Verdict = verdict.Zombie
 	}
 }
 
-// verdict of one change of a completed group.
-func (r *run) verdict(i int, m merge, out Outcome) Verdict {
+// verdictOf is the verdict of one change of a completed group.
+func (r *run) verdictOf(i int, m merge, out Outcome) verdict.Verdict {
 	ch := &r.call.Changes[i]
 	if r.cfg.Policy == EachOnce {
-		return Applied
+		return verdict.Applied
 	}
 	if first := r.firstEqual(i); first != i {
-		return Duplicate
+		return verdict.Duplicate
 	}
 	if !ch.isNewTo(&r.item, r.cfg.Policy) {
 		return ch.againstItem(&r.item, r.cfg.Policy)
 	}
 	if out.Effect == Superseded {
-		return Stale
+		return verdict.Stale
 	}
 	if r.cfg.Policy == NewestWins {
 		if ch.Version == m.full {
-			return Applied
+			return verdict.Applied
 		}
-		return Stale
+		return verdict.Stale
 	}
 	if ch.Kind == Delete {
 		if m.deleted && ch.Version == m.tombstone {
-			return Applied
+			return verdict.Applied
 		}
-		return Stale
+		return verdict.Stale
 	}
 	want, won := len(ch.Fields), 0
 	if ch.Kind == Full {
@@ -615,11 +603,11 @@ func (r *run) verdict(i int, m merge, out Outcome) Verdict {
 	}
 	switch won {
 	case 0:
-		return Stale
+		return verdict.Stale
 	case want:
-		return Applied
+		return verdict.Applied
 	default:
-		return PartlyStale
+		return verdict.PartlyStale
 	}
 }
 
@@ -645,13 +633,13 @@ func (r *run) giveBack(out Outcome) {
 		rel.uncounted = false
 		for i := range r.call.Changes {
 			r.park(i, out.Class, out.Err)
-			if r.report.Results[i].Verdict != Parked {
+			if r.report.Results[i].Verdict != verdict.Parked {
 				rel.reset = false // still unacknowledged: the attempt counts
 			}
 		}
 	} else {
 		r.each(func(*Change) Result {
-			res := r.result(Failed, out.Class, out.Err)
+			res := r.result(verdict.Failed, out.Class, out.Err)
 			res.NotBefore = time.UnixMilli(rel.notBefore)
 			return res
 		})
@@ -693,7 +681,7 @@ func (r *run) lift(out Outcome, lifts int) bool {
 		if err == nil {
 			err = errors.New("fenced off: somebody else claimed")
 		}
-		r.each(func(*Change) Result { return r.result(Failed, classConflict, fmt.Errorf("lift: %w", err)) })
+		r.each(func(*Change) Result { return r.result(verdict.Failed, verdict.Conflict, fmt.Errorf("lift: %w", err)) })
 		return false
 	}
 	r.report.EpochRaised = true
@@ -701,7 +689,7 @@ func (r *run) lift(out Outcome, lifts int) bool {
 		return true
 	}
 	for i := range r.call.Changes {
-		r.park(i, classEpochConflict, fmt.Errorf("the sink refused epoch %d twice: somebody else writes to it", r.epoch))
+		r.park(i, verdict.EpochConflict, fmt.Errorf("the sink refused epoch %d twice: somebody else writes to it", r.epoch))
 	}
 	return false
 }
@@ -717,7 +705,7 @@ func (r *run) resync() Outcome {
 			refused = true
 			send = order.Newest(send, out.Newer)
 		case out.Effect == Superseded:
-			r.giveBack(Outcome{Effect: NotApplied, Class: classConflict, Err: errors.New("the sink moved on twice during the resync")})
+			r.giveBack(Outcome{Effect: NotApplied, Class: verdict.Conflict, Err: errors.New("the sink moved on twice during the resync")})
 			return Outcome{}
 		case out.Effect == Fenced:
 			if !r.lift(out, lifts) || !r.claim() {
@@ -744,7 +732,7 @@ func (r *run) completeResync(m merge, out Outcome) {
 	if !r.record(&c) {
 		return
 	}
-	r.each(func(*Change) Result { return r.result(Applied, "", nil) })
+	r.each(func(*Change) Result { return r.result(verdict.Applied, "", nil) })
 	r.resyncZombies()
 }
 
@@ -763,13 +751,13 @@ func (r *run) oneByOne() {
 		ch := &r.call.Changes[i]
 		if first := r.firstEqual(i); first != i {
 			r.report.Results[i] = r.report.Results[first]
-			if r.report.Results[i].Verdict.sent() {
-				r.report.Results[i].Verdict = Duplicate
+			if sent(r.report.Results[i].Verdict) {
+				r.report.Results[i].Verdict = verdict.Duplicate
 			}
 			continue
 		}
 		if stop != nil {
-			r.report.Results[i] = r.result(Failed, stop.Class, stop.Err)
+			r.report.Results[i] = r.result(verdict.Failed, stop.Class, stop.Err)
 			continue
 		}
 		m, send := r.alone(&it, i)
@@ -796,9 +784,9 @@ func (r *run) oneByOne() {
 			r.park(i, out.Class, out.Err)
 		default:
 			if out.Effect == Fenced {
-				out = Outcome{Effect: NotApplied, Class: classConflict, Err: errors.New("fenced off in the middle of a group")}
+				out = Outcome{Effect: NotApplied, Class: verdict.Conflict, Err: errors.New("fenced off in the middle of a group")}
 			}
-			r.report.Results[i] = r.result(Failed, out.Class, out.Err)
+			r.report.Results[i] = r.result(verdict.Failed, out.Class, out.Err)
 			stop = &out
 		}
 	}
@@ -820,7 +808,7 @@ func (r *run) oneByOne() {
 		return
 	}
 	for i, res := range results { // what is parked or was stale before stays so
-		if res.Verdict == Parked || res.Verdict == Stale || res.Verdict == Duplicate {
+		if res.Verdict == verdict.Parked || res.Verdict == verdict.Stale || res.Verdict == verdict.Duplicate {
 			r.report.Results[i] = res
 		}
 	}
@@ -847,16 +835,16 @@ func (r *run) stopped(out Outcome) {
 	if limit > 0 && r.attempt >= int64(limit) && !out.Uncounted {
 		rel.reset = true
 		for i := range r.report.Results {
-			if r.report.Results[i].Verdict == Failed {
+			if r.report.Results[i].Verdict == verdict.Failed {
 				r.park(i, out.Class, out.Err)
-				rel.reset = rel.reset && r.report.Results[i].Verdict == Parked
+				rel.reset = rel.reset && r.report.Results[i].Verdict == verdict.Parked
 			}
 		}
 	}
 	r.release(&rel)
 }
 
-func (r *run) soloVerdict(ch *Change, it *Item, m *merge, out Outcome) Verdict {
+func (r *run) soloVerdict(ch *Change, it *Item, m *merge, out Outcome) verdict.Verdict {
 	want := len(ch.Fields)
 	if ch.Kind == Full {
 		want = len(r.cfg.Fields)
@@ -865,11 +853,11 @@ func (r *run) soloVerdict(ch *Change, it *Item, m *merge, out Outcome) Verdict {
 	case !ch.isNewTo(it, r.cfg.Policy):
 		return ch.againstItem(it, r.cfg.Policy)
 	case out.Effect == Superseded:
-		return Stale
+		return verdict.Stale
 	case m.deleted || len(m.wins) == want:
-		return Applied
+		return verdict.Applied
 	default:
-		return PartlyStale
+		return verdict.PartlyStale
 	}
 }
 
@@ -885,29 +873,29 @@ func (c *completion) add(it *Item, m merge) {
 }
 
 // park puts change i into the failure queue and notes the verdict.
-func (r *run) park(i int, class string, cause error) {
+func (r *run) park(i int, class verdict.Class, cause error) {
 	now := r.cfg.Now()
 	p := Parking{Change: i, Class: class, Err: cause, Attempts: r.attempt, FirstAt: now, LastAt: now}
 	if !r.since.IsZero() {
 		p.FirstAt = r.since
 	}
 	if err := r.call.Park(context.WithoutCancel(r.ctx), p); err != nil {
-		r.report.Results[i] = r.result(Failed, class, errors.Join(cause, fmt.Errorf("parking: %w", err)))
+		r.report.Results[i] = r.result(verdict.Failed, class, errors.Join(cause, fmt.Errorf("parking: %w", err)))
 		return
 	}
-	r.report.Results[i] = r.result(Parked, class, cause)
+	r.report.Results[i] = r.result(verdict.Parked, class, cause)
 }
 
 // parkAnyway parks a change that was applied: its verdict stays, the class tells.
-func (r *run) parkAnyway(i int, class string, cause error) {
+func (r *run) parkAnyway(i int, class verdict.Class, cause error) {
 	before := r.report.Results[i]
 	r.park(i, class, cause)
-	if r.report.Results[i].Verdict == Parked {
+	if r.report.Results[i].Verdict == verdict.Parked {
 		before.Class, before.Err = class, cause
 		r.report.Results[i] = before
 	}
 }
 
-func (r *run) result(v Verdict, class string, err error) Result {
+func (r *run) result(v verdict.Verdict, class verdict.Class, err error) Result {
 	return Result{Verdict: v, Class: class, Err: err, Attempt: r.attempt, Epoch: r.epoch, InDoubt: r.inDoubt}
 }

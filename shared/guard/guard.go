@@ -103,24 +103,6 @@ const (
 	maxFields     = 200                    // keeps a completion inside DynamoDB's expression limits
 )
 
-// Verdict is what became of a change.
-type Verdict string
-
-// The verdicts that a guard gives. Busy and Failed are not acknowledged.
-const (
-	Applied     Verdict = "applied"
-	Duplicate   Verdict = "duplicate"
-	Stale       Verdict = "stale"
-	PartlyStale Verdict = "partly-stale" // some of its fields won
-	Busy        Verdict = "busy"
-	Failed      Verdict = "failed"
-	Parked      Verdict = "parked"
-	Zombie      Verdict = "zombie" // answered after its lease at a sink that cannot tell: to be synchronised again
-)
-
-// Acknowledged reports whether a change needs no further delivery.
-func (v Verdict) Acknowledged() bool { return v != Busy && v != Failed }
-
 func (c Config) validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("guard: "+format, args...)) }

@@ -14,6 +14,7 @@ import (
 	"sfrelay/shared/guard/guardtest"
 	"sfrelay/shared/guard/memory"
 	"sfrelay/shared/order"
+	"sfrelay/shared/verdict"
 )
 
 const org = "00D000000000000AAA"
@@ -91,9 +92,9 @@ func (w *world) do(call guard.Call, outs ...guard.Outcome) guard.Report {
 	})
 }
 
-func (w *world) want(rep guard.Report, verdicts ...guard.Verdict) {
+func (w *world) want(rep guard.Report, verdicts ...verdict.Verdict) {
 	w.t.Helper()
-	var got []guard.Verdict
+	var got []verdict.Verdict
 	for _, r := range rep.Results {
 		got = append(got, r.Verdict)
 	}
@@ -146,10 +147,10 @@ func wins(a guard.Attempt) string {
 
 func TestEachOnceHappensOnce(t *testing.T) {
 	w := newWorld(t, guard.EachOnce)
-	w.want(w.do(w.call(guard.Change{}), guard.Outcome{Effect: guard.Took, Link: "in_1"}), guard.Applied)
-	w.want(w.do(w.call(guard.Change{})), guard.Duplicate)
+	w.want(w.do(w.call(guard.Change{}), guard.Outcome{Effect: guard.Took, Link: "in_1"}), verdict.Applied)
+	w.want(w.do(w.call(guard.Change{})), verdict.Duplicate)
 	w.now = w.now.Add(10 * 365 * 24 * time.Hour)
-	w.want(w.do(w.call(guard.Change{})), guard.Duplicate)
+	w.want(w.do(w.call(guard.Change{})), verdict.Duplicate)
 	if it := w.item(); it.Status != guard.Done || it.Link != "in_1" || it.InDoubt || it.Attempts != 0 {
 		t.Fatalf("item %+v", it)
 	}
@@ -158,17 +159,17 @@ func TestEachOnceHappensOnce(t *testing.T) {
 func TestEachOnceTellsOtherContent(t *testing.T) {
 	a, b := guard.Change{Hash: [8]byte{1}}, guard.Change{Hash: [8]byte{2}}
 	w := newWorld(t, guard.EachOnce)
-	w.want(w.do(w.call(a), took), guard.Applied)
+	w.want(w.do(w.call(a), took), verdict.Applied)
 	if rep := w.do(w.call(a)); rep.Results[0].Changed != "false" || len(w.parked) != 0 {
 		t.Fatalf("%+v, parked %v", rep.Results[0], w.parked)
 	}
 	rep := w.do(w.call(b))
-	w.want(rep, guard.Duplicate)
+	w.want(rep, verdict.Duplicate)
 	if rep.Results[0].Changed != "true" || len(w.parked) != 1 || w.parked[0].Class != "changed-after-done" {
 		t.Fatalf("%+v, parked %v", rep.Results[0], w.parked)
 	}
 	w.parkAs = errors.New("queue down")
-	w.want(w.do(w.call(b)), guard.Failed) // otherwise nobody would ever hear of it
+	w.want(w.do(w.call(b)), verdict.Failed) // otherwise nobody would ever hear of it
 	if rep := w.do(w.call(guard.Change{})); rep.Results[0].Changed != "unknown" {
 		t.Fatalf("%+v", rep.Results[0])
 	}
@@ -176,13 +177,13 @@ func TestEachOnceTellsOtherContent(t *testing.T) {
 
 func TestNewestWins(t *testing.T) {
 	w := newWorld(t, guard.NewestWins)
-	w.want(w.do(w.call(full(5)), took), guard.Applied)
-	w.want(w.do(w.call(full(5))), guard.Duplicate)
-	w.want(w.do(w.call(full(4))), guard.Stale)
-	w.want(w.do(w.call(full(6)), took), guard.Applied)
+	w.want(w.do(w.call(full(5)), took), verdict.Applied)
+	w.want(w.do(w.call(full(5))), verdict.Duplicate)
+	w.want(w.do(w.call(full(4))), verdict.Stale)
+	w.want(w.do(w.call(full(6)), took), verdict.Applied)
 	t.Run("a batch sends the newest only", func(t *testing.T) {
 		w := newWorld(t, guard.NewestWins)
-		w.want(w.do(w.call(full(3), full(5), full(4), full(5)), took), guard.Stale, guard.Applied, guard.Stale, guard.Duplicate)
+		w.want(w.do(w.call(full(3), full(5), full(4), full(5)), took), verdict.Stale, verdict.Applied, verdict.Stale, verdict.Duplicate)
 		if w.last().Change != 1 || w.last().Version != v(5) {
 			t.Fatalf("%+v", w.last())
 		}
@@ -201,7 +202,7 @@ func TestNewestWins(t *testing.T) {
 	})
 	t.Run("partial changes are refused", func(t *testing.T) {
 		w := newWorld(t, guard.NewestWins)
-		w.want(w.do(w.call(update(5, "name"))), guard.Failed)
+		w.want(w.do(w.call(update(5, "name"))), verdict.Failed)
 	})
 }
 
@@ -211,36 +212,36 @@ func TestFieldMerge(t *testing.T) {
 		calls [][]guard.Change
 		// what the sink is asked for, in order: "PUT@v", "PATCH@v fields", "DELETE@v"
 		asked    []string
-		verdicts []guard.Verdict
+		verdicts []verdict.Verdict
 	}{
 		{"older field late: both apply", [][]guard.Change{{update(5, "phone")}, {update(4, "name")}},
-			[]string{"PATCH@5 phone=0", "PATCH@4 name=0"}, []guard.Verdict{guard.Applied, guard.Applied}},
+			[]string{"PATCH@5 phone=0", "PATCH@4 name=0"}, []verdict.Verdict{verdict.Applied, verdict.Applied}},
 		{"the part that is newer wins", [][]guard.Change{{update(5, "phone")}, {update(4, "name", "phone")}},
-			[]string{"PATCH@5 phone=0", "PATCH@4 name=0"}, []guard.Verdict{guard.Applied, guard.PartlyStale}},
+			[]string{"PATCH@5 phone=0", "PATCH@4 name=0"}, []verdict.Verdict{verdict.Applied, verdict.PartlyStale}},
 		{"nothing newer", [][]guard.Change{{update(5, "phone")}, {update(4, "phone")}, {update(5, "phone")}},
-			[]string{"PATCH@5 phone=0"}, []guard.Verdict{guard.Applied, guard.Stale, guard.Duplicate}},
+			[]string{"PATCH@5 phone=0"}, []verdict.Verdict{verdict.Applied, verdict.Stale, verdict.Duplicate}},
 		{"create after its update keeps the field", [][]guard.Change{{update(5, "phone")}, {full(4)}},
-			[]string{"PATCH@5 phone=0", "PATCH@4 city=0 name=0"}, []guard.Verdict{guard.Applied, guard.PartlyStale}},
+			[]string{"PATCH@5 phone=0", "PATCH@4 city=0 name=0"}, []verdict.Verdict{verdict.Applied, verdict.PartlyStale}},
 		{"a create is a full state", [][]guard.Change{{full(4)}, {update(3, "name")}, {full(4)}},
-			[]string{"PUT@4 city=0 name=0 phone=0"}, []guard.Verdict{guard.Applied, guard.Stale, guard.Duplicate}},
+			[]string{"PUT@4 city=0 name=0 phone=0"}, []verdict.Verdict{verdict.Applied, verdict.Stale, verdict.Duplicate}},
 		{"delete is final for what is older", [][]guard.Change{{full(2)}, {deleted(4)}, {update(3, "name")}, {deleted(4)}},
-			[]string{"PUT@2 city=0 name=0 phone=0", "DELETE@4"}, []guard.Verdict{guard.Applied, guard.Applied, guard.Stale, guard.Duplicate}},
+			[]string{"PUT@2 city=0 name=0 phone=0", "DELETE@4"}, []verdict.Verdict{verdict.Applied, verdict.Applied, verdict.Stale, verdict.Duplicate}},
 		{"update 5, delete 3, undelete 4 keeps the name", [][]guard.Change{{update(5, "name")}, {deleted(3)}, {full(4)}},
-			[]string{"PATCH@5 name=0", "PATCH@4 city=0 phone=0"}, []guard.Verdict{guard.Applied, guard.Stale, guard.PartlyStale}},
+			[]string{"PATCH@5 name=0", "PATCH@4 city=0 phone=0"}, []verdict.Verdict{verdict.Applied, verdict.Stale, verdict.PartlyStale}},
 		{"undelete 4, delete 3", [][]guard.Change{{full(4)}, {deleted(3)}},
-			[]string{"PUT@4 city=0 name=0 phone=0"}, []guard.Verdict{guard.Applied, guard.Stale}},
+			[]string{"PUT@4 city=0 name=0 phone=0"}, []verdict.Verdict{verdict.Applied, verdict.Stale}},
 		{"batch: {phone 3, name 5} then phone 4", [][]guard.Change{{update(3, "phone"), update(5, "name")}, {update(4, "phone")}},
-			[]string{"PATCH@5 name=1 phone=0", "PATCH@4 phone=0"}, []guard.Verdict{guard.Applied, guard.Applied, guard.Applied}},
+			[]string{"PATCH@5 name=1 phone=0", "PATCH@4 phone=0"}, []verdict.Verdict{verdict.Applied, verdict.Applied, verdict.Applied}},
 		{"batch folds in version order", [][]guard.Change{{update(5, "name"), full(2), update(4, "name", "city")}},
-			[]string{"PATCH@5 city=2 name=0 phone=1"}, []guard.Verdict{guard.Applied, guard.PartlyStale, guard.PartlyStale}},
+			[]string{"PATCH@5 city=2 name=0 phone=1"}, []verdict.Verdict{verdict.Applied, verdict.PartlyStale, verdict.PartlyStale}},
 		{"batch with a delete in the middle", [][]guard.Change{{full(2), deleted(3), full(4)}},
-			[]string{"PUT@4 city=2 name=2 phone=2"}, []guard.Verdict{guard.Stale, guard.Stale, guard.Applied}},
+			[]string{"PUT@4 city=2 name=2 phone=2"}, []verdict.Verdict{verdict.Stale, verdict.Stale, verdict.Applied}},
 		{"batch that ends with a delete", [][]guard.Change{{update(2, "name"), deleted(3)}},
-			[]string{"DELETE@3"}, []guard.Verdict{guard.Stale, guard.Applied}},
+			[]string{"DELETE@3"}, []verdict.Verdict{verdict.Stale, verdict.Applied}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t, guard.FieldMerge)
-			var verdicts []guard.Verdict
+			var verdicts []verdict.Verdict
 			for _, changes := range tc.calls {
 				rep := w.guard().Do(t.Context(), w.call(changes...), func(_ context.Context, a guard.Attempt) guard.Outcome {
 					w.asked = append(w.asked, a)
@@ -274,7 +275,7 @@ func TestFieldMerge(t *testing.T) {
 func TestOnlyTheGuiltyOneOfABatchIsParked(t *testing.T) {
 	w := newWorld(t, guard.FieldMerge)
 	rep := w.do(w.call(update(3, "phone"), update(4, "name"), update(5, "city")), refused, took, refused, took)
-	w.want(rep, guard.Applied, guard.Parked, guard.Applied)
+	w.want(rep, verdict.Applied, verdict.Parked, verdict.Applied)
 	if len(w.parked) != 1 || w.parked[0].Change != 1 {
 		t.Fatalf("parked %+v", w.parked)
 	}
@@ -287,13 +288,13 @@ func TestOnlyTheGuiltyOneOfABatchIsParked(t *testing.T) {
 // A group that is refused whole has no effect: it settles no older doubt.
 func TestADoubtOutlivesAGroupThatIsRefused(t *testing.T) {
 	w := newWorld(t, guard.FieldMerge)
-	w.want(w.do(w.call(update(3, "phone")), lost), guard.Failed)
+	w.want(w.do(w.call(update(3, "phone")), lost), verdict.Failed)
 	w.now = w.now.Add(time.Minute)
-	w.want(w.do(w.call(update(4, "name"), update(5, "city")), refused, refused, refused), guard.Parked, guard.Parked)
+	w.want(w.do(w.call(update(4, "name"), update(5, "city")), refused, refused, refused), verdict.Parked, verdict.Parked)
 	if !w.item().InDoubt {
 		t.Fatal("the doubt was forgotten without an effect")
 	}
-	w.want(w.do(w.call(update(4, "name"), update(5, "city")), refused, refused, took), guard.Parked, guard.Applied)
+	w.want(w.do(w.call(update(4, "name"), update(5, "city")), refused, refused, took), verdict.Parked, verdict.Applied)
 	if w.item().InDoubt {
 		t.Fatal("the doubt stayed after an effect")
 	}
@@ -301,7 +302,7 @@ func TestADoubtOutlivesAGroupThatIsRefused(t *testing.T) {
 
 func TestTheGuiltyOneOfStatesIsParked(t *testing.T) {
 	w := newWorld(t, guard.NewestWins)
-	w.want(w.do(w.call(full(1), full(2)), refused, took, refused), guard.Applied, guard.Parked)
+	w.want(w.do(w.call(full(1), full(2)), refused, took, refused), verdict.Applied, verdict.Parked)
 	if it := w.item(); it.Full != v(1) || len(w.parked) != 1 || w.parked[0].Change != 1 {
 		t.Fatalf("item %+v, parked %+v", it, w.parked)
 	}
@@ -311,9 +312,9 @@ func TestAGroupThatNeverGetsThroughUsesUpItsAttempts(t *testing.T) {
 	w := newWorld(t, guard.FieldMerge)
 	group := w.call(update(3, "phone"), update(4, "name"))
 	for range 2 {
-		w.want(w.do(group, refused, throttled), guard.Failed, guard.Failed)
+		w.want(w.do(group, refused, throttled), verdict.Failed, verdict.Failed)
 	}
-	w.want(w.do(group, refused, throttled), guard.Parked, guard.Parked)
+	w.want(w.do(group, refused, throttled), verdict.Parked, verdict.Parked)
 }
 
 func TestALatePatchAtAVersionedSinkIsAZombie(t *testing.T) {
@@ -322,19 +323,19 @@ func TestALatePatchAtAVersionedSinkIsAZombie(t *testing.T) {
 		w.now = w.now.Add(w.cfg.Lease() - 2*time.Second + time.Millisecond)
 		return took
 	}
-	w.want(w.guard().Do(t.Context(), w.call(full(3)), late), guard.Applied)
-	w.want(w.guard().Do(t.Context(), w.call(update(4, "name")), late), guard.Zombie)
+	w.want(w.guard().Do(t.Context(), w.call(full(3)), late), verdict.Applied)
+	w.want(w.guard().Do(t.Context(), w.call(update(4, "name")), late), verdict.Zombie)
 }
 
 func TestWhatSomebodyHasToLookAtOutlivesAQueueThatIsDown(t *testing.T) {
 	w := newWorld(t, guard.EachOnce)
 	twoOfThem := guard.Outcome{Effect: guard.Took, Link: "cus_1", Park: "duplicate-remote", Err: errors.New("two found")}
 	w.parkAs = errors.New("queue down")
-	w.want(w.do(w.call(guard.Change{}), twoOfThem), guard.Failed)
+	w.want(w.do(w.call(guard.Change{}), twoOfThem), verdict.Failed)
 	w.parkAs = nil
 	w.now = w.now.Add(time.Minute)
 	rep := w.do(w.call(guard.Change{}), twoOfThem)
-	w.want(rep, guard.Applied)
+	w.want(rep, verdict.Applied)
 	if rep.Results[0].Class != "duplicate-remote" || len(w.parked) != 1 || w.item().Link != "cus_1" {
 		t.Fatalf("result %+v, parked %+v", rep.Results[0], w.parked)
 	}
@@ -347,12 +348,12 @@ func TestCrashLeavesDoubt(t *testing.T) {
 		claimed := w.call(guard.Change{})
 		w.guard().Do(t.Context(), claimed, func(context.Context, guard.Attempt) guard.Outcome {
 			// The process dies here: what follows is another one with the same item.
-			w.want(w.do(w.call(guard.Change{})), guard.Busy)
+			w.want(w.do(w.call(guard.Change{})), verdict.Busy)
 			w.now = w.now.Add(w.cfg.Lease() - time.Millisecond)
-			w.want(w.do(w.call(guard.Change{})), guard.Busy)
+			w.want(w.do(w.call(guard.Change{})), verdict.Busy)
 			w.now = w.now.Add(time.Millisecond)
 			rep := w.do(w.call(guard.Change{}), took)
-			w.want(rep, guard.Applied)
+			w.want(rep, verdict.Applied)
 			if a := w.last(); !a.InDoubt || a.Number != 2 || a.DoubtSince.UnixMilli() != 1_763_800_000_000 {
 				t.Fatalf("attempt %+v", a)
 			}
@@ -370,14 +371,14 @@ func TestDoubtSurvivesARefusalAndADay(t *testing.T) {
 	everyPolicy(t, func(t *testing.T, p guard.Policy) {
 		w := newWorld(t, p)
 		first := w.now
-		w.want(w.do(w.call(one(p, 5)), lost), guard.Failed)
+		w.want(w.do(w.call(one(p, 5)), lost), verdict.Failed)
 		if it := w.item(); it.Status != guard.StatusUnknown || it.Until != first.Add(7*time.Second).UnixMilli() {
 			t.Fatalf("item %+v: not before settle + margin", it)
 		}
 		w.now = w.now.Add(7 * time.Second)
-		w.want(w.do(w.call(one(p, 5)), throttled), guard.Failed)
+		w.want(w.do(w.call(one(p, 5)), throttled), verdict.Failed)
 		w.now = w.now.Add(24 * time.Hour)
-		w.want(w.do(w.call(one(p, 5)), took), guard.Applied)
+		w.want(w.do(w.call(one(p, 5)), took), verdict.Applied)
 		if a := w.last(); !a.InDoubt || !a.DoubtSince.Equal(first) {
 			t.Fatalf("attempt %+v, want in doubt since %v", a, first)
 		}
@@ -386,8 +387,8 @@ func TestDoubtSurvivesARefusalAndADay(t *testing.T) {
 
 func TestACertainRefusalLeavesNoDoubt(t *testing.T) {
 	w := newWorld(t, guard.EachOnce)
-	w.want(w.do(w.call(guard.Change{}), throttled), guard.Failed)
-	w.want(w.do(w.call(guard.Change{}), took), guard.Applied)
+	w.want(w.do(w.call(guard.Change{}), throttled), verdict.Failed)
+	w.want(w.do(w.call(guard.Change{}), took), verdict.Applied)
 	if a := w.last(); a.InDoubt || a.Number != 2 {
 		t.Fatalf("attempt %+v", a)
 	}
@@ -395,23 +396,23 @@ func TestACertainRefusalLeavesNoDoubt(t *testing.T) {
 
 func TestParkingIsOfAChangeNotOfASubject(t *testing.T) {
 	w := newWorld(t, guard.EachOnce)
-	w.want(w.do(w.call(guard.Change{}), refused), guard.Parked)
+	w.want(w.do(w.call(guard.Change{}), refused), verdict.Parked)
 	if p := w.parked[0]; p.Class != "permanent/test" || p.Attempts != 1 {
 		t.Fatalf("parked %+v", p)
 	}
 	redrive := w.call(guard.Change{})
 	redrive.Redrive = true
-	w.want(w.do(redrive, took), guard.Applied)
+	w.want(w.do(redrive, took), verdict.Applied)
 	if w.last().Number != 1 {
 		t.Fatalf("a redrive counts from %d, want 1", w.last().Number)
 	}
 	t.Run("a redrive starts counting anew", func(t *testing.T) {
 		w := newWorld(t, guard.EachOnce)
-		w.want(w.do(w.call(guard.Change{}), throttled), guard.Failed)
-		w.want(w.do(w.call(guard.Change{}), throttled), guard.Failed)
+		w.want(w.do(w.call(guard.Change{}), throttled), verdict.Failed)
+		w.want(w.do(w.call(guard.Change{}), throttled), verdict.Failed)
 		again := w.call(guard.Change{})
 		again.Redrive = true
-		w.want(w.do(again, throttled), guard.Failed)
+		w.want(w.do(again, throttled), verdict.Failed)
 		if it := w.item(); it.Attempts != 1 || w.last().Number != 1 {
 			t.Fatalf("item %+v, attempt %+v", it, w.last())
 		}
@@ -419,18 +420,18 @@ func TestParkingIsOfAChangeNotOfASubject(t *testing.T) {
 	t.Run("a queue that is down keeps the change", func(t *testing.T) {
 		w := newWorld(t, guard.EachOnce)
 		w.parkAs = errors.New("queue down")
-		w.want(w.do(w.call(guard.Change{}), refused), guard.Failed)
+		w.want(w.do(w.call(guard.Change{}), refused), verdict.Failed)
 		w.parkAs = nil
-		w.want(w.do(w.call(guard.Change{}), refused), guard.Parked)
+		w.want(w.do(w.call(guard.Change{}), refused), verdict.Parked)
 	})
 }
 
 func TestAttemptsAreCountedAndThenParked(t *testing.T) {
 	w := newWorld(t, guard.NewestWins)
 	for range 2 {
-		w.want(w.do(w.call(full(5)), throttled), guard.Failed)
+		w.want(w.do(w.call(full(5)), throttled), verdict.Failed)
 	}
-	w.want(w.do(w.call(full(5)), throttled), guard.Parked)
+	w.want(w.do(w.call(full(5)), throttled), verdict.Parked)
 	if p := w.parked[0]; p.Attempts != 3 || p.Class != "throttled" {
 		t.Fatalf("parked %+v", p)
 	}
@@ -440,7 +441,7 @@ func TestAttemptsAreCountedAndThenParked(t *testing.T) {
 	t.Run("a missing dependency does not count", func(t *testing.T) {
 		w := newWorld(t, guard.NewestWins)
 		for range 10 {
-			w.want(w.do(w.call(full(5)), guard.Outcome{Effect: guard.NotApplied, Uncounted: true, Class: "dependency-missing"}), guard.Failed)
+			w.want(w.do(w.call(full(5)), guard.Outcome{Effect: guard.NotApplied, Uncounted: true, Class: "dependency-missing"}), verdict.Failed)
 		}
 		if it := w.item(); it.Attempts != 0 || len(w.parked) != 0 {
 			t.Fatalf("item %+v, parked %v", it, w.parked)
@@ -450,23 +451,23 @@ func TestAttemptsAreCountedAndThenParked(t *testing.T) {
 		w := newWorld(t, guard.NewestWins)
 		wait := throttled
 		wait.RetryAfter = time.Minute
-		w.want(w.do(w.call(full(5)), wait), guard.Failed)
+		w.want(w.do(w.call(full(5)), wait), verdict.Failed)
 		w.now = w.now.Add(59 * time.Second)
-		w.want(w.do(w.call(full(5))), guard.Busy)
+		w.want(w.do(w.call(full(5))), verdict.Busy)
 		w.now = w.now.Add(time.Second)
-		w.want(w.do(w.call(full(5)), took), guard.Applied)
+		w.want(w.do(w.call(full(5)), took), verdict.Applied)
 	})
 }
 
 func TestNothingAtTheSinkToSettleADoubtBy(t *testing.T) {
 	w := newWorld(t, guard.EachOnce, func(c *guard.Config) { c.Sink.ParkInDoubt = true })
-	w.want(w.do(w.call(guard.Change{}), lost), guard.Failed)
+	w.want(w.do(w.call(guard.Change{}), lost), verdict.Failed)
 	w.now = w.now.Add(time.Minute)
-	w.want(w.do(w.call(guard.Change{})), guard.Parked)
+	w.want(w.do(w.call(guard.Change{})), verdict.Parked)
 	if w.parked[0].Class != "in-doubt" || !w.item().InDoubt {
 		t.Fatalf("parked %+v, item %+v", w.parked, w.item())
 	}
-	w.want(w.do(w.call(guard.Change{})), guard.Parked) // a redrive alone does not settle it
+	w.want(w.do(w.call(guard.Change{})), verdict.Parked) // a redrive alone does not settle it
 }
 
 func TestFence(t *testing.T) {
@@ -476,7 +477,7 @@ func TestFence(t *testing.T) {
 	t.Run("an item behind the sink is lifted and claimed again", func(t *testing.T) {
 		w := newWorld(t, guard.FieldMerge)
 		rep := w.do(w.call(full(5)), ahead(w), took)
-		w.want(rep, guard.Applied)
+		w.want(rep, verdict.Applied)
 		if !rep.EpochRaised || w.last().Epoch != w.now.UnixMilli()+1_000_001 || rep.Requests != 4 {
 			t.Fatalf("report %+v, attempt %+v", rep, w.last())
 		}
@@ -485,20 +486,20 @@ func TestFence(t *testing.T) {
 		w := newWorld(t, guard.FieldMerge)
 		more := ahead(w)
 		more.Epoch += 5
-		w.want(w.do(w.call(full(5)), ahead(w), more), guard.Parked)
+		w.want(w.do(w.call(full(5)), ahead(w), more), verdict.Parked)
 		if w.parked[0].Class != "epoch-conflict" {
 			t.Fatalf("parked %+v", w.parked)
 		}
-		w.want(w.do(w.call(full(5)), took), guard.Applied)
+		w.want(w.do(w.call(full(5)), took), verdict.Applied)
 	})
 	t.Run("a worker that is fenced off cannot lift", func(t *testing.T) {
 		w := newWorld(t, guard.FieldMerge)
 		rep := w.guard().Do(t.Context(), w.call(full(5)), func(context.Context, guard.Attempt) guard.Outcome {
 			w.now = w.now.Add(w.cfg.Lease())
-			w.want(w.do(w.call(full(6)), took), guard.Applied)
+			w.want(w.do(w.call(full(6)), took), verdict.Applied)
 			return ahead(w)
 		})
-		w.want(rep, guard.Failed)
+		w.want(rep, verdict.Failed)
 		if it := w.item(); it.Full != v(6) || it.Status != guard.Idle {
 			t.Fatalf("item %+v", it)
 		}
@@ -509,11 +510,11 @@ func TestZombie(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		sink guard.Sink
-		want guard.Verdict
+		want verdict.Verdict
 	}{
-		{"a sink that cannot tell", guard.Sink{}, guard.Zombie},
-		{"a fenced sink", guard.Sink{Fenced: true}, guard.Applied},
-		{"a sink that compares versions", guard.Sink{Versioned: true}, guard.Applied},
+		{"a sink that cannot tell", guard.Sink{}, verdict.Zombie},
+		{"a fenced sink", guard.Sink{Fenced: true}, verdict.Applied},
+		{"a sink that compares versions", guard.Sink{Versioned: true}, verdict.Applied},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t, guard.NewestWins, func(c *guard.Config) { c.Sink = tc.sink })
@@ -522,7 +523,7 @@ func TestZombie(t *testing.T) {
 				return took
 			})
 			w.want(rep, tc.want)
-			if tc.want == guard.Zombie && (len(w.parked) != 1 || w.parked[0].Class != "overwrote-newer") {
+			if tc.want == verdict.Zombie && (len(w.parked) != 1 || w.parked[0].Class != "overwrote-newer") {
 				t.Fatalf("parked %+v", w.parked)
 			}
 		})
@@ -533,7 +534,7 @@ func TestACompletionThatLandedIsAcknowledged(t *testing.T) {
 	w := newWorld(t, guard.NewestWins, func(c *guard.Config) { c.Sink.Versioned = true })
 	inner := w.store
 	w.store = &claimAfterComplete{Store: inner, w: w}
-	w.want(w.do(w.call(full(5)), took), guard.Applied)
+	w.want(w.do(w.call(full(5)), took), verdict.Applied)
 }
 
 // claimAfterComplete loses the response of a completion; before the SDK's second try
@@ -562,11 +563,11 @@ func TestALostClaimResponseIsMyOwnWrite(t *testing.T) {
 	for _, inDoubt := range []bool{false, true} {
 		w := newWorld(t, guard.EachOnce)
 		if inDoubt {
-			w.want(w.do(w.call(guard.Change{}), lost), guard.Failed)
+			w.want(w.do(w.call(guard.Change{}), lost), verdict.Failed)
 			w.now = w.now.Add(time.Minute)
 		}
 		w.store = &twice{w.store}
-		w.want(w.do(w.call(guard.Change{}), took), guard.Applied)
+		w.want(w.do(w.call(guard.Change{}), took), verdict.Applied)
 		if w.last().InDoubt != inDoubt {
 			t.Fatalf("in doubt = %v, want %v", w.last().InDoubt, inDoubt)
 		}
@@ -592,11 +593,11 @@ func TestRestoredTable(t *testing.T) {
 	set := func(c *guard.Config) { c.RestoredAt = restored }
 	t.Run("a missing item is in doubt, older than every window", func(t *testing.T) {
 		w := newWorld(t, guard.EachOnce, set)
-		w.want(w.do(w.call(guard.Change{}), throttled), guard.Failed)
+		w.want(w.do(w.call(guard.Change{}), throttled), verdict.Failed)
 		if a := w.last(); !a.InDoubt || !a.DoubtSince.IsZero() {
 			t.Fatalf("attempt %+v", a)
 		}
-		w.want(w.do(w.call(guard.Change{}), took), guard.Applied) // still, after a 429
+		w.want(w.do(w.call(guard.Change{}), took), verdict.Applied) // still, after a 429
 		if a := w.last(); !a.InDoubt || !a.DoubtSince.IsZero() {
 			t.Fatalf("attempt %+v", a)
 		}
@@ -604,8 +605,8 @@ func TestRestoredTable(t *testing.T) {
 	t.Run("an item written since is not", func(t *testing.T) {
 		w := newWorld(t, guard.NewestWins, set)
 		w.now = w.now.Add(time.Hour)
-		w.want(w.do(w.call(full(4)), took), guard.Applied)
-		w.want(w.do(w.call(full(5)), took), guard.Applied)
+		w.want(w.do(w.call(full(4)), took), verdict.Applied)
+		w.want(w.do(w.call(full(5)), took), verdict.Applied)
 		if w.last().InDoubt {
 			t.Fatalf("attempt %+v", w.last())
 		}
@@ -614,18 +615,18 @@ func TestRestoredTable(t *testing.T) {
 
 func TestResync(t *testing.T) {
 	w := newWorld(t, guard.FieldMerge)
-	w.want(w.do(w.call(full(3)), took), guard.Applied)
-	w.want(w.do(w.call(update(7, "phone")), took), guard.Applied)
+	w.want(w.do(w.call(full(3)), took), verdict.Applied)
+	w.want(w.do(w.call(update(7, "phone")), took), verdict.Applied)
 	rep := w.do(w.call(guard.Change{Kind: guard.Resync, Version: v(5)}),
 		guard.Outcome{Effect: guard.Superseded, Newer: v(9)}, took)
-	w.want(rep, guard.Applied)
+	w.want(rep, verdict.Applied)
 	if w.asked[2].Version != v(7) || w.asked[3].Version != v(9) || !w.last().Resync {
 		t.Fatalf("asked %+v", w.asked[2:])
 	}
 	if it := w.item(); it.Full != v(9) || it.Fields["phone"] != v(7) {
 		t.Fatalf("item %+v", it)
 	}
-	w.want(w.do(w.call(guard.Change{Kind: guard.Resync}), guard.Outcome{Effect: guard.Took, Deleted: true}), guard.Applied)
+	w.want(w.do(w.call(guard.Change{Kind: guard.Resync}), guard.Outcome{Effect: guard.Took, Deleted: true}), verdict.Applied)
 	if it := w.item(); it.Tombstone != v(9) {
 		t.Fatalf("item %+v", it)
 	}
@@ -635,14 +636,14 @@ func TestEventSubjectsAreForgottenAndSaySo(t *testing.T) {
 	w := newWorld(t, guard.EachOnce)
 	call := w.call(guard.Change{})
 	call.EventSubject, call.Published = true, w.now.Add(-36*24*time.Hour)
-	w.want(w.do(call), guard.Parked)
+	w.want(w.do(call), verdict.Parked)
 	if w.parked[0].Class != "too-old" || w.item().Exists {
 		t.Fatalf("parked %+v, item %+v", w.parked, w.item())
 	}
 	call.Published = w.now
-	w.want(w.do(call, took), guard.Applied)
+	w.want(w.do(call, took), verdict.Applied)
 	call.Published = w.now.Add(-36 * 24 * time.Hour)
-	w.want(w.do(call), guard.Duplicate) // it is still there
+	w.want(w.do(call), verdict.Duplicate) // it is still there
 	r, _ := w.store.Read(t.Context(), w.guard().Key(org, "s"))
 	if x, _ := r.Get("x"); x.Num != w.now.Unix()+35*24*3600 {
 		t.Fatalf("expires %d", x.Num)
@@ -656,17 +657,17 @@ func TestBusyWaitsALittle(t *testing.T) {
 		call := w.call(full(6))
 		call.BusyWait = 2 * time.Second
 		busy := w.do(call)
-		w.want(busy, guard.Busy)
+		w.want(busy, verdict.Busy)
 		if waited := w.now.Sub(start); waited > 2*time.Second || busy.Requests < 3 {
 			t.Fatalf("waited %v with %d requests", waited, busy.Requests)
 		}
 		if nb := busy.Results[0].NotBefore; !nb.After(w.now) {
 			t.Fatalf("not before %v is not in the future of %v", nb, w.now)
 		}
-		w.want(w.do(w.call(full(4))), guard.Busy) // newer than what is recorded: not stale yet
+		w.want(w.do(w.call(full(4))), verdict.Busy) // newer than what is recorded: not stale yet
 		return took
 	})
-	w.want(rep, guard.Applied)
+	w.want(rep, verdict.Applied)
 }
 
 func TestPanicIsInDoubt(t *testing.T) {
@@ -674,7 +675,7 @@ func TestPanicIsInDoubt(t *testing.T) {
 	rep := w.guard().Do(t.Context(), w.call(guard.Change{}), func(context.Context, guard.Attempt) guard.Outcome {
 		panic("a text with field values")
 	})
-	w.want(rep, guard.Failed)
+	w.want(rep, verdict.Failed)
 	if r := rep.Results[0]; r.Class != "unknown" || strings.Contains(r.Err.Error(), "field values") {
 		t.Fatalf("result %+v", r)
 	}
@@ -715,20 +716,20 @@ func everyPolicy(t *testing.T, story func(t *testing.T, p guard.Policy)) {
 func TestWhatAnAttemptLeavesOnTheItem(t *testing.T) {
 	everyPolicy(t, func(t *testing.T, p guard.Policy) {
 		w := newWorld(t, p)
-		w.want(w.do(w.call(one(p, 5)), throttled), guard.Failed)
+		w.want(w.do(w.call(one(p, 5)), throttled), verdict.Failed)
 		first := w.last()
 		it := w.item()
 		if it.Status != guard.Retry || it.Class != "throttled" || it.Until != w.now.UnixMilli() || it.Attempts != 1 || it.InDoubt || it.Epoch != first.Epoch {
 			t.Fatalf("after a refusal: %+v", it)
 		}
-		w.want(w.do(w.call(one(p, 5)), lost), guard.Failed)
+		w.want(w.do(w.call(one(p, 5)), lost), verdict.Failed)
 		second := w.last()
 		it = w.item()
 		if it.Status != guard.StatusUnknown || it.Attempts != 2 || !it.InDoubt || it.Until != w.now.Add(7*time.Second).UnixMilli() {
 			t.Fatalf("after a lost answer: %+v", it)
 		}
 		w.now = w.now.Add(7 * time.Second)
-		w.want(w.do(w.call(one(p, 5)), guard.Outcome{Effect: guard.Took, Link: "x"}), guard.Applied)
+		w.want(w.do(w.call(one(p, 5)), guard.Outcome{Effect: guard.Took, Link: "x"}), verdict.Applied)
 		third := w.last()
 		if first.Epoch >= second.Epoch || second.Epoch >= third.Epoch || third.Number != 3 {
 			t.Fatalf("epochs %d, %d, %d do not grow", first.Epoch, second.Epoch, third.Epoch)
@@ -745,27 +746,27 @@ func TestTheSDKSendsEverythingTwice(t *testing.T) {
 		w := newWorld(t, p)
 		w.store = &twice{w.store}
 		missing := guard.Outcome{Effect: guard.NotApplied, Uncounted: true, Class: "dependency-missing"}
-		w.want(w.do(w.call(one(p, 5)), throttled), guard.Failed)
-		w.want(w.do(w.call(one(p, 5)), missing), guard.Failed)
+		w.want(w.do(w.call(one(p, 5)), throttled), verdict.Failed)
+		w.want(w.do(w.call(one(p, 5)), missing), verdict.Failed)
 		if it := w.item(); it.Attempts != 1 {
 			t.Fatalf("%d attempts counted, want 1: %+v", it.Attempts, it)
 		}
 		ahead := guard.Outcome{Effect: guard.Fenced, Class: "epoch-conflict", Epoch: w.now.UnixMilli() + 500}
-		w.want(w.do(w.call(one(p, 5)), ahead, took), guard.Applied)
-		w.want(w.do(w.call(one(p, 5))), guard.Duplicate)
+		w.want(w.do(w.call(one(p, 5)), ahead, took), verdict.Applied)
+		w.want(w.do(w.call(one(p, 5))), verdict.Duplicate)
 	})
 }
 
 func TestWhatIsNotNewCostsOneWrite(t *testing.T) {
 	w := newWorld(t, guard.FieldMerge)
-	w.want(w.do(w.call(full(2)), took), guard.Applied)
-	w.want(w.do(w.call(update(4, "phone")), took), guard.Applied)
+	w.want(w.do(w.call(full(2)), took), verdict.Applied)
+	w.want(w.do(w.call(update(4, "phone")), took), verdict.Applied)
 	for _, ch := range []guard.Change{full(2), full(1), update(4, "phone"), update(3, "phone"), update(2, "name"), deleted(1)} {
 		if rep := w.do(w.call(ch)); rep.Requests != 1 {
 			t.Errorf("%+v: %d requests, want 1", ch, rep.Requests)
 		}
 	}
-	w.want(w.do(w.call(deleted(6)), took), guard.Applied)
+	w.want(w.do(w.call(deleted(6)), took), verdict.Applied)
 	for _, ch := range []guard.Change{deleted(6), deleted(5), update(5, "city"), full(6)} {
 		if rep := w.do(w.call(ch)); rep.Requests != 1 {
 			t.Errorf("%+v after the delete: %d requests, want 1", ch, rep.Requests)
@@ -776,33 +777,33 @@ func TestWhatIsNotNewCostsOneWrite(t *testing.T) {
 func TestASecondWorkerMeetsTheLease(t *testing.T) {
 	everyPolicy(t, func(t *testing.T, p guard.Policy) {
 		w := newWorld(t, p)
-		inner := guard.Busy
+		inner := verdict.Busy
 		w.guard().Do(t.Context(), w.call(one(p, 5)), func(context.Context, guard.Attempt) guard.Outcome {
 			rep := w.do(w.call(one(p, 6)))
 			inner = rep.Results[0].Verdict
 			return throttled
 		})
-		if inner != guard.Busy {
+		if inner != verdict.Busy {
 			t.Fatalf("a second worker got %q while the first one ran", inner)
 		}
 		// A worker that lost its lease changes nothing that another one wrote.
 		w = newWorld(t, p)
 		rep := w.guard().Do(t.Context(), w.call(one(p, 5)), func(context.Context, guard.Attempt) guard.Outcome {
 			w.now = w.now.Add(w.cfg.Lease())
-			w.want(w.do(w.call(one(p, 6)), lost), guard.Failed)
+			w.want(w.do(w.call(one(p, 6)), lost), verdict.Failed)
 			return throttled
 		})
-		w.want(rep, guard.Failed)
+		w.want(rep, verdict.Failed)
 		if it := w.item(); it.Status != guard.StatusUnknown || !it.InDoubt || it.Class != "unknown" {
 			t.Fatalf("the first worker gave back what was not its own: %+v", it)
 		}
 		w = newWorld(t, p)
 		rep = w.guard().Do(t.Context(), w.call(one(p, 5)), func(context.Context, guard.Attempt) guard.Outcome {
 			w.now = w.now.Add(w.cfg.Lease())
-			w.want(w.do(w.call(one(p, 6)), throttled), guard.Failed)
+			w.want(w.do(w.call(one(p, 6)), throttled), verdict.Failed)
 			return guard.Outcome{Effect: guard.Took, Link: "late"}
 		})
-		if w.item().Link == "late" || rep.Results[0].Verdict == guard.Applied {
+		if w.item().Link == "late" || rep.Results[0].Verdict == verdict.Applied {
 			t.Fatalf("the first worker completed what was not its own: %+v, %v", w.item(), rep.Results[0])
 		}
 	})
@@ -844,7 +845,7 @@ func TestTheHandlerEndsBeforeTheLease(t *testing.T) {
 			t.Errorf("the handler has %v, want the effect time of 10 s", left)
 		}
 		return took
-	}), guard.Applied)
+	}), verdict.Applied)
 	if lease := w.cfg.Lease(); lease != 17*time.Second { // 10 effect + 5 settle + 2 margin
 		t.Errorf("the lease is %v", lease)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sfrelay/shared/order"
+	"sfrelay/shared/verdict"
 )
 
 // The protocol: which writes a guard makes, and how it reads a refused one. All of
@@ -194,25 +195,25 @@ func (ch *Change) isNewTo(it *Item, p Policy) bool {
 }
 
 // againstItem is the verdict of a change that has nothing new for the item.
-func (ch *Change) againstItem(it *Item, p Policy) Verdict {
+func (ch *Change) againstItem(it *Item, p Policy) verdict.Verdict {
 	switch {
 	case p == EachOnce:
-		return Duplicate
+		return verdict.Duplicate
 	case ch.Kind == Delete && p == FieldMerge:
 		if ch.Version == it.Tombstone {
-			return Duplicate
+			return verdict.Duplicate
 		}
 	case ch.Version == it.Full:
-		return Duplicate
+		return verdict.Duplicate
 	case ch.Kind == Partial:
 		for _, code := range ch.Fields {
 			if it.field(code) != ch.Version {
-				return Stale
+				return verdict.Stale
 			}
 		}
-		return Duplicate
+		return verdict.Duplicate
 	}
-	return Stale
+	return verdict.Stale
 }
 
 // Win is one field of a merge that is newer than what the sink has.
@@ -381,7 +382,7 @@ type release struct {
 	token     Token
 	status    Status // Retry or StatusUnknown
 	notBefore int64  // ms
-	class     string
+	class     verdict.Class
 	uncounted bool // this attempt does not count
 	reset     bool // parked: the next one starts counting anew
 	settled   bool // the doubt is this attempt's own and certainly had no effect
@@ -397,7 +398,7 @@ func (r *release) write() Write {
 		Set: append(make([]Assign, 0, 4),
 			put(attrStatus, number(int64(r.status))),
 			put(attrUntil, number(r.notBefore)),
-			put(attrClass, text(r.class)),
+			put(attrClass, text(string(r.class))),
 		),
 	}
 	switch {

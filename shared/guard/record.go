@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"sfrelay/shared/order"
+	"sfrelay/shared/verdict"
 )
 
 // Kind is the DynamoDB type of a Value.
@@ -148,7 +149,7 @@ type Item struct {
 	Tombstone order.Version
 	Hash      string // 8 bytes, empty when absent
 	Link      string
-	Class     string
+	Class     verdict.Class
 	Layout    int64
 	Fields    map[string]order.Version // by code
 }
@@ -181,7 +182,7 @@ func ReadItem(r Record) Item {
 		case attrLink:
 			it.Link = v.Str
 		case attrClass:
-			it.Class = v.Str
+			it.Class = verdict.Class(v.Str)
 		case attrLayout:
 			it.Layout = v.Num
 		default:

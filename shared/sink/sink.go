@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"sfrelay/shared/verdict"
 )
 
 // Contract is what a sink promises for one operation. The zero value promises
@@ -99,40 +101,6 @@ const (
 	Unchanged Outcome = "unchanged"
 )
 
-// Class says why something was not applied. The list is closed (docs/guard.md).
-type Class string
-
-// The classes. A permanent error is Permanent(name).
-const (
-	Throttled         Class = "throttled"
-	Conflict          Class = "conflict"
-	Busy              Class = "busy"
-	DependencyMissing Class = "dependency-missing"
-	Auth              Class = "auth"
-	Unknown           Class = "unknown"
-	Unfinished        Class = "unfinished"
-	NeedsSnapshot     Class = "needs-snapshot"
-	NeedsFetch        Class = "needs-fetch"
-	RecordUnreadable  Class = "record-unreadable"
-	TooOld            Class = "too-old"
-	EpochConflict     Class = "epoch-conflict"
-	DuplicateRemote   Class = "duplicate-remote"
-	OverwroteNewer    Class = "overwrote-newer"
-	InDoubt           Class = "in-doubt"
-	ChangedAfterDone  Class = "changed-after-done"
-	FanOut            Class = "fan-out"
-)
-
-const permanentPrefix = "permanent/"
-
-// Permanent is the class of an error that no retry mends, e.g. Permanent("invalid-currency").
-func Permanent(name string) Class { return Class(permanentPrefix + name) }
-
-// IsPermanent reports whether no retry mends the error.
-func (c Class) IsPermanent() bool {
-	return len(c) > len(permanentPrefix) && c[:len(permanentPrefix)] == permanentPrefix
-}
-
 // Applied says whether a failed call took effect.
 type Applied uint8
 
@@ -156,7 +124,7 @@ func (a Applied) String() string {
 
 // Error is a sink's no. Reason must never hold field values.
 type Error struct {
-	Class      Class
+	Class      verdict.Class
 	Applied    Applied
 	RetryAfter time.Duration // not before; zero: whenever
 	Reason     string        // for people: what, where, what to do
@@ -192,10 +160,10 @@ func (e *RefusedVersionError) Error() string {
 	return "the sink holds the newer version " + e.Version
 }
 
-// ClassOf is the class of an error: that of the Error in its chain, else Unknown.
-func ClassOf(err error) Class {
+// ClassOf is the class of an error: that of the Error in its chain, else verdict.Unknown.
+func ClassOf(err error) verdict.Class {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Class
 	}
-	return Unknown
+	return verdict.Unknown
 }

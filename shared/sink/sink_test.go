@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sfrelay/shared/sink"
+	"sfrelay/shared/verdict"
 )
 
 type customer struct {
@@ -100,31 +101,17 @@ func TestKeys(t *testing.T) {
 	add(later.StateKey("PUT", []byte("{}")), "another version")
 }
 
-func TestClasses(t *testing.T) {
-	for class, want := range map[sink.Class]bool{
-		sink.Permanent("invalid-currency"): true, "permanent/": false, "permanent": false, "": false,
-		sink.Throttled: false, sink.Conflict: false, sink.Busy: false, sink.DependencyMissing: false, sink.Auth: false, sink.Unknown: false,
-		sink.Unfinished: false, sink.NeedsSnapshot: false, sink.NeedsFetch: false, sink.RecordUnreadable: false, sink.TooOld: false,
-		sink.EpochConflict: false, sink.DuplicateRemote: false, sink.OverwroteNewer: false, sink.InDoubt: false,
-		sink.ChangedAfterDone: false, sink.FanOut: false,
-	} {
-		if class.IsPermanent() != want {
-			t.Errorf("%q permanent: %v", class, !want)
-		}
-	}
-}
-
 func TestErrors(t *testing.T) {
 	cause := errors.New("connection refused")
-	err := fmt.Errorf("a step: %w", &sink.Error{Class: sink.Throttled, Applied: sink.No, Reason: "PUT customer: the ERP answered 429", Err: cause})
+	err := fmt.Errorf("a step: %w", &sink.Error{Class: verdict.Throttled, Applied: sink.No, Reason: "PUT customer: the ERP answered 429", Err: cause})
 	if got := err.Error(); got != "a step: throttled: PUT customer: the ERP answered 429: connection refused" {
 		t.Error(got)
 	}
-	if sink.ClassOf(err) != sink.Throttled || !errors.Is(err, cause) {
+	if sink.ClassOf(err) != verdict.Throttled || !errors.Is(err, cause) {
 		t.Errorf("class %s", sink.ClassOf(err))
 	}
 	// What nobody has classified may have been applied: the careful values are the zero ones.
-	if sink.ClassOf(cause) != sink.Unknown || (&sink.Error{}).Applied != sink.Maybe {
+	if sink.ClassOf(cause) != verdict.Unknown || (&sink.Error{}).Applied != sink.Maybe {
 		t.Error("an error without a class is not in doubt")
 	}
 	for applied, want := range map[sink.Applied]string{sink.Maybe: "maybe", sink.No: "no", sink.Yes: "yes"} {

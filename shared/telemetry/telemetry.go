@@ -9,6 +9,8 @@ import (
 	"io"
 	"log/slog"
 	"time"
+
+	"sfrelay/shared/verdict"
 )
 
 // Namespace is the CloudWatch namespace of all metrics.
@@ -23,8 +25,8 @@ type Line struct {
 	DetailType    string
 	Subject       string
 	RecordVersion string // 40 hex digits; empty without one
-	Verdict       string
-	Class         string
+	Verdict       verdict.Verdict
+	Class         verdict.Class
 	Error         string
 	Attempt       int64
 	Epoch         int64
@@ -54,7 +56,7 @@ func New(w io.Writer, service string, level slog.Level) *Log {
 func (l *Log) Logger() *slog.Logger { return slog.New(l.handler) }
 
 // bad verdicts are warnings: somebody has to look at the queue, or will.
-var bad = map[string]bool{"failed": true, "parked": true, "zombie": true}
+var bad = map[verdict.Verdict]bool{verdict.Failed: true, verdict.Parked: true, verdict.Zombie: true}
 
 // Write writes the line.
 func (l *Log) Write(line Line) {
@@ -80,12 +82,12 @@ func (l *Log) Write(line Line) {
 		slog.String("identityFrom", line.IdentityFrom),
 		slog.String("subject", line.Subject),
 		slog.String("recordVersion", line.RecordVersion),
-		slog.String("verdict", line.Verdict),
+		slog.String("verdict", string(line.Verdict)),
 		slog.Int64("attempt", line.Attempt),
 		slog.Int64("epoch", line.Epoch),
 		slog.Int64("lagMs", max(line.Lag, 0).Milliseconds()),
 		slog.Int64("sinkMs", line.Sink.Milliseconds()),
-		slog.String("class", line.Class),
+		slog.String("class", string(line.Class)),
 		slog.String("error", line.Error),
 		slog.String("eventId", line.EventID),
 		slog.String("detailType", line.DetailType),

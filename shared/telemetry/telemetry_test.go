@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sfrelay/shared/telemetry"
+	"sfrelay/shared/verdict"
 )
 
 var at = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -106,26 +107,26 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s:\ngot  %s\nwant %s", what, a, b)
 		}
 	}
-	const verdict, consumer = "Count by service, consumer, verdict", " by service, consumer"
+	const perVerdict, consumer = "Count by service, consumer, verdict", " by service, consumer"
 	l := line
 	l.EpochRaised = true
 	equal("all", metrics(t, written(t, slog.LevelInfo, l)), map[string]string{
-		"changes": verdict, "guardRequests": "Count" + consumer, "lagMs": "Milliseconds" + consumer,
+		"changes": perVerdict, "guardRequests": "Count" + consumer, "lagMs": "Milliseconds" + consumer,
 		"sinkMs": "Milliseconds" + consumer, "epochRaised": "Count" + consumer,
 	})
 	// What was not measured is not counted as zero.
 	l.EpochRaised, l.Lag, l.Sink = false, -1, 0
-	equal("no lag, no sink", metrics(t, written(t, slog.LevelInfo, l)), map[string]string{"changes": verdict, "guardRequests": "Count" + consumer})
+	equal("no lag, no sink", metrics(t, written(t, slog.LevelInfo, l)), map[string]string{"changes": perVerdict, "guardRequests": "Count" + consumer})
 	l.GuardRequests = 0
-	equal("ignored", metrics(t, written(t, slog.LevelInfo, l)), map[string]string{"changes": verdict})
+	equal("ignored", metrics(t, written(t, slog.LevelInfo, l)), map[string]string{"changes": perVerdict})
 }
 
 func TestTheLineIsWrittenAtEveryLevel(t *testing.T) {
-	for verdict, want := range map[string]string{"applied": "INFO", "stale": "INFO", "busy": "INFO", "failed": "WARN", "parked": "WARN", "zombie": "WARN"} {
+	for v, want := range map[verdict.Verdict]string{"applied": "INFO", "stale": "INFO", "busy": "INFO", "failed": "WARN", "parked": "WARN", "zombie": "WARN"} {
 		l := line
-		l.Verdict = verdict
+		l.Verdict = v
 		if m := written(t, slog.LevelError, l); m["level"] != want {
-			t.Errorf("%s: level %v, want %s", verdict, m["level"], want)
+			t.Errorf("%s: level %v, want %s", v, m["level"], want)
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"sfrelay/shared/verdict"
 )
 
 const (
@@ -292,7 +294,7 @@ func (o *opener) mail(mail Mail, depth int) []Message {
 			continue
 		}
 		m.Form, m.Target = RuleDLQ, mail.Custom["TARGET_ARN"]
-		m.Class, m.Reason = mail.Custom["ERROR_CODE"], mail.Custom["ERROR_MESSAGE"]
+		m.Class, m.Reason = verdict.Class(mail.Custom["ERROR_CODE"]), mail.Custom["ERROR_MESSAGE"]
 		m.Attempts = count(mail.Custom["RETRY_ATTEMPTS"])
 		if sent > 0 {
 			m.LastAt = time.UnixMilli(int64(sent)).UTC()
@@ -329,7 +331,7 @@ func (o *opener) onFailure(raw []byte, depth int) []Message {
 	for i := range messages {
 		m := &messages[i]
 		m.Form, m.Redrive, m.Target = OnFailure, true, r.Context.Function
-		m.Class, m.Reason, m.Attempts = response.Type, response.Message, r.Context.Invokes
+		m.Class, m.Reason, m.Attempts = verdict.Class(response.Type), response.Message, r.Context.Invokes
 		m.ID, m.ReceiptHandle, m.Queue, m.ReceiveCount = "", "", "", 0 // those of a batch long gone
 		if at, err := time.Parse(time.RFC3339, r.Timestamp); err == nil {
 			m.LastAt = at.UTC()

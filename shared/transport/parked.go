@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"sfrelay/shared/verdict"
 )
 
 // Parked is the message by which a consumer puts a change into the failure queue.
@@ -17,7 +19,7 @@ type Parked struct {
 	Event    []byte   // the event as it came, valid or not
 	Records  []string // only these records of it; nil: all
 	Consumer string
-	Class    string
+	Class    verdict.Class
 	Error    string // for people, without field values
 	Attempts int
 	FirstAt  time.Time // UTC, in ms; zero: unknown
@@ -30,7 +32,7 @@ type parkedJSON struct {
 	Event    jsontext.Value `json:"event,omitzero"`
 	Records  []string       `json:"records"`
 	Consumer string         `json:"consumer"`
-	Class    string         `json:"class"`
+	Class    verdict.Class  `json:"class"`
 	Error    string         `json:"error"`
 	Attempts int            `json:"attempts"`
 	FirstAt  *time.Time     `json:"firstAt"`
@@ -46,7 +48,7 @@ const dataURL = "data:application/octet-stream;base64,"
 func (p Parked) Encode() []byte {
 	w := parkedJSON{
 		Records:  p.Records,
-		Consumer: legible(p.Consumer), Class: legible(p.Class), Error: legible(p.Error), Attempts: p.Attempts,
+		Consumer: legible(p.Consumer), Class: verdict.Class(legible(string(p.Class))), Error: legible(p.Error), Attempts: p.Attempts,
 		FirstAt: moment(p.FirstAt), LastAt: moment(p.LastAt),
 	}
 	event := bytes.Trim(p.Event, " \t\r\n")

@@ -9,6 +9,8 @@ package transport
 import (
 	"fmt"
 	"time"
+
+	"sfrelay/shared/verdict"
 )
 
 // Form is what brought an event, the outermost wrapping but for the SQS record.
@@ -37,13 +39,13 @@ type Message struct {
 	Event []byte // verbatim, may be broken JSON
 	Err   error  // *Error: this member could not be opened; Event then holds what it was
 
-	Records  []string // only these record ids of the event; nil: all
-	Redrive  bool     // it was processed before and failed: an on-failure record or a parked message
-	Consumer string   // parked: by whom
-	Target   string   // on-failure, rule-dlq: ARN of what it was meant for, a function or its buffer
-	Class    string   // why it failed: the class of a parked message, errorType, ERROR_CODE
-	Reason   string   // the same for people
-	Attempts int      // so far, as the wrapping counts them; 0: unknown
+	Records  []string      // only these record ids of the event; nil: all
+	Redrive  bool          // it was processed before and failed: an on-failure record or a parked message
+	Consumer string        // parked: by whom
+	Target   string        // on-failure, rule-dlq: ARN of what it was meant for, a function or its buffer
+	Class    verdict.Class // why it failed: the class of a parked message, errorType, ERROR_CODE
+	Reason   string        // the same for people
+	Attempts int           // so far, as the wrapping counts them; 0: unknown
 	FirstAt  time.Time
 	LastAt   time.Time
 

@@ -17,6 +17,7 @@ import (
 	"sfrelay/shared/decimal"
 	"sfrelay/shared/sink"
 	"sfrelay/shared/sink/wire"
+	"sfrelay/shared/verdict"
 )
 
 // The sandbox behaves, in what the connector relies on, as this suite demands of a
@@ -170,5 +171,5 @@ func runAccount(t *testing.T, base, key string) {
 	}
 	ref.Epoch = 4
 	_, err := customers.Save(t.Context(), ref, id, full)
-	wantError(t, err, sink.Permanent("customer-deleted"), sink.No)
+	wantError(t, err, verdict.Permanent("customer-deleted"), sink.No)
 }

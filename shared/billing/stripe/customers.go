@@ -13,6 +13,7 @@ import (
 
 	"sfrelay/shared/billing"
 	"sfrelay/shared/sink"
+	"sfrelay/shared/verdict"
 )
 
 const account = "Account"
@@ -81,7 +82,7 @@ func (s customers) ladder(ctx context.Context, ref sink.Ref, accountID string, c
 	receipt := sink.Receipt{Link: found[0], Outcome: sink.Updated}
 	if len(found) > 1 {
 		// The change is there, on the oldest; that there are others is for a person.
-		return receipt, &sink.Error{Class: sink.DuplicateRemote, Applied: sink.Yes,
+		return receipt, &sink.Error{Class: verdict.DuplicateRemote, Applied: sink.Yes,
 			Reason: strconv.Itoa(len(found)) + " customers at Stripe carry the id of this account; the oldest was kept up to date, merge or delete the others: " + strings.Join(found[1:], ", ")}
 	}
 	return receipt, nil
@@ -176,7 +177,7 @@ func (s customers) update(ctx context.Context, ref sink.Ref, id, accountID strin
 	return f
 }
 
-var customerDeleted = sink.Permanent("customer-deleted")
+var customerDeleted = verdict.Permanent("customer-deleted")
 
 func deletedCustomer(id string) *failure {
 	return refused("customer-deleted", "customer %s was deleted at Stripe; decide whether the account gets a new one", id)

@@ -15,6 +15,7 @@ import (
 	"sfrelay/shared/billing"
 	"sfrelay/shared/decimal"
 	"sfrelay/shared/sink"
+	"sfrelay/shared/verdict"
 )
 
 const opportunity = "Opportunity"
@@ -46,7 +47,7 @@ func (invoices) Contract() sink.Contract {
 
 func (s invoices) Issue(ctx context.Context, ref sink.Ref, inv billing.Invoice) (sink.Receipt, error) {
 	if inv.CustomerLink == "" {
-		return sink.Receipt{}, &sink.Error{Class: sink.DependencyMissing, Applied: sink.No,
+		return sink.Receipt{}, &sink.Error{Class: verdict.DependencyMissing, Applied: sink.No,
 			Reason: "issue the invoice: the account has no customer at Stripe yet"}
 	}
 	receipt, f := s.issue(ctx, ref, inv)
@@ -105,7 +106,7 @@ func (s invoices) issue(ctx context.Context, ref sink.Ref, inv billing.Invoice) 
 	receipt := sink.Receipt{Link: draft.ID, Outcome: outcome}
 	switch {
 	case draft.Total != doc.total:
-		return receipt, &failure{Error: sink.Error{Class: sink.Permanent("total-mismatch"), Applied: sink.Yes,
+		return receipt, &failure{Error: sink.Error{Class: verdict.Permanent("total-mismatch"), Applied: sink.Yes,
 			Reason: "invoice " + draft.ID + " was finalized with another total than the opportunity's; check it and issue a credit note"}}
 	case len(found) > 1:
 		return receipt, duplicates(receipt.Link, len(found))
@@ -132,13 +133,13 @@ func issued(found []*stripe.Invoice) (sink.Receipt, *failure, bool) {
 // overtaken says that somebody else is at work on the draft: the next attempt looks
 // again.
 func overtaken(why string) *failure {
-	return &failure{Error: sink.Error{Class: sink.Conflict, Applied: sink.No, Reason: "issue the invoice: " + why}}
+	return &failure{Error: sink.Error{Class: verdict.Conflict, Applied: sink.No, Reason: "issue the invoice: " + why}}
 }
 
 const draftGone = "the draft was deleted meanwhile"
 
 func duplicates(id string, n int) *failure {
-	return &failure{Error: sink.Error{Class: sink.DuplicateRemote, Applied: sink.Yes,
+	return &failure{Error: sink.Error{Class: verdict.DuplicateRemote, Applied: sink.Yes,
 		Reason: fmt.Sprintf("%d invoices at Stripe carry the id of this opportunity; %s is taken as the one, delete or void the others", n, id)}}
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"sfrelay/shared/sink"
 	"sfrelay/shared/sink/wire"
+	"sfrelay/shared/verdict"
 )
 
 // What Stripe promises, and what we make of it.
@@ -145,7 +146,7 @@ func write[T any](ctx context.Context, c *Client, what string, do func(context.C
 			return v, x.Header("Idempotent-Replayed") == "true", nil
 		}
 		f = classify(what, x, err)
-		if f.Class != sink.Auth || renewed {
+		if f.Class != verdict.Auth || renewed {
 			return v, false, f
 		}
 		other, changed, err := c.key.Renew(ctx, key)
@@ -169,7 +170,7 @@ func credential(err error) *failure {
 	if e, ok := errors.AsType[*sink.Error](err); ok {
 		return &failure{Error: *e}
 	}
-	return &failure{Error: sink.Error{Class: sink.Auth, Applied: sink.No, Err: err}}
+	return &failure{Error: sink.Error{Class: verdict.Auth, Applied: sink.No, Err: err}}
 }
 
 // classify turns an error of stripe-go into a failure. Stripe's messages are left
@@ -202,32 +203,32 @@ func classify(what string, x *wire.Exchange, err error) *failure {
 			f.Reason += ", " + part.name + p
 		}
 	}
-	if f.Class == sink.Auth {
+	if f.Class == verdict.Auth {
 		f.Reason += "; check the API key in the secret and what it may do"
 	}
 	return f
 }
 
 // classOf is the table of docs/connectors.md, "Stripe".
-func classOf(status int, code stripe.ErrorCode, kind stripe.ErrorType) (sink.Class, sink.Applied) {
+func classOf(status int, code stripe.ErrorCode, kind stripe.ErrorType) (verdict.Class, sink.Applied) {
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return sink.Auth, sink.No
+		return verdict.Auth, sink.No
 	case status == http.StatusTooManyRequests:
-		return sink.Throttled, sink.No
+		return verdict.Throttled, sink.No
 	case code == stripe.ErrorCodeIdempotencyKeyInUse:
 		// Another request with this key is under way: ours was not taken, its may be.
-		return sink.Conflict, sink.Maybe
+		return verdict.Conflict, sink.Maybe
 	case kind == stripe.ErrorTypeIdempotency, status == http.StatusConflict:
-		return sink.Conflict, sink.No
+		return verdict.Conflict, sink.No
 	case status == http.StatusRequestTimeout, status >= http.StatusInternalServerError, status < http.StatusBadRequest:
-		return sink.Unknown, sink.Maybe
+		return verdict.Unknown, sink.Maybe
 	default:
 		name := strings.ReplaceAll(printable(string(code)), "_", "-")
 		if name == "" {
 			name = "refused"
 		}
-		return sink.Permanent(name), sink.No
+		return verdict.Permanent(name), sink.No
 	}
 }
 
@@ -246,7 +247,7 @@ func printable(s string) string {
 }
 
 func refused(name, format string, args ...any) *failure {
-	return &failure{Error: sink.Error{Class: sink.Permanent(name), Applied: sink.No, Reason: fmt.Sprintf(format, args...)}}
+	return &failure{Error: sink.Error{Class: verdict.Permanent(name), Applied: sink.No, Reason: fmt.Sprintf(format, args...)}}
 }
 
 // errTooMany ends a look-up that would go on for ever.
@@ -254,13 +255,13 @@ var errTooMany = errors.New("too many objects to look through")
 
 // tooMany says that a look-up could not see everything, so nothing is absent.
 func tooMany(what string) *failure {
-	return &failure{Error: sink.Error{Class: sink.InDoubt, Applied: sink.No,
+	return &failure{Error: sink.Error{Class: verdict.InDoubt, Applied: sink.No,
 		Reason: fmt.Sprintf("%s: there are more than %d to look through, so that it is not there cannot be told; search Stripe by its metadata and resolve the change by hand", what, maxListed)}}
 }
 
 // stuck says that every key that the attempt may use is taken by an older failure.
 func stuck(what string) *failure {
-	return &failure{Error: sink.Error{Class: sink.Conflict, Applied: sink.No, RetryAfter: time.Hour,
+	return &failure{Error: sink.Error{Class: verdict.Conflict, Applied: sink.No, RetryAfter: time.Hour,
 		Reason: fmt.Sprintf("%s: Stripe remembers %d failed attempts; it forgets them after a day", what, maxGenerations)}}
 }
 

@@ -18,6 +18,7 @@ import (
 	"sfrelay/shared/sink"
 	"sfrelay/shared/sink/faults"
 	"sfrelay/shared/sink/wire"
+	"sfrelay/shared/verdict"
 )
 
 const (
@@ -100,7 +101,7 @@ func acme() billing.Customer {
 	}
 }
 
-func wantError(t *testing.T, err error, class sink.Class, applied sink.Applied) *sink.Error {
+func wantError(t *testing.T, err error, class verdict.Class, applied sink.Applied) *sink.Error {
 	t.Helper()
 	var e *sink.Error
 	if !errors.As(err, &e) {
@@ -235,7 +236,7 @@ func TestLostResponseMakesOneCustomer(t *testing.T) {
 			w.fail(t, faults.Fault{Kind: faults.LostResponse, Method: "POST", Path: "/v1/customers"})
 			claimed := w.clock()
 			_, err := w.customers.Save(t.Context(), customerRef(1), accountID, acme())
-			wantError(t, err, sink.Unknown, sink.Maybe)
+			wantError(t, err, verdict.Unknown, sink.Maybe)
 
 			w.pass(c.wait)
 			again := acme()
@@ -279,7 +280,7 @@ func TestReplayedErrorIsLookedBehind(t *testing.T) {
 		w.fail(t, faults.Fault{Kind: kind, Method: "POST", Path: "/v1/customers"})
 		claimed := w.clock()
 		_, err := w.customers.Save(t.Context(), customerRef(1), accountID, acme())
-		wantError(t, err, sink.Unknown, sink.Maybe)
+		wantError(t, err, verdict.Unknown, sink.Maybe)
 		w.pass(time.Minute)
 		r := must[sink.Receipt](t)(w.customers.Save(t.Context(), doubted(customerRef(1), claimed), accountID, acme()))
 		st := w.State()
@@ -305,8 +306,8 @@ func log(requests []sandbox.Request) string {
 }
 
 func TestFailedLookupIsNeverAbsent(t *testing.T) {
-	for kind, class := range map[faults.Kind]sink.Class{
-		faults.Down: sink.Unknown, faults.Unavailable: sink.Unknown, faults.Throttled: sink.Throttled, faults.ErrorBefore: sink.Unknown,
+	for kind, class := range map[faults.Kind]verdict.Class{
+		faults.Down: verdict.Unknown, faults.Unavailable: verdict.Unknown, faults.Throttled: verdict.Throttled, faults.ErrorBefore: verdict.Unknown,
 	} {
 		w := newWorld(t, sandbox.Options{})
 		w.fail(t, faults.Fault{Kind: kind, Method: "GET", Path: "/v1/customers"}, faults.Fault{Kind: kind, Method: "GET", Path: "/v1/invoices"})
@@ -333,7 +334,7 @@ func TestSeveralCustomersKeepTheOldest(t *testing.T) {
 	changed := acme()
 	changed.Name = sink.Set("Acme Ltd")
 	r, err := w.customers.Save(t.Context(), doubted(customerRef(5), claimed), accountID, changed)
-	e := wantError(t, err, sink.DuplicateRemote, sink.Yes)
+	e := wantError(t, err, verdict.DuplicateRemote, sink.Yes)
 	if r.Link != links[0] || !strings.Contains(e.Reason, links[1]) {
 		t.Errorf("receipt %+v, error %v; links %v", r, e, links)
 	}
@@ -369,15 +370,15 @@ func TestDeletedCustomerIsForAPerson(t *testing.T) {
 	ref.Epoch = 2
 	for _, c := range []billing.Customer{acme(), {Billing: billing.Address{City: sink.Set("Hull")}}} {
 		_, err := w.customers.Save(t.Context(), ref, accountID, c)
-		wantError(t, err, sink.Permanent("customer-deleted"), sink.No)
+		wantError(t, err, verdict.Permanent("customer-deleted"), sink.No)
 	}
 	ref.Link = "cus_unknown"
 	for _, c := range []billing.Customer{acme(), {Phone: sink.Set("1")}} {
 		_, err := w.customers.Save(t.Context(), ref, accountID, c)
-		wantError(t, err, sink.Permanent("customer-deleted"), sink.No)
+		wantError(t, err, verdict.Permanent("customer-deleted"), sink.No)
 	}
 	_, err := w.invoices.Issue(t.Context(), invoiceRef(1), invoice(ref.Link))
-	wantError(t, err, sink.Permanent("customer-deleted"), sink.No)
+	wantError(t, err, verdict.Permanent("customer-deleted"), sink.No)
 	if r := must[sink.Receipt](t)(w.customers.Retire(t.Context(), ref, accountID)); r.Outcome != sink.Unchanged {
 		t.Errorf("retiring a deleted customer = %+v", r)
 	}
@@ -539,9 +540,9 @@ func TestInvoiceStepsFailInEveryWay(t *testing.T) {
 						claimed := w.clock()
 						_, err := w.invoices.Issue(t.Context(), invoiceRef(1), inv)
 						if kind == faults.Throttled {
-							wantError(t, err, sink.Throttled, sink.No)
+							wantError(t, err, verdict.Throttled, sink.No)
 						} else {
-							wantError(t, err, sink.Unknown, sink.Maybe)
+							wantError(t, err, verdict.Unknown, sink.Maybe)
 						}
 						w.pass(wait)
 						want := int64(12505)
@@ -567,22 +568,22 @@ func TestInvoiceStepsFailInEveryWay(t *testing.T) {
 func TestInvoiceRefusals(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*billing.Invoice)
-		class  sink.Class
+		class  verdict.Class
 	}{
-		"no customer": {func(i *billing.Invoice) { i.CustomerLink = "" }, sink.DependencyMissing},
-		"sum":         {func(i *billing.Invoice) { i.Total.Amount = decimal.Must("125.06") }, sink.Permanent("total-mismatch")},
-		"negative":    {func(i *billing.Invoice) { i.Total.Amount = decimal.Must("-1"); i.Lines = nil }, sink.Permanent("negative-total")},
-		"too fine":    {func(i *billing.Invoice) { i.Total.Amount = decimal.Must("1.001"); i.Lines = nil }, sink.Permanent("amount-too-fine")},
+		"no customer": {func(i *billing.Invoice) { i.CustomerLink = "" }, verdict.DependencyMissing},
+		"sum":         {func(i *billing.Invoice) { i.Total.Amount = decimal.Must("125.06") }, verdict.Permanent("total-mismatch")},
+		"negative":    {func(i *billing.Invoice) { i.Total.Amount = decimal.Must("-1"); i.Lines = nil }, verdict.Permanent("negative-total")},
+		"too fine":    {func(i *billing.Invoice) { i.Total.Amount = decimal.Must("1.001"); i.Lines = nil }, verdict.Permanent("amount-too-fine")},
 		"yen with fraction": {func(i *billing.Invoice) {
 			i.Total = billing.Money{Amount: decimal.Must("1.5"), Currency: "JPY"}
 			i.Lines = nil
-		}, sink.Permanent("amount-too-fine")},
-		"ugx":              {func(i *billing.Invoice) { i.Total.Currency = "UGX"; i.Total.Amount = decimal.Must("5"); i.Lines = nil }, sink.Permanent("unsupported-currency")},
-		"unknown currency": {func(i *billing.Invoice) { i.Total.Currency = "ZZZ" }, sink.Permanent("invalid-currency")},
-		"due days":         {func(i *billing.Invoice) { i.DueDays = -1 }, sink.Permanent("invalid-due-days")},
-		"many lines":       {func(i *billing.Invoice) { i.Lines = make([]billing.Line, 251) }, sink.Permanent("too-many-lines")},
-		"long text":        {func(i *billing.Invoice) { i.Description = strings.Repeat("x", 1501) }, sink.Permanent("field-too-long")},
-		"long line":        {func(i *billing.Invoice) { i.Lines[0].Description = strings.Repeat("x", 500) }, sink.Permanent("field-too-long")},
+		}, verdict.Permanent("amount-too-fine")},
+		"ugx":              {func(i *billing.Invoice) { i.Total.Currency = "UGX"; i.Total.Amount = decimal.Must("5"); i.Lines = nil }, verdict.Permanent("unsupported-currency")},
+		"unknown currency": {func(i *billing.Invoice) { i.Total.Currency = "ZZZ" }, verdict.Permanent("invalid-currency")},
+		"due days":         {func(i *billing.Invoice) { i.DueDays = -1 }, verdict.Permanent("invalid-due-days")},
+		"many lines":       {func(i *billing.Invoice) { i.Lines = make([]billing.Line, 251) }, verdict.Permanent("too-many-lines")},
+		"long text":        {func(i *billing.Invoice) { i.Description = strings.Repeat("x", 1501) }, verdict.Permanent("field-too-long")},
+		"long line":        {func(i *billing.Invoice) { i.Lines[0].Description = strings.Repeat("x", 500) }, verdict.Permanent("field-too-long")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, sandbox.Options{})
@@ -629,11 +630,11 @@ func TestTotalMismatchDeletesTheDraft(t *testing.T) {
 	inv := invoice(w.customer(t))
 	w.fail(t, faults.Fault{Kind: faults.Down, Method: "POST", Path: "/v1/invoices/*/finalize"})
 	_, err := w.invoices.Issue(t.Context(), invoiceRef(1), inv)
-	wantError(t, err, sink.Unknown, sink.Maybe)
+	wantError(t, err, verdict.Unknown, sink.Maybe)
 	w.addLine(t, w.State().Invoices[0].ID, "999")
 
 	_, err = w.invoices.Issue(t.Context(), doubted(invoiceRef(1), w.clock()), inv)
-	wantError(t, err, sink.Permanent("total-mismatch"), sink.No)
+	wantError(t, err, verdict.Permanent("total-mismatch"), sink.No)
 	if n := len(w.State().Invoices); n != 0 {
 		t.Fatalf("%d invoices left, want none", n)
 	}
@@ -654,7 +655,7 @@ func TestSeveralInvoicesAreForAPerson(t *testing.T) {
 		"&metadata[sf_org]=" + org + "&metadata[sf_id]=" + opportunity + "&metadata[sf_object]=Opportunity"
 	w.post(t, "/v1/invoices", form)
 	r, err := w.invoices.Issue(t.Context(), invoiceRef(2), inv)
-	wantError(t, err, sink.DuplicateRemote, sink.Yes)
+	wantError(t, err, verdict.DuplicateRemote, sink.Yes)
 	if st := w.State().Invoices; r.Link != first.Link || len(st) != 2 || st[1].Status != "draft" {
 		t.Errorf("receipt %+v, invoices %+v", r, st)
 	}
@@ -667,7 +668,7 @@ func TestSeveralInvoicesAreForAPerson(t *testing.T) {
 		w.pass(time.Minute)
 	}
 	r, err = w.invoices.Issue(t.Context(), invoiceRef(1), inv)
-	wantError(t, err, sink.DuplicateRemote, sink.Yes)
+	wantError(t, err, verdict.DuplicateRemote, sink.Yes)
 	open := 0
 	for _, i := range w.State().Invoices {
 		if i.Status == "open" && i.ID == r.Link && i.Total == 12505 {
@@ -695,7 +696,7 @@ func TestDraftDeletedMeanwhile(t *testing.T) {
 		defer meddling.Close()
 		c := must[*stripe.Client](t)(stripe.New(wire.Static("test-key"), meddling.URL))
 		_, err := c.Invoices().Issue(t.Context(), invoiceRef(1), inv)
-		wantError(t, err, sink.Conflict, sink.No)
+		wantError(t, err, verdict.Conflict, sink.No)
 		must[sink.Receipt](t)(c.Invoices().Issue(t.Context(), invoiceRef(2), inv))
 		if st := w.State().Invoices; len(st) != 1 || st[0].Status != "open" || st[0].Total != 12505 {
 			t.Errorf("%s: invoices = %+v", step, st)
@@ -736,7 +737,7 @@ func TestTwoAtOnce(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			_, err := w.invoices.Issue(context.Background(), invoiceRef(int64(i+1)), inv)
-			if err != nil && sink.ClassOf(err) != sink.Conflict {
+			if err != nil && sink.ClassOf(err) != verdict.Conflict {
 				t.Errorf("attempt %d: %v", i, err)
 			}
 		})
@@ -761,11 +762,11 @@ func TestKeyInUseIsAConflict(t *testing.T) {
 	go func() { <-hold.Reached; giveUp() }()
 	claimed := w.clock()
 	_, err := w.customers.Save(ctx, customerRef(1), accountID, acme())
-	if e := wantError(t, err, sink.Unknown, sink.Maybe); !errors.Is(e, context.Canceled) {
+	if e := wantError(t, err, verdict.Unknown, sink.Maybe); !errors.Is(e, context.Canceled) {
 		t.Errorf("cause = %v, want the end of the context", e.Err)
 	}
 	_, err = w.customers.Save(t.Context(), doubted(customerRef(1), claimed), accountID, acme())
-	wantError(t, err, sink.Conflict, sink.Maybe)
+	wantError(t, err, verdict.Conflict, sink.Maybe)
 	close(hold.Release)
 	for range 1000 { // ten seconds at most
 		if len(w.State().Customers) > 0 {
@@ -783,7 +784,7 @@ func TestThrottledSaysWhen(t *testing.T) {
 	w := newWorld(t, sandbox.Options{})
 	w.fail(t, faults.Fault{Kind: faults.Throttled, RetryAfter: 7, Times: -1})
 	_, err := w.customers.Save(t.Context(), customerRef(1), accountID, acme())
-	if e := wantError(t, err, sink.Throttled, sink.No); e.RetryAfter != 7*time.Second {
+	if e := wantError(t, err, verdict.Throttled, sink.No); e.RetryAfter != 7*time.Second {
 		t.Errorf("retry after %s, want 7s", e.RetryAfter)
 	}
 	if n := len(w.State().Requests); n != 1 {
@@ -796,12 +797,12 @@ func TestNothingSentIsNotApplied(t *testing.T) {
 	server.Close() // the port refuses connections now
 	c := must[*stripe.Client](t)(stripe.New(wire.Static("test-key"), server.URL))
 	_, err := c.Customers().Save(t.Context(), customerRef(1), accountID, acme())
-	wantError(t, err, sink.Unknown, sink.No)
+	wantError(t, err, verdict.Unknown, sink.No)
 
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = c.Customers().Save(ended, customerRef(1), accountID, acme())
-	wantError(t, err, sink.Unknown, sink.No)
+	wantError(t, err, verdict.Unknown, sink.No)
 }
 
 func TestKeyIsReadLateKeptAndRenewedOnce(t *testing.T) {
@@ -825,10 +826,10 @@ func TestKeyIsReadLateKeptAndRenewedOnce(t *testing.T) {
 
 	wrong := must[*stripe.Client](t)(stripe.New(wire.Static("wrong-key"), w.url))
 	_, err := wrong.Customers().Save(t.Context(), ref, accountID, acme())
-	wantError(t, err, sink.Auth, sink.No)
+	wantError(t, err, verdict.Auth, sink.No)
 	unreadable := must[*stripe.Client](t)(stripe.New(func(context.Context) (string, error) { return "", errors.New("no permission") }, w.url))
 	_, err = unreadable.Customers().Save(t.Context(), ref, accountID, acme())
-	wantError(t, err, sink.Auth, sink.No)
+	wantError(t, err, verdict.Auth, sink.No)
 }
 
 func TestErrorsHoldNoValues(t *testing.T) {
@@ -836,14 +837,14 @@ func TestErrorsHoldNoValues(t *testing.T) {
 	c := acme()
 	c.Email = sink.Set("secret value@example@example")
 	_, err := w.customers.Save(t.Context(), customerRef(1), accountID, c)
-	wantError(t, err, sink.Permanent("email-invalid"), sink.No)
+	wantError(t, err, verdict.Permanent("email-invalid"), sink.No)
 	if strings.Contains(err.Error(), "secret") {
 		t.Errorf("the error repeats a value: %v", err)
 	}
 	c = acme()
 	c.Phone = sink.Set("secret" + strings.Repeat("1", 15))
 	_, err = w.customers.Save(t.Context(), customerRef(1), accountID, c)
-	e := wantError(t, err, sink.Permanent("field-too-long"), sink.No)
+	e := wantError(t, err, verdict.Permanent("field-too-long"), sink.No)
 	if strings.Contains(err.Error(), "secret") || !strings.Contains(e.Reason, "phone") {
 		t.Errorf("error = %v, want the field's name and no value", err)
 	}
@@ -856,7 +857,7 @@ func TestCorrectedChangeStepsOverARememberedRefusal(t *testing.T) {
 	c := acme()
 	c.Email = sink.Set("no address")
 	_, err := w.customers.Save(t.Context(), customerRef(1), accountID, c)
-	wantError(t, err, sink.Permanent("email-invalid"), sink.No)
+	wantError(t, err, verdict.Permanent("email-invalid"), sink.No)
 	must[sink.Receipt](t)(w.customers.Save(t.Context(), customerRef(2), accountID, acme()))
 	if n := len(w.State().Customers); n != 1 {
 		t.Errorf("%d customers, want 1", n)
@@ -867,19 +868,19 @@ func TestAnswersThatAreNotStripes(t *testing.T) {
 	for name, c := range map[string]struct {
 		status  int
 		body    string
-		class   sink.Class
+		class   verdict.Class
 		applied sink.Applied
 	}{
-		"proxy error":      {502, "<html>bad gateway</html>", sink.Unknown, sink.Maybe},
-		"proxy refuses":    {403, "<html>blocked</html>", sink.Auth, sink.No},
-		"proxy throttles":  {429, "slow down", sink.Throttled, sink.No},
-		"html with 200":    {200, "<html>", sink.Unknown, sink.Maybe},
-		"empty 200":        {200, "", sink.Unknown, sink.Maybe},
-		"redirect":         {302, "", sink.Unknown, sink.Maybe},
-		"too large":        {413, "", sink.Permanent("refused"), sink.No},
-		"request time-out": {408, "", sink.Unknown, sink.Maybe},
-		"body without end": {200, strings.Repeat(" ", wire.MaxBody+1), sink.Unknown, sink.Maybe},
-		"unknown code":     {400, `{"error":{"type":"invalid_request_error","code":"<b>x</b>","message":"m"}}`, sink.Permanent("refused"), sink.No},
+		"proxy error":      {502, "<html>bad gateway</html>", verdict.Unknown, sink.Maybe},
+		"proxy refuses":    {403, "<html>blocked</html>", verdict.Auth, sink.No},
+		"proxy throttles":  {429, "slow down", verdict.Throttled, sink.No},
+		"html with 200":    {200, "<html>", verdict.Unknown, sink.Maybe},
+		"empty 200":        {200, "", verdict.Unknown, sink.Maybe},
+		"redirect":         {302, "", verdict.Unknown, sink.Maybe},
+		"too large":        {413, "", verdict.Permanent("refused"), sink.No},
+		"request time-out": {408, "", verdict.Unknown, sink.Maybe},
+		"body without end": {200, strings.Repeat(" ", wire.MaxBody+1), verdict.Unknown, sink.Maybe},
+		"unknown code":     {400, `{"error":{"type":"invalid_request_error","code":"<b>x</b>","message":"m"}}`, verdict.Permanent("refused"), sink.No},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var hits int

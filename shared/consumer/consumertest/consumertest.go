@@ -27,6 +27,7 @@ import (
 	"sfrelay/shared/sink"
 	"sfrelay/shared/telemetry"
 	"sfrelay/shared/transport"
+	"sfrelay/shared/verdict"
 )
 
 // Kit is one consumer under test. Its methods fail the test themselves.
@@ -139,20 +140,20 @@ func (k *Kit[T]) Duplicate(n int) *Kit[T] { k.copies = n; return k }
 func (k *Kit[T]) Shuffle(seed uint64) *Kit[T] { k.seed, k.shuffle = seed, true; return k }
 
 // Refuse makes the sink refuse the next attempt: certainly without effect.
-func (k *Kit[T]) Refuse(class sink.Class) *Kit[T] {
+func (k *Kit[T]) Refuse(class verdict.Class) *Kit[T] {
 	k.faults = append(k.faults, fault{err: &sink.Error{Class: class, Applied: sink.No, Reason: "made up by the test"}})
 	return k
 }
 
 // LoseAnswer lets the sink take the next attempt, and loses its answer.
 func (k *Kit[T]) LoseAnswer() *Kit[T] {
-	k.faults = append(k.faults, fault{after: true, err: &sink.Error{Class: sink.Unknown, Applied: sink.Maybe, Reason: "the answer got lost"}})
+	k.faults = append(k.faults, fault{after: true, err: &sink.Error{Class: verdict.Unknown, Applied: sink.Maybe, Reason: "the answer got lost"}})
 	return k
 }
 
 // LoseRequest makes the next attempt end without an answer and without effect.
 func (k *Kit[T]) LoseRequest() *Kit[T] {
-	k.faults = append(k.faults, fault{err: &sink.Error{Class: sink.Unknown, Applied: sink.Maybe, Reason: "the request got lost"}})
+	k.faults = append(k.faults, fault{err: &sink.Error{Class: verdict.Unknown, Applied: sink.Maybe, Reason: "the request got lost"}})
 	return k
 }
 
@@ -261,8 +262,10 @@ func (k *Kit[T]) Failed() int { return len(k.failed) }
 
 // Line is a log line, as far as tests look at it.
 type Line struct {
-	Consumer, EventKey, IdentityFrom, Subject, RecordVersion, Verdict, Class, Error string
-	Attempt, Epoch, LagMS, SinkMS, GuardRequests                                    int64
+	Consumer, EventKey, IdentityFrom, Subject, RecordVersion, Error string
+	Verdict                                                         verdict.Verdict
+	Class                                                           verdict.Class
+	Attempt, Epoch, LagMS, SinkMS, GuardRequests                    int64
 }
 
 // Lines are the log lines so far, one for each change and delivery.
@@ -280,11 +283,11 @@ func (k *Kit[T]) Lines() []Line {
 }
 
 // Want compares the verdicts of all changes so far with what the test expects.
-func (k *Kit[T]) Want(verdicts ...guard.Verdict) {
+func (k *Kit[T]) Want(verdicts ...verdict.Verdict) {
 	k.t.Helper()
-	var got []guard.Verdict
+	var got []verdict.Verdict
 	for _, l := range k.Lines() {
-		got = append(got, guard.Verdict(l.Verdict))
+		got = append(got, l.Verdict)
 	}
 	if !slices.Equal(got, verdicts) {
 		k.t.Fatalf("verdicts %v, want %v\n%s", got, verdicts, k.log.String())

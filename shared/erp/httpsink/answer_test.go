@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"sfrelay/shared/sink"
+	"sfrelay/shared/verdict"
 )
 
 // Whatever a sink writes into a 200 or 412 becomes one of the known results, and
@@ -23,7 +24,7 @@ func FuzzAnswer(f *testing.F) {
 		if err == nil && r.Outcome != sink.Created && r.Outcome != sink.Updated && r.Outcome != sink.Unchanged {
 			t.Errorf("%q became %+v", answer, r)
 		}
-		if e, ok := errors.AsType[*sink.Error](err); err != nil && (!ok || e.Class != sink.Unknown || e.Applied != sink.Maybe) {
+		if e, ok := errors.AsType[*sink.Error](err); err != nil && (!ok || e.Class != verdict.Unknown || e.Applied != sink.Maybe) {
 			t.Errorf("%q became %v", answer, err)
 		}
 		method := http.MethodPut

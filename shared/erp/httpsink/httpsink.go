@@ -22,6 +22,7 @@ import (
 	"sfrelay/shared/erp"
 	"sfrelay/shared/sink"
 	"sfrelay/shared/sink/wire"
+	"sfrelay/shared/verdict"
 )
 
 // maxAnswer is the most that is read of an answer, in bytes.
@@ -100,7 +101,7 @@ func (s stock) Set(ctx context.Context, ref sink.Ref, l erp.Level) (sink.Receipt
 }
 
 func refused(name, format string, args ...any) error {
-	return &sink.Error{Class: sink.Permanent(name), Applied: sink.No, Reason: fmt.Sprintf(format, args...)}
+	return &sink.Error{Class: verdict.Permanent(name), Applied: sink.No, Reason: fmt.Sprintf(format, args...)}
 }
 
 // request is one request, ready to be sent with a key.
@@ -140,7 +141,7 @@ func (c *Client) send(ctx context.Context, method, kind string, ref sink.Ref, ke
 	// Two rounds at most: the second one with a key that was rotated meanwhile.
 	for renewed := false; ; renewed = true {
 		receipt, err := c.once(ctx, r, bearer)
-		if sink.ClassOf(err) != sink.Auth || renewed {
+		if sink.ClassOf(err) != verdict.Auth || renewed {
 			return receipt, err
 		}
 		other, changed, failed := c.key.Renew(ctx, bearer)
@@ -206,23 +207,23 @@ func (c *Client) once(ctx context.Context, r request, bearer string) (sink.Recei
 func classify(status int) *sink.Error {
 	switch status {
 	case http.StatusConflict, http.StatusTooEarly:
-		return &sink.Error{Class: sink.Conflict, Applied: sink.No}
+		return &sink.Error{Class: verdict.Conflict, Applied: sink.No}
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		return &sink.Error{Class: sink.Throttled, Applied: sink.No}
+		return &sink.Error{Class: verdict.Throttled, Applied: sink.No}
 	case http.StatusFailedDependency:
-		return &sink.Error{Class: sink.DependencyMissing, Applied: sink.No}
+		return &sink.Error{Class: verdict.DependencyMissing, Applied: sink.No}
 	case http.StatusBadRequest:
-		return &sink.Error{Class: sink.Permanent("bad-request"), Applied: sink.No}
+		return &sink.Error{Class: verdict.Permanent("bad-request"), Applied: sink.No}
 	case http.StatusNotFound:
-		return &sink.Error{Class: sink.Permanent("not-found"), Applied: sink.No}
+		return &sink.Error{Class: verdict.Permanent("not-found"), Applied: sink.No}
 	case http.StatusRequestEntityTooLarge:
-		return &sink.Error{Class: sink.Permanent("too-large"), Applied: sink.No}
+		return &sink.Error{Class: verdict.Permanent("too-large"), Applied: sink.No}
 	case http.StatusUnprocessableEntity:
-		return &sink.Error{Class: sink.Permanent("unprocessable"), Applied: sink.No}
+		return &sink.Error{Class: verdict.Permanent("unprocessable"), Applied: sink.No}
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return &sink.Error{Class: sink.Auth, Applied: sink.No}
+		return &sink.Error{Class: verdict.Auth, Applied: sink.No}
 	default:
-		return &sink.Error{Class: sink.Unknown, Applied: sink.Maybe}
+		return &sink.Error{Class: verdict.Unknown, Applied: sink.Maybe}
 	}
 }
 
@@ -248,7 +249,7 @@ func receipt(what string, answer []byte) (sink.Receipt, error) {
 	err := json.Unmarshal(answer, &body)
 	known := body.Outcome == sink.Created || body.Outcome == sink.Updated || body.Outcome == sink.Unchanged
 	if err != nil || !known || (body.ID == "" && body.Outcome != sink.Unchanged) || len(body.ID) > 255 {
-		return sink.Receipt{}, &sink.Error{Class: sink.Unknown, Applied: sink.Maybe,
+		return sink.Receipt{}, &sink.Error{Class: verdict.Unknown, Applied: sink.Maybe,
 			Reason: what + `: the ERP said yes, but not as the contract wants: {"outcome":"created|updated|unchanged","id":"…"}`}
 	}
 	return sink.Receipt{Link: body.ID, Outcome: body.Outcome}, nil
@@ -273,7 +274,7 @@ func precondition(what, method string, answer []byte) error {
 			return &sink.RefusedVersionError{Version: strings.ToLower(body.Version)}
 		}
 	}
-	return &sink.Error{Class: sink.Unknown, Applied: sink.Maybe,
+	return &sink.Error{Class: verdict.Unknown, Applied: sink.Maybe,
 		Reason: what + `: the ERP answered 412, but not as the contract wants: {"reason":"epoch","epoch":…} or {"reason":"version","version":"…"}`}
 }
 

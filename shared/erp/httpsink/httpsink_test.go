@@ -19,6 +19,7 @@ import (
 	"sfrelay/shared/sink"
 	"sfrelay/shared/sink/faults"
 	"sfrelay/shared/sink/wire"
+	"sfrelay/shared/verdict"
 )
 
 const (
@@ -59,16 +60,16 @@ func newSandbox(t *testing.T) (*sandbox.Sandbox, *httptest.Server, *httpsink.Cli
 // the content, applied once.
 func TestSentAgainAfterEveryFault(t *testing.T) {
 	for kind, want := range map[faults.Kind]struct {
-		class   sink.Class
+		class   verdict.Class
 		applied sink.Applied
 		outcome sink.Outcome // of the second request
 	}{
-		faults.Down:         {sink.Unknown, sink.Maybe, sink.Created},
-		faults.Unavailable:  {sink.Throttled, sink.No, sink.Created},
-		faults.Throttled:    {sink.Throttled, sink.No, sink.Created},
-		faults.ErrorBefore:  {sink.Unknown, sink.Maybe, sink.Created},
-		faults.ErrorAfter:   {sink.Unknown, sink.Maybe, sink.Unchanged},
-		faults.LostResponse: {sink.Unknown, sink.Maybe, sink.Unchanged},
+		faults.Down:         {verdict.Unknown, sink.Maybe, sink.Created},
+		faults.Unavailable:  {verdict.Throttled, sink.No, sink.Created},
+		faults.Throttled:    {verdict.Throttled, sink.No, sink.Created},
+		faults.ErrorBefore:  {verdict.Unknown, sink.Maybe, sink.Created},
+		faults.ErrorAfter:   {verdict.Unknown, sink.Maybe, sink.Unchanged},
+		faults.LostResponse: {verdict.Unknown, sink.Maybe, sink.Unchanged},
 	} {
 		s, _, c := newSandbox(t)
 		if err := s.Faults.Add(faults.Fault{Kind: kind}); err != nil {
@@ -99,7 +100,7 @@ func TestLateRequestIsFenced(t *testing.T) {
 	ctx, giveUp := context.WithCancel(t.Context())
 	go func() { <-hold.Reached; giveUp() }()
 	_, err := c.Customers().Patch(ctx, ref(1, 1), accountID, named("old"))
-	if e, ok := errors.AsType[*sink.Error](err); !ok || e.Class != sink.Unknown || e.Applied != sink.Maybe {
+	if e, ok := errors.AsType[*sink.Error](err); !ok || e.Class != verdict.Unknown || e.Applied != sink.Maybe {
 		t.Fatalf("first = %v", err)
 	}
 	if _, err := c.Customers().Patch(t.Context(), ref(2, 2), accountID, named("new")); err != nil {
@@ -160,11 +161,11 @@ func TestKeyIsReadLateKeptAndRenewedOnce(t *testing.T) {
 	}
 	wrong := connect(t, server.URL, wire.Static("wrong-key"))
 	_, err := wrong.Customers().Delete(t.Context(), ref(9, 9), accountID)
-	if e, ok := errors.AsType[*sink.Error](err); !ok || e.Class != sink.Auth || e.Applied != sink.No {
+	if e, ok := errors.AsType[*sink.Error](err); !ok || e.Class != verdict.Auth || e.Applied != sink.No {
 		t.Errorf("a wrong key = %v", err)
 	}
 	unreadable := connect(t, server.URL, func(context.Context) (string, error) { return "", errors.New("denied") })
-	if _, err := unreadable.Customers().Delete(t.Context(), ref(9, 9), accountID); sink.ClassOf(err) != sink.Auth {
+	if _, err := unreadable.Customers().Delete(t.Context(), ref(9, 9), accountID); sink.ClassOf(err) != verdict.Auth {
 		t.Errorf("an unreadable key = %v", err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"sfrelay/shared/decimal"
 	"sfrelay/shared/erp"
 	"sfrelay/shared/sink"
+	"sfrelay/shared/verdict"
 )
 
 // Connect makes a connector to the sink at url that takes the key.
@@ -366,7 +367,7 @@ func redirect(t *testing.T, connect Connect) {
 		})
 		customers, _ := connect(t, s.URL, testKey)
 		_, err := customers.Put(t.Context(), ref(), accountID, erp.Customer{})
-		if e, ok := errors.AsType[*sink.Error](err); !ok || e.Class != sink.Unknown || e.Applied != sink.Maybe {
+		if e, ok := errors.AsType[*sink.Error](err); !ok || e.Class != verdict.Unknown || e.Applied != sink.Maybe {
 			t.Errorf("%d = %v, want unknown", status, err)
 		}
 	}
@@ -383,7 +384,7 @@ func noAnswer(t *testing.T, connect Connect) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err := customers.Put(ctx, ref(), accountID, erp.Customer{})
-	if e, ok := errors.AsType[*sink.Error](err); !ok || e.Class != sink.Unknown || e.Applied != sink.Maybe || !errors.Is(err, context.DeadlineExceeded) {
+	if e, ok := errors.AsType[*sink.Error](err); !ok || e.Class != verdict.Unknown || e.Applied != sink.Maybe || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("no answer before the deadline = %v, want unknown, maybe, because of the deadline", err)
 	}
 
@@ -396,7 +397,7 @@ func noAnswer(t *testing.T, connect Connect) {
 	})
 	customers, _ = connect(t, broken.URL, testKey)
 	_, err = customers.Put(t.Context(), ref(), accountID, erp.Customer{})
-	if e, ok := errors.AsType[*sink.Error](err); !ok || e.Class != sink.Unknown || e.Applied != sink.Maybe {
+	if e, ok := errors.AsType[*sink.Error](err); !ok || e.Class != verdict.Unknown || e.Applied != sink.Maybe {
 		t.Errorf("an answer that breaks off = %v, want unknown, maybe", err)
 	}
 
@@ -404,7 +405,7 @@ func noAnswer(t *testing.T, connect Connect) {
 	closed.Close()
 	customers, _ = connect(t, closed.URL, testKey)
 	_, err = customers.Put(t.Context(), ref(), accountID, erp.Customer{})
-	if e, ok := errors.AsType[*sink.Error](err); !ok || e.Class != sink.Unknown || e.Applied != sink.No {
+	if e, ok := errors.AsType[*sink.Error](err); !ok || e.Class != verdict.Unknown || e.Applied != sink.No {
 		t.Errorf("a refused connection = %v, want unknown, certainly not applied", err)
 	}
 }

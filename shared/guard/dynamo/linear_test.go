@@ -13,6 +13,7 @@ import (
 
 	"sfrelay/shared/guard"
 	"sfrelay/shared/order"
+	"sfrelay/shared/verdict"
 )
 
 // asked is what a worker wants of a subject, told what it heard.
@@ -39,12 +40,12 @@ var sequential = porcupine.Model{
 	Init: func() any { return -1 }, // the newest version applied; 0 for an action that is done
 	Step: func(state, input, output any) (bool, any) {
 		newest, v := state.(int), int(input.(asked).version)
-		switch output.(guard.Verdict) {
-		case guard.Applied:
+		switch output.(verdict.Verdict) {
+		case verdict.Applied:
 			return v > newest, v
-		case guard.Duplicate:
+		case verdict.Duplicate:
 			return v == newest, newest
-		case guard.Stale:
+		case verdict.Stale:
 			return v < newest, newest
 		default:
 			return true, newest
@@ -111,9 +112,9 @@ func TestLinearizable(t *testing.T) {
 			if res := porcupine.CheckOperationsTimeout(sequential, history, time.Minute); res != porcupine.Ok {
 				t.Fatalf("the history of %d operations is not linearizable: %s", len(history), res)
 			}
-			count := map[guard.Verdict]int{}
+			count := map[verdict.Verdict]int{}
 			for _, op := range history {
-				count[op.Output.(guard.Verdict)]++
+				count[op.Output.(verdict.Verdict)]++
 			}
 			for s, vs := range effects {
 				for i := 1; i < len(vs); i++ {
@@ -122,7 +123,7 @@ func TestLinearizable(t *testing.T) {
 					}
 				}
 			}
-			if count[guard.Applied] == 0 || count[guard.Duplicate] == 0 {
+			if count[verdict.Applied] == 0 || count[verdict.Duplicate] == 0 {
 				t.Errorf("too little happened: %v", count)
 			}
 			t.Logf("%d operations of %d workers on %d subjects: %v", len(history), workers, subjects, count)

@@ -22,6 +22,7 @@ import (
 	"sfrelay/shared/guard"
 	"sfrelay/shared/guard/dynamo"
 	"sfrelay/shared/order"
+	"sfrelay/shared/verdict"
 )
 
 const (
@@ -120,9 +121,9 @@ func guarded(p guard.Policy) func(aws.Config, string) (protocol, error) {
 					return guard.Outcome{Effect: guard.NotApplied, Class: "throttled"}
 				})
 			switch r := rep.Results[0]; r.Verdict {
-			case guard.Applied:
+			case verdict.Applied:
 				return applied, nil
-			case guard.Duplicate, guard.Stale:
+			case verdict.Duplicate, verdict.Stale:
 				return known, nil
 			default:
 				return failed, r.Err

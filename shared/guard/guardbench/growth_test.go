@@ -12,6 +12,7 @@ import (
 	"sfrelay/shared/guard"
 	"sfrelay/shared/guard/dynamo"
 	"sfrelay/shared/order"
+	"sfrelay/shared/verdict"
 )
 
 // itemSize is what DynamoDB bills an item as: names and text in UTF-8, binary as it is,
@@ -52,14 +53,14 @@ func itemSize(tb testing.TB, item map[string]types.AttributeValue) int {
 
 // tracked makes a consumer of n fields over the table and takes one change of all of
 // them through; each field then has a version of its own on the item.
-func tracked(t *testing.T, store guard.Store, n int) (subject string, changed func(version byte, fields ...string) guard.Verdict) {
+func tracked(t *testing.T, store guard.Store, n int) (subject string, changed func(version byte, fields ...string) verdict.Verdict) {
 	t.Helper()
 	g, err := guard.New(store, guard.Config{Consumer: "customer-erp", Policy: guard.FieldMerge, Fields: codes(n), Random: random, Sink: guard.Sink{Fenced: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	subject = fmt.Sprintf("Account/001%015d", n)
-	return subject, func(version byte, fields ...string) guard.Verdict {
+	return subject, func(version byte, fields ...string) verdict.Verdict {
 		rep := g.Do(t.Context(), guard.Call{Org: org, Subject: subject, MaxAttempts: 3,
 			Changes: []guard.Change{{Kind: guard.Partial, Version: order.Version{0: 1, 5: version}, Fields: fields}},
 			Park:    func(context.Context, guard.Parking) error { return nil }},
@@ -81,7 +82,7 @@ func TestTheItemGrowsWithItsFields(t *testing.T) {
 	api := dynamo.NewClient(config(p.url))
 	for _, n := range []int{1, 3, 18, 30, 33, 34, 35, 36, 37, 38, 39, 40, 60, 80, 120, 200} {
 		subject, changed := tracked(t, dynamo.New(api, name), n)
-		if v := changed(1, codes(n)...); v != guard.Applied {
+		if v := changed(1, codes(n)...); v != verdict.Applied {
 			t.Fatalf("%d fields: %s", n, v)
 		}
 		key := map[string]types.AttributeValue{dynamo.KeyAttribute: &types.AttributeValueMemberS{Value: guard.Key("customer-erp", org, subject)}}
@@ -97,7 +98,7 @@ func TestTheItemGrowsWithItsFields(t *testing.T) {
 		}
 		units := *put.ConsumedCapacity.CapacityUnits
 		p.set(settings{Units: true})
-		if v := changed(2, "f0"); v != guard.Applied {
+		if v := changed(2, "f0"); v != verdict.Applied {
 			t.Errorf("%d fields: a later change: %s", n, v)
 		}
 		later := p.take()
@@ -150,15 +151,15 @@ func TestManyFieldsAtOnce(t *testing.T) {
 			what     string
 			version  byte
 			fields   []string
-			want     guard.Verdict
+			want     verdict.Verdict
 			requests []int // fewest, most
 		}{
-			{"fresh", 5, all, guard.Applied, []int{2, 2}},
-			{"the same again", 5, all, guard.Duplicate, []int{1, 2}},
-			{"older", 4, all, guard.Stale, []int{1, 2}},
-			{"newer, one field", 7, all[:1], guard.Applied, []int{2, 2}},
-			{"between the two", 6, all, guard.PartlyStale, []int{2, 2}},
-			{"newer, all", 8, all, guard.Applied, []int{2, 2}},
+			{"fresh", 5, all, verdict.Applied, []int{2, 2}},
+			{"the same again", 5, all, verdict.Duplicate, []int{1, 2}},
+			{"older", 4, all, verdict.Stale, []int{1, 2}},
+			{"newer, one field", 7, all[:1], verdict.Applied, []int{2, 2}},
+			{"between the two", 6, all, verdict.PartlyStale, []int{2, 2}},
+			{"newer, all", 8, all, verdict.Applied, []int{2, 2}},
 		} {
 			p.take()
 			got := changed(step.version, step.fields...)
@@ -166,7 +167,7 @@ func TestManyFieldsAtOnce(t *testing.T) {
 			if got != step.want || c.total() < step.requests[0] || c.total() > step.requests[1] {
 				t.Errorf("%d fields, %s: %s with %v, want %s with %v requests", n, step.what, got, c.Requests, step.want, step.requests)
 			}
-			if step.want == guard.Duplicate {
+			if step.want == verdict.Duplicate {
 				t.Logf("%d fields: %d requests for a duplicate", n, c.total())
 			}
 		}

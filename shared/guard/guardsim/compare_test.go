@@ -10,6 +10,7 @@ import (
 
 	"sfrelay/shared/guard"
 	"sfrelay/shared/guard/guardsim"
+	"sfrelay/shared/verdict"
 )
 
 // fourCalls is the well-known idempotency protocol, as AWS Powertools describes it: put
@@ -43,27 +44,27 @@ func fourCalls(lease time.Duration) guardsim.Protocol {
 			status, _ := old.Get("status")
 			switch {
 			case err != nil:
-				results[i] = guard.Result{Verdict: guard.Failed}
+				results[i] = guard.Result{Verdict: verdict.Failed}
 				continue
 			case !ok && status.Num == completed:
-				results[i] = guard.Result{Verdict: guard.Duplicate}
+				results[i] = guard.Result{Verdict: verdict.Duplicate}
 				continue
 			case !ok:
-				results[i] = guard.Result{Verdict: guard.Failed, Class: "already in progress"}
+				results[i] = guard.Result{Verdict: verdict.Failed, Class: "already in progress"}
 				continue
 			}
 			out := w.Send(i)
 			if out.Effect == guard.Took {
 				_, _, err = w.Write(context.Background(), guard.Write{Name: guard.Complete, Key: key,
 					Set: []guard.Assign{set("status", completed), set("expiration", w.Now().Add(time.Hour).UnixMilli())}})
-				results[i] = guard.Result{Verdict: guard.Applied}
+				results[i] = guard.Result{Verdict: verdict.Applied}
 			} else {
 				// A delete: expired is absent to every condition of this protocol.
 				_, _, err = w.Write(context.Background(), guard.Write{Name: guard.GiveBack, Key: key, Set: []guard.Assign{set("expiration", 0), set("status", 0)}})
-				results[i] = guard.Result{Verdict: guard.Failed}
+				results[i] = guard.Result{Verdict: verdict.Failed}
 			}
 			if err != nil {
-				results[i] = guard.Result{Verdict: guard.Failed}
+				results[i] = guard.Result{Verdict: verdict.Failed}
 			}
 		}
 		return results
@@ -74,9 +75,9 @@ func fourCalls(lease time.Duration) guardsim.Protocol {
 func noGuard(w *guardsim.Worker, call guard.Call) []guard.Result {
 	results := make([]guard.Result, len(call.Changes))
 	for i := range call.Changes {
-		results[i] = guard.Result{Verdict: guard.Failed}
+		results[i] = guard.Result{Verdict: verdict.Failed}
 		if w.Send(i).Effect == guard.Took {
-			results[i] = guard.Result{Verdict: guard.Applied}
+			results[i] = guard.Result{Verdict: verdict.Applied}
 		}
 	}
 	return results

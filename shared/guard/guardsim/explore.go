@@ -367,7 +367,7 @@ func (w *world) state() uint64 {
 	}
 	for _, p := range w.parked {
 		h.num(int64(p.change))
-		h.text(p.class)
+		h.text(string(p.class))
 	}
 	h.num(int64(w.faults))
 	h.num(int64(w.redrive))

@@ -9,6 +9,7 @@ import (
 
 	"sfrelay/shared/guard"
 	"sfrelay/shared/order"
+	"sfrelay/shared/verdict"
 )
 
 // SinkKind is what a sink offers: the rows of the guarantee table.
@@ -206,7 +207,7 @@ func (wk *Worker) act(a guard.Attempt) guard.Outcome {
 		found := wk.ask(&request{kind: lookup})
 		if found.unsure || found.refused {
 			// A look-up has no effect of its own: this attempt certainly had none.
-			return guard.Outcome{Effect: guard.NotApplied, Class: "unknown"}
+			return guard.Outcome{Effect: guard.NotApplied, Class: verdict.Unknown}
 		}
 		if found.found {
 			return guard.Outcome{Effect: guard.Took}
@@ -218,13 +219,13 @@ func (wk *Worker) act(a guard.Attempt) guard.Outcome {
 func outcomeOf(a answer) guard.Outcome {
 	switch {
 	case a.unsure:
-		return guard.Outcome{Effect: guard.Unsure, Class: "unknown"}
+		return guard.Outcome{Effect: guard.Unsure, Class: verdict.Unknown}
 	case a.forGood:
-		return guard.Outcome{Effect: guard.NotApplied, Permanent: true, Class: "permanent/rejected"}
+		return guard.Outcome{Effect: guard.NotApplied, Permanent: true, Class: verdict.Permanent("rejected")}
 	case a.refused:
-		return guard.Outcome{Effect: guard.NotApplied, Class: "throttled"}
+		return guard.Outcome{Effect: guard.NotApplied, Class: verdict.Throttled}
 	case a.fenced:
-		return guard.Outcome{Effect: guard.Fenced, Class: "epoch-conflict", Epoch: a.epoch}
+		return guard.Outcome{Effect: guard.Fenced, Class: verdict.EpochConflict, Epoch: a.epoch}
 	case !a.newer.IsZero():
 		return guard.Outcome{Effect: guard.Superseded, Newer: a.newer}
 	default:
@@ -317,7 +318,7 @@ func (w *world) checkEffects(end bool) {
 		}
 	}
 	for _, p := range w.parked {
-		if p.class != "changed-after-done" && w.sc.Sink != NothingPark {
+		if p.class != verdict.ChangedAfterDone && w.sc.Sink != NothingPark {
 			w.violate("still parked as %s after redriving", p.class)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 
 	"sfrelay/shared/guard"
 	"sfrelay/shared/order"
+	"sfrelay/shared/verdict"
 )
 
 // Fault is something that goes wrong at one step of one worker.
@@ -155,7 +156,7 @@ type world struct {
 	trace    []event
 	tracing  bool
 	failed   string // the first violation
-	acked    []guard.Verdict
+	acked    []verdict.Verdict
 	nextID   int
 	options  []option
 	judge    func() // instead of finish
@@ -163,7 +164,7 @@ type world struct {
 
 type parked struct {
 	change int
-	class  string
+	class  verdict.Class
 }
 
 type event struct{ from, to, text string }
@@ -605,14 +606,14 @@ func (w *world) done(wk *Worker) {
 		w.acked = append(w.acked, r.Verdict)
 		if !r.Verdict.Acknowledged() {
 			again = true
-			waits = waits || r.Verdict == guard.Busy
+			waits = waits || r.Verdict == verdict.Busy
 			after = max(after, r.NotBefore.UnixMilli())
 		}
 	}
 	if w.tracing {
 		var vs []string
 		for _, r := range wk.results {
-			vs = append(vs, strings.TrimSpace(string(r.Verdict)+" "+r.Class))
+			vs = append(vs, strings.TrimSpace(string(r.Verdict)+" "+string(r.Class)))
 		}
 		w.note("Note", wk.name(), strings.Join(vs, ", "))
 	}
@@ -641,11 +642,11 @@ func (w *world) redriveParked() bool {
 	w.parked = nil
 	sent := false
 	for _, p := range todo {
-		if p.class == "changed-after-done" || p.class == "in-doubt" {
+		if p.class == verdict.ChangedAfterDone || p.class == verdict.InDoubt {
 			w.parked = append(w.parked, p)
 			continue
 		}
-		w.queue = append(w.queue, &message{id: w.nextID, changes: []int{p.change}, redrive: true, resync: p.class == "overwrote-newer"})
+		w.queue = append(w.queue, &message{id: w.nextID, changes: []int{p.change}, redrive: true, resync: p.class == verdict.OverwroteNewer})
 		w.nextID++
 		w.redrive++
 		sent = true

@@ -8,6 +8,7 @@ import (
 
 	"sfrelay/shared/guard"
 	"sfrelay/shared/order"
+	"sfrelay/shared/verdict"
 )
 
 // Requests takes a guard over the store through every path and compares what it
@@ -29,7 +30,7 @@ func Requests(t *testing.T, store guard.Store, take func() (writes, reads int)) 
 				t.Fatal(err)
 			}
 			version := func(n byte) order.Version { return order.Version{0: 1, 5: n} }
-			do := func(subject string, n byte, out ...guard.Outcome) guard.Verdict {
+			do := func(subject string, n byte, out ...guard.Outcome) verdict.Verdict {
 				rep := g.Do(t.Context(), guard.Call{Org: "00D000000000000AAA", Subject: subject, MaxAttempts: 3,
 					Changes: []guard.Change{{Kind: guard.Full, Version: version(n)}},
 					Park:    func(context.Context, guard.Parking) error { return nil },
@@ -40,7 +41,7 @@ func Requests(t *testing.T, store guard.Store, take func() (writes, reads int)) 
 				})
 				return rep.Results[0].Verdict
 			}
-			expect := func(path string, got, want guard.Verdict, writes, reads int) {
+			expect := func(path string, got, want verdict.Verdict, writes, reads int) {
 				t.Helper()
 				w, r := take()
 				if got != want || w != writes || r != reads {
@@ -48,20 +49,20 @@ func Requests(t *testing.T, store guard.Store, take func() (writes, reads int)) 
 				}
 			}
 			took := guard.Outcome{Effect: guard.Took}
-			no := guard.Outcome{Effect: guard.NotApplied, Class: "throttled"}
-			never := guard.Outcome{Effect: guard.NotApplied, Permanent: true, Class: "permanent/test"}
+			no := guard.Outcome{Effect: guard.NotApplied, Class: verdict.Throttled}
+			never := guard.Outcome{Effect: guard.NotApplied, Permanent: true, Class: verdict.Permanent("test")}
 			take()
-			expect("fresh", do("a", 5, took), guard.Applied, 2, 0)
-			expect("duplicate", do("a", 5), guard.Duplicate, 1, 0)
+			expect("fresh", do("a", 5, took), verdict.Applied, 2, 0)
+			expect("duplicate", do("a", 5), verdict.Duplicate, 1, 0)
 			if p != guard.EachOnce {
-				expect("stale", do("a", 4), guard.Stale, 1, 0)
+				expect("stale", do("a", 4), verdict.Stale, 1, 0)
 			}
-			expect("failed", do("b", 5, no), guard.Failed, 2, 0)
-			expect("failed and retried", do("b", 5, took), guard.Applied, 2, 0)
-			expect("parked", do("c", 5, never), guard.Parked, 2, 0)
-			expect("fenced once", do("d", 5, guard.Outcome{Effect: guard.Fenced, Epoch: now.UnixMilli() + 9}, took), guard.Applied, 4, 0)
-			expect("unknown", do("e", 5, guard.Outcome{Class: "unknown"}), guard.Failed, 2, 0)
-			expect("busy", do("e", 5), guard.Busy, 1, 0)
+			expect("failed", do("b", 5, no), verdict.Failed, 2, 0)
+			expect("failed and retried", do("b", 5, took), verdict.Applied, 2, 0)
+			expect("parked", do("c", 5, never), verdict.Parked, 2, 0)
+			expect("fenced once", do("d", 5, guard.Outcome{Effect: guard.Fenced, Epoch: now.UnixMilli() + 9}, took), verdict.Applied, 4, 0)
+			expect("unknown", do("e", 5, guard.Outcome{Class: verdict.Unknown}), verdict.Failed, 2, 0)
+			expect("busy", do("e", 5), verdict.Busy, 1, 0)
 		})
 	}
 }

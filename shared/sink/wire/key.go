@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"sfrelay/shared/sink"
+	"sfrelay/shared/verdict"
 )
 
 // ReadKey reads a credential from where it is kept, e.g. secret.New(client, name).
@@ -49,12 +50,12 @@ func (k *Key) Renew(ctx context.Context, refused string) (value string, changed 
 func (k *Key) load(ctx context.Context) (string, error) {
 	v, err := k.read(ctx)
 	if err != nil {
-		return "", &sink.Error{Class: sink.Auth, Applied: sink.No,
+		return "", &sink.Error{Class: verdict.Auth, Applied: sink.No,
 			Reason: "the credential cannot be read: check that the secret exists and that the function's role may read it", Err: err}
 	}
 	v = strings.TrimSpace(v)
 	if v == "" || strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		return "", &sink.Error{Class: sink.Auth, Applied: sink.No,
+		return "", &sink.Error{Class: verdict.Auth, Applied: sink.No,
 			Reason: "the secret must hold the bare credential: one line, printable ASCII, no blanks"}
 	}
 	k.value = v

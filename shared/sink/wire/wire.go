@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"sfrelay/shared/sink"
+	"sfrelay/shared/verdict"
 )
 
 // MaxBody is the most that is read of an answer, in bytes. One page of a hundred
@@ -86,7 +87,7 @@ func (x *Exchange) Lost(what string, err error) *sink.Error {
 		applied, fate = sink.Maybe, "it may have been carried out"
 	}
 	return &sink.Error{
-		Class:   sink.Unknown,
+		Class:   verdict.Unknown,
 		Applied: applied,
 		Reason:  what + ": no answer, " + fate,
 		Err:     x.bare(err),

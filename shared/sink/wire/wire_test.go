@@ -14,6 +14,7 @@ import (
 
 	"sfrelay/shared/sink"
 	"sfrelay/shared/sink/wire"
+	"sfrelay/shared/verdict"
 )
 
 func TestRetryAfter(t *testing.T) {
@@ -86,7 +87,7 @@ func TestLost(t *testing.T) {
 	url := s.URL
 	s.Close()
 	x, _, err := get(t, t.Context(), url+"/secret?secret=1")
-	if e := x.Lost("PUT customer", err); e.Applied != sink.No || e.Class != sink.Unknown || strings.Contains(e.Error(), "secret") {
+	if e := x.Lost("PUT customer", err); e.Applied != sink.No || e.Class != verdict.Unknown || strings.Contains(e.Error(), "secret") {
 		t.Errorf("a refused connection = %v, applied %s", e, e.Applied)
 	}
 	untrusted := httptest.NewUnstartedServer(http.NotFoundHandler())
@@ -145,14 +146,14 @@ func TestKey(t *testing.T) {
 		t.Errorf("%d reads, want 3: of many refused callers one reads", reads)
 	}
 	set("", errors.New("denied"))
-	if _, changed, err := k.Renew(t.Context(), "two"); changed || sink.ClassOf(err) != sink.Auth {
+	if _, changed, err := k.Renew(t.Context(), "two"); changed || sink.ClassOf(err) != verdict.Auth {
 		t.Errorf("Renew = %v, %v, want class auth", changed, err)
 	}
 	if v, err := k.Get(t.Context()); v != "two" || err != nil {
 		t.Errorf("a failed renewal forgot the key: %q, %v", v, err)
 	}
 	for _, bad := range []string{"", " \n", "two words", "tab\tbed", "line\nbreak", "ümlaut", `{"key": "x"}`} {
-		if v, err := wire.NewKey(wire.Static(bad)).Get(t.Context()); sink.ClassOf(err) != sink.Auth || (bad != "" && strings.Contains(err.Error(), strings.TrimSpace(bad)) && strings.TrimSpace(bad) != "") {
+		if v, err := wire.NewKey(wire.Static(bad)).Get(t.Context()); sink.ClassOf(err) != verdict.Auth || (bad != "" && strings.Contains(err.Error(), strings.TrimSpace(bad)) && strings.TrimSpace(bad) != "") {
 			t.Errorf("Get of %q = %q, %v, want class auth without the value", bad, v, err)
 		}
 	}

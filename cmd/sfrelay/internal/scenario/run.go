@@ -21,6 +21,8 @@ import (
 	"sfrelay/cmd/sfrelay/internal/stack"
 	"sfrelay/cmd/sfrelay/internal/verdicts"
 	"sfrelay/shared/deadletter"
+	"sfrelay/shared/transport"
+	"sfrelay/shared/verdict"
 )
 
 // Runner plays scenarios on a stack.
@@ -330,7 +332,7 @@ func (p *play) compareQueues() {
 
 func (w queued) fits(got queued) bool {
 	same := func(want, got string) bool { return want == "" || want == got }
-	return same(w.Event, got.Event) && same(w.Consumer, got.Consumer) && same(w.Class, got.Class) && same(w.Form, got.Form)
+	return same(w.Event, got.Event) && same(w.Consumer, got.Consumer) && same(string(w.Class), string(got.Class)) && same(w.Form, got.Form)
 }
 
 // row is one event in the table, compared with what was wanted.
@@ -366,7 +368,7 @@ func (p *play) row(step *Step, heading string) Row {
 // verdictsOf are the final verdicts of an event at a consumer. A verdict counts once
 // for each subject: what follows it are retries of the invocation because of
 // another subject. After parked the next one counts again: that is the redrive.
-func (p *play) verdictsOf(step *Step, consumer string) (got []verdict, attempts int) {
+func (p *play) verdictsOf(step *Step, consumer string) (got []seen, attempts int) {
 	parked := map[string]bool{}
 	done := map[string]bool{}
 	failedOnce := false
@@ -379,9 +381,9 @@ func (p *play) verdictsOf(step *Step, consumer string) (got []verdict, attempts 
 		case !l.Settled():
 			failedOnce = true
 		case !done[l.Subject]:
-			got = append(got, verdict{l.Verdict, l.Class})
-			parked[l.Subject] = l.Verdict == "parked"
-			done[l.Subject] = l.Verdict != "parked"
+			got = append(got, seen{l.Verdict, l.Class})
+			parked[l.Subject] = l.Verdict == verdict.Parked
+			done[l.Subject] = l.Verdict != verdict.Parked
 		case !failedOnce && !parked[l.Subject]:
 			p.wrong("%s at %s: the handler ran again after %s, although nothing failed; the emulator delivered twice",
 				step.Name, consumer, l.Verdict)
@@ -389,8 +391,8 @@ func (p *play) verdictsOf(step *Step, consumer string) (got []verdict, attempts 
 	}
 	if attempts == 0 { // an event that cannot be read has no id in its line
 		for _, m := range p.left {
-			if m.eventID == step.event.ID && m.Consumer == consumer && m.Form == "parked" {
-				got, attempts = append(got, verdict{"parked", m.Class}), attempts+1
+			if m.eventID == step.event.ID && m.Consumer == consumer && m.Form == string(transport.ParkedMessage) {
+				got, attempts = append(got, seen{verdict.Parked, m.Class}), attempts+1
 			}
 		}
 	}
@@ -398,7 +400,7 @@ func (p *play) verdictsOf(step *Step, consumer string) (got []verdict, attempts 
 }
 
 // summary writes e.g. "3 applied", "parked (needs-fetch), applied".
-func summary(got []verdict) string {
+func summary(got []seen) string {
 	var texts []string
 	for i := 0; i < len(got); {
 		n := 1

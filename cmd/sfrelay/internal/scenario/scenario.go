@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"sfrelay/cmd/sfrelay/internal/bus"
+	"sfrelay/shared/verdict"
 )
 
 // Scenario is what is done, and what shall have come of it.
@@ -54,10 +55,10 @@ type Step struct {
 
 // queued is a message in a queue; an empty field is not compared.
 type queued struct {
-	Event    string `json:"event"`    // name of the step
-	Consumer string `json:"consumer"` //
-	Class    string `json:"class"`    // class, errorType or ERROR_CODE
-	Form     string `json:"form"`     // parked, on-failure, rule-dlq
+	Event    string        `json:"event"`    // name of the step
+	Consumer string        `json:"consumer"` //
+	Class    verdict.Class `json:"class"`    // class, errorType or ERROR_CODE
+	Form     string        `json:"form"`     // parked, on-failure, rule-dlq
 }
 
 // The scenario's files in its directory.

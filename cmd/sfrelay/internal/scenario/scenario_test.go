@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"sfrelay/cmd/sfrelay/internal/verdicts"
+	"sfrelay/shared/verdict"
 )
 
 // write makes a scenario whose files can be replaced one by one.
@@ -89,8 +90,8 @@ func TestLoadNamesEveryMistake(t *testing.T) {
 // A verdict counts once for each subject, retries of an invocation because of
 // another subject do not, and after parked comes the redrive.
 func TestVerdictsOf(t *testing.T) {
-	line := func(subject, verdict, class string) verdicts.Line {
-		return verdicts.Line{EventID: "e", Consumer: "c", Subject: subject, Verdict: verdict, Class: class}
+	line := func(subject string, v verdict.Verdict, class verdict.Class) verdicts.Line {
+		return verdicts.Line{EventID: "e", Consumer: "c", Subject: subject, Verdict: v, Class: class}
 	}
 	for _, c := range []struct {
 		name  string

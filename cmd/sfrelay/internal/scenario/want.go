@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"sfrelay/shared/verdict"
 )
 
 // expectation is what one event shall come to at one consumer: a list of verdicts,
@@ -19,8 +21,8 @@ type expectation struct {
 // slot is one verdict. More than one allowed verdict means that the order in which
 // concurrent invocations come decides.
 type slot struct {
-	allowed []string
-	class   string // empty: any
+	allowed []verdict.Verdict
+	class   verdict.Class // empty: any
 }
 
 // parseExpectation reads e.g. "applied", "3 applied", "applied | stale",
@@ -31,7 +33,7 @@ func parseExpectation(text string) (expectation, error) {
 		m := partSyntax.FindStringSubmatch(strings.TrimSpace(part))
 		if m == nil {
 			return e, fmt.Errorf("%q is no verdict; write e.g. %q, %q, %q or %q", part,
-				"applied", "3 applied", "applied | stale", "parked (needs-fetch), applied")
+				verdict.Applied, "3 applied", "applied | stale", "parked (needs-fetch), applied")
 		}
 		count := 1
 		if m[1] != "" {
@@ -40,9 +42,9 @@ func parseExpectation(text string) (expectation, error) {
 				return e, err
 			}
 		}
-		s := slot{class: m[3]}
+		s := slot{class: verdict.Class(m[3])}
 		for v := range strings.SplitSeq(m[2], "|") {
-			s.allowed = append(s.allowed, strings.TrimSpace(v))
+			s.allowed = append(s.allowed, verdict.Verdict(strings.TrimSpace(v)))
 		}
 		for range count {
 			e.slots = append(e.slots, s)
@@ -62,25 +64,28 @@ func (s slot) choice() int {
 	return 2*len(s.allowed) - 1
 }
 
-// verdict is one that was seen.
-type verdict struct{ name, class string }
+// seen is a verdict as it came, with its class.
+type seen struct {
+	verdict verdict.Verdict
+	class   verdict.Class
+}
 
-func (v verdict) String() string {
-	if v.class == "" {
-		return v.name
+func (s seen) String() string {
+	if s.class == "" {
+		return string(s.verdict)
 	}
-	return v.name + " (" + v.class + ")"
+	return string(s.verdict) + " (" + string(s.class) + ")"
 }
 
 // met reports whether the verdicts are those expected, in any order.
-func (e expectation) met(got []verdict) bool {
+func (e expectation) met(got []seen) bool {
 	if len(got) != len(e.slots) {
 		return false
 	}
 	left := slices.Clone(got)
 	for _, s := range e.slots {
-		i := slices.IndexFunc(left, func(v verdict) bool {
-			return slices.Contains(s.allowed, v.name) && (s.class == "" || s.class == v.class)
+		i := slices.IndexFunc(left, func(v seen) bool {
+			return slices.Contains(s.allowed, v.verdict) && (s.class == "" || s.class == v.class)
 		})
 		if i < 0 {
 			return false

@@ -8,29 +8,29 @@ import (
 )
 
 func TestExpectations(t *testing.T) {
-	applied, stale, parked := verdict{"applied", ""}, verdict{"stale", ""}, verdict{"parked", "needs-fetch"}
+	applied, stale, parked := seen{"applied", ""}, seen{"stale", ""}, seen{"parked", "needs-fetch"}
 	for _, c := range []struct {
 		text string
-		got  []verdict
+		got  []seen
 		met  bool
 	}{
-		{"applied", []verdict{applied}, true},
+		{"applied", []seen{applied}, true},
 		{"applied", nil, false},
-		{"applied", []verdict{stale}, false},
-		{"applied", []verdict{applied, applied}, false},
-		{"3 applied", []verdict{applied, applied, applied}, true},
-		{"3 applied", []verdict{applied, applied, stale}, false},
-		{"2 applied, stale", []verdict{stale, applied, applied}, true},
-		{"applied | stale", []verdict{stale}, true},
-		{"applied | stale, stale", []verdict{stale, applied}, true},
-		{"applied | stale, stale", []verdict{applied, stale}, true},
-		{"applied | stale, stale", []verdict{applied, applied}, false},
-		{"parked", []verdict{parked}, true},
-		{"parked (needs-fetch)", []verdict{parked}, true},
-		{"parked (throttled)", []verdict{parked}, false},
-		{"parked, parked (needs-fetch)", []verdict{parked, {"parked", "throttled"}}, true},
-		{"parked (needs-fetch), applied", []verdict{parked, applied}, true},
-		{"parked (permanent/missing-field)", []verdict{{"parked", "permanent/missing-field"}}, true},
+		{"applied", []seen{stale}, false},
+		{"applied", []seen{applied, applied}, false},
+		{"3 applied", []seen{applied, applied, applied}, true},
+		{"3 applied", []seen{applied, applied, stale}, false},
+		{"2 applied, stale", []seen{stale, applied, applied}, true},
+		{"applied | stale", []seen{stale}, true},
+		{"applied | stale, stale", []seen{stale, applied}, true},
+		{"applied | stale, stale", []seen{applied, stale}, true},
+		{"applied | stale, stale", []seen{applied, applied}, false},
+		{"parked", []seen{parked}, true},
+		{"parked (needs-fetch)", []seen{parked}, true},
+		{"parked (throttled)", []seen{parked}, false},
+		{"parked, parked (needs-fetch)", []seen{parked, {"parked", "throttled"}}, true},
+		{"parked (needs-fetch), applied", []seen{parked, applied}, true},
+		{"parked (permanent/missing-field)", []seen{{"parked", "permanent/missing-field"}}, true},
 	} {
 		e, err := parseExpectation(c.text)
 		if err != nil {

@@ -14,25 +14,25 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
-	"sfrelay/shared/guard"
+	"sfrelay/shared/verdict"
 )
 
 // Line is what became of one change at one consumer, as it was logged.
 type Line struct {
-	Time     time.Time `json:"time"`
-	Consumer string    `json:"consumer"`
-	EventID  string    `json:"eventId"`  // EventBridge's id; empty where the event could not be read
-	EventKey string    `json:"eventKey"` // the change's own identity
-	Subject  string    `json:"subject"`
-	Verdict  string    `json:"verdict"`
-	Class    string    `json:"class,omitempty"`
-	Error    string    `json:"error,omitempty"`
-	Attempt  int64     `json:"attempt,omitempty"`
+	Time     time.Time       `json:"time"`
+	Consumer string          `json:"consumer"`
+	EventID  string          `json:"eventId"`  // EventBridge's id; empty where the event could not be read
+	EventKey string          `json:"eventKey"` // the change's own identity
+	Subject  string          `json:"subject"`
+	Verdict  verdict.Verdict `json:"verdict"`
+	Class    verdict.Class   `json:"class,omitempty"`
+	Error    string          `json:"error,omitempty"`
+	Attempt  int64           `json:"attempt,omitempty"`
 }
 
 // Settled reports whether the change comes again by itself (false), or not: it is
 // done, or parked.
-func (l Line) Settled() bool { return guard.Verdict(l.Verdict).Acknowledged() }
+func (l Line) Settled() bool { return l.Verdict.Acknowledged() }
 
 // Reader follows the logs of some functions. It is not safe for concurrent use.
 type Reader struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"sfrelay/cmd/sfrelay/internal/verdicts"
+	"sfrelay/shared/verdict"
 )
 
 var start = time.Date(2026, 11, 22, 7, 0, 0, 0, time.UTC)
@@ -26,8 +27,8 @@ type entry struct {
 	Timestamp     int64  `json:"timestamp"`
 }
 
-func change(stream, eventID, verdict string, at time.Time) entry {
-	b, _ := json.Marshal(verdicts.Line{Time: at, Consumer: "c", EventID: eventID, Subject: "s", Verdict: verdict})
+func change(stream, eventID string, v verdict.Verdict, at time.Time) entry {
+	b, _ := json.Marshal(verdicts.Line{Time: at, Consumer: "c", EventID: eventID, Subject: "s", Verdict: v})
 	return entry{LogStreamName: stream, Message: string(b) + "\n", Timestamp: at.UnixMilli()}
 }
 
@@ -87,7 +88,7 @@ func ids(t *testing.T, r *verdicts.Reader) []string {
 	}
 	var ids []string
 	for _, l := range lines {
-		ids = append(ids, l.EventID+" "+l.Verdict)
+		ids = append(ids, l.EventID+" "+string(l.Verdict))
 	}
 	return ids
 }
@@ -164,8 +165,8 @@ func TestAwaitAsksForWhatIsOverdue(t *testing.T) {
 
 func TestSettledBy(t *testing.T) {
 	now := start
-	line := func(subject, verdict string, at time.Time) verdicts.Line {
-		return verdicts.Line{EventID: "e", Consumer: "c", Subject: subject, Verdict: verdict, Time: at}
+	line := func(subject string, v verdict.Verdict, at time.Time) verdicts.Line {
+		return verdicts.Line{EventID: "e", Consumer: "c", Subject: subject, Verdict: v, Time: at}
 	}
 	a := verdicts.Awaited{EventID: "e", Consumer: "c", Since: now}
 	for _, c := range []struct {

@@ -1,0 +1,58 @@
+// Package verdict has the words for what became of a change at a consumer: a verdict,
+// and where it did not get through, the class that says why. Logs, metrics, parked
+// messages and items hold these words, and people search for them: they never change.
+package verdict
+
+// Verdict is what became of a change.
+type Verdict string
+
+// The verdicts. Busy and Failed are not acknowledged.
+const (
+	Applied     Verdict = "applied"
+	Duplicate   Verdict = "duplicate"
+	Stale       Verdict = "stale"
+	PartlyStale Verdict = "partly-stale" // some of its fields won
+	Ignored     Verdict = "ignored"      // touches nothing that this consumer reads
+	Echo        Verdict = "echo"         // our own write
+	Busy        Verdict = "busy"
+	Failed      Verdict = "failed"
+	Parked      Verdict = "parked"
+	Zombie      Verdict = "zombie" // answered after its lease at a sink that cannot tell: to be synchronised again
+)
+
+// Acknowledged reports whether a change needs no further delivery.
+func (v Verdict) Acknowledged() bool { return v != Busy && v != Failed }
+
+// Class says why something was not applied. The list is closed (docs/guard.md).
+type Class string
+
+// The classes. A permanent error is Permanent(name).
+const (
+	Throttled         Class = "throttled"
+	Conflict          Class = "conflict"
+	SubjectBusy       Class = "busy" // of the verdict Busy
+	DependencyMissing Class = "dependency-missing"
+	Auth              Class = "auth"
+	Unknown           Class = "unknown"
+	Unfinished        Class = "unfinished"
+	NeedsSnapshot     Class = "needs-snapshot"
+	NeedsFetch        Class = "needs-fetch"
+	RecordUnreadable  Class = "record-unreadable"
+	TooOld            Class = "too-old"
+	EpochConflict     Class = "epoch-conflict"
+	DuplicateRemote   Class = "duplicate-remote"
+	OverwroteNewer    Class = "overwrote-newer"
+	InDoubt           Class = "in-doubt"
+	ChangedAfterDone  Class = "changed-after-done"
+	FanOut            Class = "fan-out"
+)
+
+const permanentPrefix = "permanent/"
+
+// Permanent is the class of an error that no retry mends, e.g. Permanent("invalid-currency").
+func Permanent(name string) Class { return Class(permanentPrefix + name) }
+
+// IsPermanent reports whether no retry mends the error.
+func (c Class) IsPermanent() bool {
+	return len(c) > len(permanentPrefix) && c[:len(permanentPrefix)] == permanentPrefix
+}
