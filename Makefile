@@ -14,7 +14,7 @@ GO_BUILD = CGO_ENABLED=0 GOGC=off GOMEMLIMIT=1GiB go build -trimpath -buildvcs=f
 FUNCTION_FLAGS = -s -w
 CLI_FLAGS = -s -w -X main.version=$$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUNCTION_BUILD = GOOS=$(OS) GOARCH=$(ARCH) $(GO_BUILD) -ldflags='$(FUNCTION_FLAGS)'
-FUNCTIONS = $(notdir $(patsubst %/,%,$(wildcard functions/*/)))
+FUNCTIONS = $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
 GO_TOOL = go tool -modfile=.ci/tools.mod
 SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools python)/sam"
 
@@ -77,7 +77,7 @@ fuzz: go ## Fuzz every decoder for FUZZTIME (default 10s) each
 .PHONY: bench
 bench: go ## Benchmarks (docs/performance.md says what to expect); some 6 minutes
 	@$(MAKE) --no-print-directory dynamodb
-	@go test -run '^$$' -bench . -benchmem -timeout 30m ./shared/... ./docs
+	@go test -run '^$$' -bench . -benchmem -timeout 30m ./shared/... ./functions
 
 .PHONY: vuln
 vuln: go ## Known vulnerabilities in what is linked; needs the network

@@ -2,18 +2,19 @@
 package main
 
 import (
+	"sfrelay/functions"
 	"sfrelay/shared/consumer"
 	"sfrelay/shared/erp/httpsink"
 	"sfrelay/shared/function"
 )
 
 func main() {
-	function.Main(func(f *function.Function) (function.Handler, error) {
+	function.Main(func(f *function.Function) (consumer.Definition, error) {
 		env := f.ERP()
 		client, err := httpsink.New(f.Secret(env.Secret), env.URL)
 		if err != nil {
 			return nil, err
 		}
-		return consumer.New(inventory(client.Stock()), f.Surroundings())
+		return functions.InventoryERP(client.Stock()), nil
 	})
 }

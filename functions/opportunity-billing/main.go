@@ -2,18 +2,19 @@
 package main
 
 import (
+	"sfrelay/functions"
 	"sfrelay/shared/billing/stripe"
 	"sfrelay/shared/consumer"
 	"sfrelay/shared/function"
 )
 
 func main() {
-	function.Main(func(f *function.Function) (function.Handler, error) {
+	function.Main(func(f *function.Function) (consumer.Definition, error) {
 		env := f.Stripe()
 		client, err := stripe.New(f.Secret(env.Secret), env.APIBase)
 		if err != nil {
 			return nil, err
 		}
-		return consumer.New(invoice(client.Invoices(), f, f.Config.WonStages), f.Surroundings())
+		return functions.OpportunityBilling(client.Invoices(), f, f.Config.WonStages), nil
 	})
 }

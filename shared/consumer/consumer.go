@@ -1,115 +1,183 @@
 // Package consumer turns the definition of a consumer into the handler of a Lambda
 // function: it opens whatever transport brought an event, decodes it, takes every
-// change through the guard to the consumer's own Apply, parks what can never
+// change through the guard to the consumer's own code, parks what can never
 // succeed, and leaves one log line for each change.
+//
+// There are three kinds of consumers. A State keeps the full state of a key at a
+// sink: the newest one wins. A Record keeps a Salesforce record at a sink, field by
+// field: of each field the newest change wins. An Action does something once.
+//
+// What a consumer reads is a struct T with a tag on every exported field:
+//
+//	`event:"Sku__c,required"`      the field of a platform event; without it, null or "", the change is refused
+//	`cdc:"BillingAddress.Street"`  the field of a change event, by component
+//	`guard:"bs"`                   Record only: a short code, part of the item: never rename
+//	`event:"-"`                    not read
+//
+// The fields of a Record are sink.Field[string], which keeps null apart from absent.
+// Those of a State or an Action may also be string, int, or implement
+// encoding.TextUnmarshaler.
+//
+// The consumer's own code says how a call to the sink ended: nil where the sink took
+// it, else what sink.Refuse, sink.NotYet or sink.InDoubt make. Any other error leaves
+// the attempt in doubt: the sink may have taken it, so it is asked again.
 package consumer
 
 import (
 	"context"
 
-	"sfrelay/shared/guard"
 	"sfrelay/shared/salesforce"
 	"sfrelay/shared/sink"
 )
 
-// Consumer is one definition: what it takes, what order means to it, and what to do.
-// T is what it reads of a change, a struct with a tag on every field:
-//
-//	`event:"Sku__c,required"`             the field of a platform event
-//	`cdc:"BillingAddress.Street"`         the field of a change event, by component
-//	`guard:"bs"`                          FieldMerge: a short code, part of the item: never rename
-//
-// Fields are string, sink.Field[string] (FieldMerge takes nothing else), int, or
-// implement encoding.TextUnmarshaler.
-type Consumer[T any] struct {
-	Name    string // part of every guard key: never rename
-	Takes   []Source
-	Policy  guard.Policy
-	Sink    sink.Contract // what the sink promises decides what an attempt in doubt may do
-	Subject func(Change[T]) string
-	// PerEvent, for EachOnce: the subject is the event itself, for actions without a
-	// business key. It is remembered for 35 days; an event older than that and unknown
-	// is parked as too-old. Subject must be nil.
-	PerEvent bool
-	Triage   func(Change[T]) Triage // nil: every change is processed
+// Definition is what a consumer is: a State, a Record or an Action.
+type Definition interface {
+	// Describe says what it is, for tests, documents and tools.
+	Describe() Description
+
+	// Look says what it makes of one change of an event before the guard is asked: which
+	// record and subject, which version. It needs no sink, no guard and no network.
+	Look(e *salesforce.Event, ch *salesforce.Change) Look
+
+	// Port is where it goes to; nil where the definition was made for its description only.
+	Port() sink.Port
+
+	build(around Surroundings) (Handler, error)
+}
+
+// PlatformEvent is a platform event that a consumer takes, and those of its fields that
+// say which record it speaks of and when. A field that is not named is not looked at.
+type PlatformEvent struct {
+	Name       string // API name, e.g. "Inventory_Update__e": also EventBridge's detail-type
+	ModifiedAt string // Date/Time: the record's modification time. Without a value: CreatedDate, when it was published
+	Sequence   string // Number that grows among the events of one modification time
+	Record     string // id of the record of the consumer's Object
+	Operation  string // UPSERT, or DELETE: the record is gone. Without a value: UPSERT
+	Style      string // THIN: the event holds ids and times only; the record has to be read from Salesforce
+}
+
+// State keeps the full state of a key at a sink, e.g. the quantity of a SKU at a
+// warehouse: whatever order the events come in, the sink ends with the newest one. It
+// takes platform events only, because change events hold parts of a record.
+type State[T any] struct {
+	Name   string // of the consumer, its folder and its block in template.yaml; part of every guard key: never rename
+	Events []PlatformEvent
+
+	// Key names the thing whose states have an order.
+	Key func(T) Key
+
+	To  sink.Port // its contract decides what an attempt in doubt may do
+	Put func(ctx context.Context, ref sink.Ref, state T) (sink.Receipt, error)
+}
+
+// Record keeps a record of a Salesforce object at a sink: of each field the newest
+// change wins, whichever source it comes from.
+type Record[T any] struct {
+	Name    string // of the consumer, its folder and its block in template.yaml; part of every guard key: never rename
+	Object  string // API name, e.g. "Account"
+	Changes bool   // takes the change events (Change Data Capture) of Object
+	Events  []PlatformEvent
+
 	// WriteBack names fields that our own client writes into the records: a change of
 	// nothing else, made by that client, is our own echo.
 	WriteBack []string
-	Apply     func(ctx context.Context, a Attempt[T]) (sink.Receipt, error)
+
+	To sink.Port // its contract decides what an attempt in doubt may do
+
+	// Put writes a full state: every field of T is present, all of one version. Nil: Patch
+	// writes full states too.
+	Put func(ctx context.Context, ref sink.Ref, recordID string, all T) (sink.Receipt, error)
+
+	// Patch writes the fields of some that are present, and leaves the others alone. It
+	// creates what is missing.
+	Patch func(ctx context.Context, ref sink.Ref, recordID string, some T) (sink.Receipt, error)
+
+	// Delete is told that the record is gone in Salesforce.
+	Delete func(ctx context.Context, ref sink.Ref, recordID string) (sink.Receipt, error)
 }
 
-// Source is a kind of event that a consumer takes.
-type Source struct {
-	// Event is the API name of a platform event, e.g. "Inventory_Update__e". Empty for
-	// change events.
-	Event string
-	// Object is the object whose change events are taken, e.g. "Account"; with Event,
-	// the object whose record a platform event speaks of. May be empty with Event.
-	Object string
+// Action does something once: it issues an invoice, it sends a notice.
+type Action[T any] struct {
+	Name    string // of the consumer, its folder and its block in template.yaml; part of every guard key: never rename
+	Object  string // API name of the object whose records it is about; may be empty with PerKey and PerEvent
+	Changes bool   // takes the change events (Change Data Capture) of Object
+	Events  []PlatformEvent
 
-	// The fields of a platform event that the adapter itself reads.
-	Record     string // id of the record
-	Operation  string // UPSERT (default) or DELETE
-	ModifiedAt string // the record's modification time; empty: CreatedDate
-	Sequence   string // a number that orders events of one modification time
-	Style      string // THIN: only ids and times, the record has to be fetched
+	// Once says what it happens once for: PerRecord, PerKey or PerEvent.
+	Once Once
+
+	// When sorts changes out. Nil: it acts on every one, which is refused where a change
+	// may be the deletion of its record.
+	When func(Change[T]) Decision
+
+	// WriteBack is that of Record.
+	WriteBack []string
+
+	To sink.Port // its contract decides what an attempt in doubt may do
+
+	// InDoubt says what becomes of an attempt that may have reached the sink, where the
+	// contract of To cannot settle it. It is required there, and refused elsewhere.
+	InDoubt Doubt
+
+	Do func(ctx context.Context, ref sink.Ref, c Change[T]) (sink.Receipt, error)
 }
 
-// ChangeEvents are the change events (Change Data Capture) of an object.
-func ChangeEvents(object string) Source { return Source{Object: object} }
-
-// detailType is the name under which EventBridge delivers the source: for a custom
-// object MyObj__c that is MyObj__ChangeEvent.
-func (s Source) detailType() string {
-	if s.Event != "" {
-		return s.Event
-	}
-	const custom = "__c"
-	if n := len(s.Object) - len(custom); n > 0 && s.Object[n:] == custom {
-		return s.Object[:n] + "__ChangeEvent"
-	}
-	return s.Object + "ChangeEvent"
-}
-
-// Change is what a definition may look at to name a subject or to sort changes out.
+// Change is one change as a consumer's own code sees it.
 type Change[T any] struct {
 	Org      string // 18 characters
-	RecordID string // 18 characters, of Source.Object; empty when the event names none
+	RecordID string // 18 characters, of the consumer's Object; empty when the event names none
 	Content  T
-	Deleted  bool
-	CDC      bool
+	Deleted  bool // the record is gone; Content is empty
+	CDC      bool // a change event
 	// Changed reports whether the change itself changed the field of a change event:
 	// an update names it, a create or undelete has a value for it.
 	Changed func(field string) bool
 }
 
-// Triage is what to do with a change.
-type Triage int
+// Once is what an Action happens once for.
+type Once struct {
+	action string
+	event  bool
+	key    any // func(T) Key
+}
 
-// The decisions of Consumer.Triage.
+// PerRecord is once for each record of Object, for ever, e.g. PerRecord("invoice"):
+// whatever happens to the record later. A record may have several actions: each of
+// them is a consumer with a name of its own.
+func PerRecord(action string) Once { return Once{action: action} }
+
+// PerKey is once for each key, for ever. T is what the Action reads.
+func PerKey[T any](key func(T) Key) Once { return Once{key: key} }
+
+// PerEvent is once for each event, for actions without a business key. An event is
+// remembered for 35 days; one that is older and unknown is parked as too-old.
+func PerEvent() Once { return Once{event: true} }
+
+// Doubt is what becomes of an attempt in doubt at a sink that cannot settle it.
+type Doubt int
+
+// The ways out of a doubt.
 const (
-	Process Triage = iota
-	Ignore         // not for this consumer; costs nothing
+	ParkInDoubt   Doubt = iota + 1 // a person decides: the sink gets it at most once
+	RepeatInDoubt                  // it is sent again: the sink gets it at least once
+)
+
+// Decision is what an Action does about a change.
+type Decision int
+
+// The decisions of Action.When.
+const (
+	Act    Decision = iota
+	Ignore          // not for this consumer; costs nothing
 	// NeedsSnapshot: the change says that something happened but lacks what is needed to
 	// act on it. It is parked without touching the item.
 	NeedsSnapshot
 )
 
-// Attempt is one permission to act on the sink. It ends with the context.
-type Attempt[T any] struct {
-	Ref      sink.Ref
-	RecordID string
-	// Content is the whole state for NewestWins and EachOnce. For FieldMerge it holds
-	// exactly the fields to write; the others are not Present.
-	Content T
-	Whole   bool // FieldMerge: Content is every field, all at one version: a full state
-	Deleted bool // FieldMerge: the record is gone; Content is empty
-}
-
 // LinkReader tells the sink's own id that another consumer remembers of a subject.
 // An empty link without an error: it has none yet.
 type LinkReader interface {
-	Link(ctx context.Context, consumer, org, subject string) (string, error)
+	Link(ctx context.Context, consumer, org string, k Key) (string, error)
 }
 
 // RecordID is the 18-character form of a record id that a payload holds.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -13,7 +14,6 @@ import (
 
 	"sfrelay/shared/consumer"
 	"sfrelay/shared/consumer/consumertest"
-	"sfrelay/shared/guard"
 	"sfrelay/shared/guard/memory"
 	"sfrelay/shared/salesforce"
 	"sfrelay/shared/sink"
@@ -23,7 +23,6 @@ import (
 )
 
 const (
-	orgID   = "00D5f000005KcCnEAK"
 	account = "0015f00002J9YYEAA3"
 	other   = "0015f00002J9YYFAA3"
 )
@@ -35,37 +34,49 @@ type Account struct {
 	City  sink.Field[string] `guard:"c" cdc:"BillingAddress.City" event:"City__c"`
 }
 
-func accounts() consumer.Consumer[Account] {
-	return consumer.Consumer[Account]{
-		Name: "accounts",
-		Takes: []consumer.Source{
-			consumer.ChangeEvents("Account"),
-			{Event: "Account_Sync__e", Object: "Account", Record: "Record_Id__c", Operation: "Operation__c",
-				ModifiedAt: "Modified__c", Style: "Style__c"},
+// accounts keeps accounts at the sink.
+func accounts(s *consumertest.Sink) consumer.Record[Account] {
+	return consumer.Record[Account]{
+		Name: "accounts", Object: "Account", Changes: true,
+		Events: []consumer.PlatformEvent{{
+			Name: "Account_Sync__e", Record: "Record_Id__c", Operation: "Operation__c", ModifiedAt: "Modified__c", Style: "Style__c",
+		}},
+		To: s,
+		Put: func(_ context.Context, ref sink.Ref, id string, all Account) (sink.Receipt, error) {
+			return s.Put(ref, id, all)
 		},
-		Policy: guard.FieldMerge,
-		Sink:   sink.Contract{Fenced: true},
-		Apply: func(context.Context, consumer.Attempt[Account]) (sink.Receipt, error) {
-			return sink.Receipt{Link: "remote-1"}, nil
+		Patch: func(_ context.Context, ref sink.Ref, id string, some Account) (sink.Receipt, error) {
+			return s.Patch(ref, id, some)
 		},
+		Delete: func(_ context.Context, ref sink.Ref, id string) (sink.Receipt, error) { return s.Delete(ref, id) },
 	}
 }
 
-func envelope(detailType, payload string) []byte {
-	return fmt.Appendf(nil, `{"version":"0","id":"5c42b99e-c214-4a9c-8fbd-1a41e5faa44a","detail-type":%q,`+
-		`"source":"aws.partner/salesforce.com/%s/0YL5f000000CabWGAS","account":"123456789012","time":"2026-11-22T12:00:00Z",`+
-		`"region":"eu-west-1","resources":[],"detail":{"payload":%s}}`, detailType, orgID, payload)
+func fenced() *consumertest.Sink { return consumertest.NewSink(sink.Contract{Fenced: true}) }
+
+// answering is accounts at a sink that answers everything with err.
+func answering(c sink.Contract, err error) consumer.Record[Account] {
+	def := accounts(consumertest.NewSink(c))
+	def.Put = func(context.Context, sink.Ref, string, Account) (sink.Receipt, error) { return sink.Receipt{}, err }
+	def.Patch = def.Put
+	return def
 }
 
-// change is a change event of an account, second s of the minute.
-func change(kind string, s int, ids, changed, body string) []byte {
-	if body != "" {
-		body = "," + body
+// change is a change event of accounts: ids, changedFields and body are written as JSON.
+func change(kind string, second int, ids, changed, body string) []byte {
+	c := consumertest.Change{Object: "Account", Kind: kind, Second: second}
+	if err := errors.Join(json.Unmarshal([]byte(ids), &c.IDs), json.Unmarshal([]byte(changed), &c.Changed),
+		json.Unmarshal([]byte("{"+body+"}"), &c.Fields)); err != nil {
+		panic(err)
 	}
-	return envelope("AccountChangeEvent", fmt.Sprintf(`{"ChangeEventHeader":{"entityName":"Account","recordIds":%s,"changeType":%q,`+
-		`"changedFields":%s,"changeOrigin":"","transactionKey":"0001ade9-3f74-0b99-dbc4-%012d","sequenceNumber":1,`+
-		`"commitTimestamp":%d,"commitNumber":17455007066836%05d,"commitUser":"0055f000005mc66AAA"}%s}`,
-		ids, kind, changed, s, 1_795_348_740_000+1000*s, s, body))
+	return c.Event()
+}
+
+var timeOf = regexp.MustCompile(`,"time":"[^"]*"`)
+
+// takenAt12 is the event as EventBridge took it at 12:00, whenever it says it happened.
+func takenAt12(event []byte) []byte {
+	return timeOf.ReplaceAll(event, []byte(`,"time":"2026-11-22T12:00:00Z"`))
 }
 
 func id(ids ...string) string {
@@ -74,7 +85,7 @@ func id(ids ...string) string {
 }
 
 func TestChangeEvents(t *testing.T) {
-	k := consumertest.New(t, accounts())
+	k := consumertest.New(t, accounts(fenced()))
 	k.Send(
 		change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd","Phone":"1"`),
 		change("UPDATE", 3, id(account), `["Phone","LastModifiedDate"]`, `"Phone":null`),
@@ -84,21 +95,21 @@ func TestChangeEvents(t *testing.T) {
 		change("DELETE", 5, id(account), "[]", ""),
 	)
 	k.Want(verdict.Applied, verdict.Applied, verdict.PartlyStale, verdict.Stale, verdict.Ignored, verdict.Applied)
-	got := k.Got()
+	got := k.Took()
 	if len(got) != 4 {
 		t.Fatalf("the sink took %d requests", len(got))
 	}
 	first := Account{Name: sink.Set("Example Ltd"), Phone: sink.Set("1"), City: sink.Clear[string]()}
-	if got[0].Content != first || !got[0].Whole || got[0].RecordID != account || got[0].Ref.Subject != "Account/"+account {
+	if got[0].Body != first || got[0].Method != "PUT" || got[0].Key != account || got[0].Ref.Subject != "Account/"+account {
 		t.Errorf("create: %+v", got[0])
 	}
-	if (got[1].Content != Account{Phone: sink.Clear[string]()}) || got[1].Whole || got[1].Ref.Link != "remote-1" {
+	if (got[1].Body != Account{Phone: sink.Clear[string]()}) || got[1].Method != "PATCH" || got[1].Ref.Link != "link-"+account {
 		t.Errorf("update: %+v", got[1])
 	}
-	if (got[2].Content != Account{City: sink.Set("Bern")}) {
+	if (got[2].Body != Account{City: sink.Set("Bern")}) {
 		t.Errorf("late update: %+v", got[2])
 	}
-	if !got[3].Deleted {
+	if got[3].Method != "DELETE" {
 		t.Errorf("delete: %+v", got[3])
 	}
 	if l := k.Lines()[4]; l.GuardRequests != 0 || l.Subject != "Account/"+account {
@@ -111,12 +122,13 @@ func TestChangeEvents(t *testing.T) {
 }
 
 func TestOneRecordOfManyFailsByItself(t *testing.T) {
-	def := accounts()
-	def.Apply = func(_ context.Context, a consumer.Attempt[Account]) (sink.Receipt, error) {
-		if a.RecordID == other {
-			return sink.Receipt{}, &sink.Error{Class: verdict.Permanent("test"), Applied: sink.No}
+	def := accounts(fenced())
+	put := def.Put
+	def.Put = func(ctx context.Context, ref sink.Ref, id string, all Account) (sink.Receipt, error) {
+		if id == other {
+			return sink.Receipt{}, sink.Refuse("test", "not this one")
 		}
-		return sink.Receipt{}, nil
+		return put(ctx, ref, id, all)
 	}
 	k := consumertest.New(t, def)
 	k.Send(change("CREATE", 1, id(account, other), "[]", `"Name":"Example Ltd"`))
@@ -127,32 +139,30 @@ func TestOneRecordOfManyFailsByItself(t *testing.T) {
 }
 
 func TestPlatformEvents(t *testing.T) {
-	k := consumertest.New(t, accounts())
-	event := func(s int, rest string) []byte {
-		return envelope("Account_Sync__e", fmt.Sprintf(`{"CreatedDate":"2026-11-22T11:59:%02d.500Z","Record_Id__c":"0015f00002J9YYE","Modified__c":"2026-11-22T11:59:%02d.000Z"%s}`, s, s, rest))
-	}
+	k := consumertest.New(t, accounts(fenced()))
+	event := sync1
 	k.Send(
 		event(1, `,"Name__c":"Example Ltd","Phone__c":"1"`), // part of the fields: a partial state
 		event(2, `,"Name__c":"Example Ltd","Phone__c":"1","City__c":null`),
 		event(3, `,"Operation__c":"DELETE"`),
 		event(4, `,"Operation__c":"MERGE"`),
 		event(5, `,"Style__c":"THIN"`),
-		envelope("Account_Sync__e", `{"CreatedDate":"2026-11-22T11:59:59.500Z","Name__c":"x"}`),
+		consumertest.PlatformEvent("Account_Sync__e", 59, map[string]any{"Name__c": "x"}),
 	)
 	k.Want(verdict.Applied, verdict.Applied, verdict.Applied, verdict.Parked, verdict.Parked, verdict.Parked)
-	got := k.Got()
-	if got[0].Whole || !got[1].Whole || !got[2].Deleted || got[0].RecordID != account {
+	got := k.Took()
+	if got[0].Method != "PATCH" || got[1].Method != "PUT" || got[2].Method != "DELETE" || got[0].Key != account {
 		t.Fatalf("%+v", got)
 	}
-	for i, want := range []verdict.Class{"permanent/unknown-operation", "needs-fetch", "permanent/missing-field"} {
-		if p := k.Parked()[i]; p.Class != want {
+	for i, want := range []string{"permanent/unknown-operation", "needs-fetch", "permanent/missing-field"} {
+		if p := k.Parked()[i]; string(p.Class) != want {
 			t.Errorf("parked %+v, want %s", p, want)
 		}
 	}
 }
 
 func TestWhatTheBodyCannotTellIsParkedForAFetch(t *testing.T) {
-	k := consumertest.New(t, accounts())
+	k := consumertest.New(t, accounts(fenced()))
 	k.Send(
 		change("GAP_UPDATE", 1, id(account), "[]", ""),
 		change("UPDATE", 2, id(account), `["Phone"]`, ""),                                          // named, absent
@@ -170,44 +180,44 @@ func TestWhatTheBodyCannotTellIsParkedForAFetch(t *testing.T) {
 }
 
 func TestBadInputIsParkedWholeAndStopsNothing(t *testing.T) {
-	huge := envelope("AccountChangeEvent", `{"x":"`+strings.Repeat("y", 1<<20)+`"}`)
+	huge := bytes.Replace(consumertest.PlatformEvent("Account_Sync__e", 1, map[string]any{"x": strings.Repeat("y", 1<<20)}), []byte("Account_Sync__e"), []byte("AccountChangeEvent"), 1)
+	deep := strings.Repeat(`{"a":`, 10_000) + "1" + strings.Repeat("}", 10_000)
 	for _, tc := range []struct {
-		name  string
-		class verdict.Class
-		event []byte
+		name, class string
+		event       []byte
 	}{
 		{"truncated", "permanent/invalid-json", []byte(`{"version":"0","id":`)},
 		{"not JSON", "permanent/invalid-json", []byte("hello")},
 		{"empty", "permanent/invalid-json", nil},
 		{"deep", "", bytes.Repeat([]byte("["), 10_000)},
-		{"deep payload", "", envelope("AccountChangeEvent", strings.Repeat(`{"a":`, 10_000)+"1"+strings.Repeat("}", 10_000))},
+		{"deep payload", "", bytes.Replace(change("CREATE", 1, id(account), "[]", `"Name":"x"`), []byte(`"Name":"x"`), []byte(`"Name":`+deep), 1)},
 		{"1 MB without a header", "", huge},
-		{"unknown event", "permanent/unknown-event", envelope("Nobody__e", `{"CreatedDate":"2026-11-22T11:59:00.000Z"}`)},
-		{"far future", "permanent/version-in-future", change("CREATE", 86_400, id(account), "[]", `"Name":"x"`)},
+		{"unknown event", "permanent/unknown-event", consumertest.PlatformEvent("Nobody__e", 1, nil)},
+		{"far future", "permanent/version-in-future", takenAt12(change("CREATE", 86_400, id(account), "[]", `"Name":"x"`))},
 		{"far future, no time", "permanent/version-in-future",
-			bytes.Replace(change("CREATE", 86_400, id(account), "[]", `"Name":"x"`), []byte(`"time":"2026-11-22T12:00:00Z",`), nil, 1)},
+			timeOf.ReplaceAll(change("CREATE", 86_400, id(account), "[]", `"Name":"x"`), nil)},
 		{"wrong type", "permanent/invalid-field", change("CREATE", 1, id(account), "[]", `"Phone":["1"]`)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			k := consumertest.New(t, accounts())
+			k := consumertest.New(t, accounts(fenced()))
 			k.Send(tc.event, change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
 			k.Want(verdict.Parked, verdict.Applied)
 			p := k.Parked()[0]
 			if !bytes.Equal(p.Event, tc.event) {
 				t.Errorf("the parked event has %d bytes, want the %d that came", len(p.Event), len(tc.event))
 			}
-			if tc.class != "" && p.Class != tc.class || !p.Class.IsPermanent() || p.Error == "" {
+			if tc.class != "" && string(p.Class) != tc.class || !p.Class.IsPermanent() || p.Error == "" {
 				t.Errorf("class %q, error %q", p.Class, p.Error)
 			}
 		})
 	}
 	t.Run("in a batch", func(t *testing.T) {
-		k := consumertest.New(t, accounts())
+		k := consumertest.New(t, accounts(fenced()))
 		k.SendBatch([]byte("{"), change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
 		k.Want(verdict.Parked, verdict.Applied)
 	})
 	t.Run("a foreign org", func(t *testing.T) {
-		k := consumertest.New(t, accounts(), func(s *consumer.Surroundings) { s.Orgs = salesforce.OrgList{"00D000000000001EAA"} })
+		k := consumertest.New(t, accounts(fenced()), consumertest.In(func(s *consumer.Surroundings) { s.Orgs = salesforce.OrgList{"00D000000000001EAA"} }))
 		k.Send(change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
 		k.Want(verdict.Parked)
 		if p := k.Parked()[0]; p.Class != "permanent/foreign-org" {
@@ -217,14 +227,14 @@ func TestBadInputIsParkedWholeAndStopsNothing(t *testing.T) {
 }
 
 func TestLambdaRetriesAndRedrive(t *testing.T) {
-	k := consumertest.New(t, accounts())
+	k := consumertest.New(t, accounts(fenced()))
 	k.LoseRequest().LoseAnswer().Send(change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
 	k.Want(verdict.Failed, verdict.Failed, verdict.Applied)
-	if got := k.Got(); len(got) != 2 || !got[1].Ref.InDoubt || got[0].Ref.StateKey("PUT", nil) != got[1].Ref.StateKey("PUT", nil) {
+	if got := k.Took(); len(got) != 2 || !got[1].Ref.InDoubt || got[0].Ref.StateKey("PUT", nil) != got[1].Ref.StateKey("PUT", nil) {
 		t.Fatalf("got %+v", got)
 	}
 
-	k = consumertest.New(t, accounts())
+	k = consumertest.New(t, accounts(fenced()))
 	k.Refuse(verdict.Throttled).Refuse(verdict.Throttled).Refuse(verdict.Throttled).Send(change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
 	k.Want(verdict.Failed, verdict.Failed, verdict.Parked)
 	k.Redrive()
@@ -235,7 +245,7 @@ func TestLambdaRetriesAndRedrive(t *testing.T) {
 }
 
 func TestBatch(t *testing.T) {
-	k := consumertest.New(t, accounts())
+	k := consumertest.New(t, accounts(fenced()))
 	k.SendBatch(
 		change("UPDATE", 4, id(account), `["Phone"]`, `"Phone":"4"`),
 		change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`),
@@ -244,7 +254,7 @@ func TestBatch(t *testing.T) {
 	)
 	k.Want(verdict.Applied, verdict.PartlyStale, verdict.Applied, verdict.Duplicate)
 	want := Account{Name: sink.Set("Example AG"), Phone: sink.Set("4"), City: sink.Clear[string]()}
-	if got := k.Got(); len(got) != 1 || got[0].Content != want || got[0].Whole {
+	if got := k.Took(); len(got) != 1 || got[0].Body != want || got[0].Method != "PATCH" {
 		t.Fatalf("one request of everything: %+v", got)
 	}
 	requests := int64(0)
@@ -276,7 +286,7 @@ func TestManyRecordsAreSplit(t *testing.T) {
 		}
 		ids = append(ids, full)
 	}
-	k := consumertest.New(t, accounts())
+	k := consumertest.New(t, accounts(fenced()))
 	k.Send(change("CREATE", 1, id(ids...), "[]", `"Name":"Example Ltd"`))
 	k.Want(verdict.Parked, verdict.Parked, verdict.Parked)
 	for i, n := range []int{25, 25, 10} {
@@ -285,13 +295,13 @@ func TestManyRecordsAreSplit(t *testing.T) {
 		}
 	}
 	k.Redrive()
-	if len(k.Got()) != 60 {
-		t.Fatalf("the sink got %d records", len(k.Got()))
+	if len(k.Took()) != 60 {
+		t.Fatalf("the sink got %d records", len(k.Took()))
 	}
 }
 
 func TestMessageOfAnotherConsumerStaysWhereItIs(t *testing.T) {
-	a := build(t, accounts(), &bytes.Buffer{})
+	a := build(t, accounts(fenced()), &bytes.Buffer{})
 	_, err := a.Handle(t.Context(), []byte(`{"event":{},"consumer":"orders","class":"unknown","error":"","attempts":1,"firstAt":"2026-11-22T12:00:00Z","lastAt":"2026-11-22T12:00:00Z","records":null}`))
 	if e, ok := errors.AsType[*consumer.RetryError](err); !ok || e.Class != "permanent/foreign-consumer" {
 		t.Fatalf("err = %v", err)
@@ -302,13 +312,15 @@ func TestAnActionPerEvent(t *testing.T) {
 	type notice struct {
 		Text string `event:"Text__c"`
 	}
-	k := consumertest.New(t, consumer.Consumer[notice]{
-		Name: "notices", Takes: []consumer.Source{{Event: "Notice__e"}}, Policy: guard.EachOnce, PerEvent: true,
-		Sink:  sink.Contract{UniqueKey: true},
-		Apply: func(context.Context, consumer.Attempt[notice]) (sink.Receipt, error) { return sink.Receipt{}, nil },
+	s := consumertest.NewSink(sink.Contract{UniqueKey: true})
+	k := consumertest.New(t, consumer.Action[notice]{
+		Name: "notices", Events: []consumer.PlatformEvent{{Name: "Notice__e"}}, Once: consumer.PerEvent(), To: s,
+		Do: func(_ context.Context, ref sink.Ref, c consumer.Change[notice]) (sink.Receipt, error) {
+			return s.Do(ref, ref.Subject, c.Content)
+		},
 	})
 	event := func(published, eventID string) []byte {
-		return envelope("Notice__e", fmt.Sprintf(`{"CreatedDate":%q,"Event_Id__c":%q,"Text__c":"x"}`, published, eventID))
+		return consumertest.PlatformEvent("Notice__e", 0, map[string]any{"CreatedDate": published, "Event_Id__c": eventID, "Text__c": "x"})
 	}
 	const a, b, c = "f0000000-0000-4000-8000-00000000000a", "f0000000-0000-4000-8000-00000000000b", "f0000000-0000-4000-8000-00000000000c"
 	k.Send(event("2026-11-22T11:00:00.000Z", a), event("2026-11-22T11:00:00.000Z", b), event("2026-11-22T11:00:00.000Z", a), event("2026-10-01T11:00:00.000Z", c))
@@ -319,9 +331,9 @@ func TestAnActionPerEvent(t *testing.T) {
 }
 
 func TestEchoes(t *testing.T) {
-	def := accounts()
+	def := accounts(fenced())
 	def.WriteBack = []string{"Billing_Customer__c"}
-	k := consumertest.New(t, def, func(s *consumer.Surroundings) { s.ClientName = "sfrelay" })
+	k := consumertest.New(t, def, consumertest.In(func(s *consumer.Surroundings) { s.ClientName = "sfrelay" }))
 	own := func(changed, body string) []byte {
 		return bytes.Replace(change("UPDATE", 2, id(account), changed, body), []byte(`"changeOrigin":""`), []byte(`"changeOrigin":"com/salesforce/api/rest/66.0;client=sfrelay"`), 1)
 	}
@@ -335,18 +347,8 @@ func TestEchoes(t *testing.T) {
 }
 
 func TestConcurrentInvocations(t *testing.T) {
-	var mu sync.Mutex
-	last := map[string]string{}
-	def := accounts()
-	def.Apply = func(_ context.Context, a consumer.Attempt[Account]) (sink.Receipt, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if a.Content.Phone.Present {
-			last[a.RecordID] = a.Content.Phone.Value
-		}
-		return sink.Receipt{}, nil
-	}
-	a := build(t, def, &bytes.Buffer{})
+	sink := fenced()
+	a := build(t, accounts(sink), &bytes.Buffer{})
 	var wg sync.WaitGroup
 	for _, rec := range []string{account, other} {
 		for s := range 8 {
@@ -361,14 +363,14 @@ func TestConcurrentInvocations(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	if last[account] != "7" || last[other] != "7" {
-		t.Fatalf("the sink ends with %v", last)
+	if want := account + `: Phone="7"` + "\n" + other + `: Phone="7"` + "\n"; sink.State() != want {
+		t.Fatalf("the sink ends with\n%s", sink.State())
 	}
 }
 
 func TestLineHasNoFieldValues(t *testing.T) {
 	var log bytes.Buffer
-	a := build(t, accounts(), &log)
+	a := build(t, accounts(fenced()), &log)
 	secret := "Confidential Name"
 	_, _ = a.Handle(t.Context(), change("CREATE", 1, id(account), "[]", `"Name":"`+secret+`","Phone":["`+secret+`"]`))
 	_, _ = a.Handle(t.Context(), change("CREATE", 2, id(account), "[]", `"Name":"`+secret+`"`))
@@ -413,8 +415,13 @@ func TestLineHasNoFieldValues(t *testing.T) {
 	}
 }
 
-func sync1(s int, rest string) []byte {
-	return envelope("Account_Sync__e", fmt.Sprintf(`{"CreatedDate":"2026-11-22T11:59:%02d.500Z","Record_Id__c":"0015f00002J9YYE","Modified__c":"2026-11-22T11:59:%02d.000Z"%s}`, s, s, rest))
+// sync1 is a platform event of the account, with more fields written as JSON.
+func sync1(second int, rest string) []byte {
+	fields := map[string]any{"Record_Id__c": "0015f00002J9YYE", "Modified__c": consumertest.At(second)}
+	if err := json.Unmarshal([]byte("{"+strings.TrimPrefix(rest, ",")+"}"), &fields); err != nil {
+		panic(err)
+	}
+	return consumertest.PlatformEvent("Account_Sync__e", second, fields)
 }
 
 // parkedAs is the message by which a change event was parked.
@@ -423,7 +430,7 @@ func parkedAs(class string, event []byte, records string) []byte {
 }
 
 func TestAnEventWithoutAnyFieldStopsNoOther(t *testing.T) {
-	k := consumertest.New(t, accounts())
+	k := consumertest.New(t, accounts(fenced()))
 	k.SendBatch(sync1(1, ""), sync1(2, `,"Name__c":"Example Ltd"`)) // one subject: one group
 	k.Want(verdict.Parked, verdict.Applied)
 	if p := k.Parked(); p[0].Class != "needs-fetch" {
@@ -432,14 +439,22 @@ func TestAnEventWithoutAnyFieldStopsNoOther(t *testing.T) {
 }
 
 func TestAPanicBeforeTheGuardStopsNoOther(t *testing.T) {
-	def := accounts()
-	def.Triage = func(c consumer.Change[Account]) consumer.Triage {
-		if c.RecordID == other {
-			panic(c.Content.Name.Value)
-		}
-		return consumer.Process
+	s := consumertest.NewSink(sink.Contract{UniqueKey: true})
+	type greeted struct {
+		Name sink.Field[string] `cdc:"Name"`
 	}
-	k := consumertest.New(t, def)
+	k := consumertest.New(t, consumer.Action[greeted]{
+		Name: "greetings", Object: "Account", Changes: true, Once: consumer.PerRecord("greeting"), To: s,
+		When: func(c consumer.Change[greeted]) consumer.Decision {
+			if c.RecordID == other {
+				panic(c.Content.Name.Value)
+			}
+			return consumer.Act
+		},
+		Do: func(_ context.Context, ref sink.Ref, c consumer.Change[greeted]) (sink.Receipt, error) {
+			return s.Do(ref, c.RecordID, c.Content)
+		},
+	})
 	k.SendBatch(change("CREATE", 1, id(other), "[]", `"Name":"Confidential"`), change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
 	k.Want(verdict.Parked, verdict.Applied)
 	p := k.Parked()[0]
@@ -455,7 +470,7 @@ func TestAMessageAboutRecordsThatItsEventLacksIsNotDropped(t *testing.T) {
 		id(account, other): {verdict.Parked, verdict.Applied},
 		"[]":               {verdict.Parked},
 	} {
-		k := consumertest.New(t, accounts())
+		k := consumertest.New(t, accounts(fenced()))
 		k.Send(parkedAs("unknown", create, records))
 		k.Want(want...)
 		if p := k.Parked()[0]; p.Class != "permanent/unknown-record" || records != "[]" && (len(p.Records) != 1 || p.Records[0] != other) {
@@ -467,35 +482,12 @@ func TestAMessageAboutRecordsThatItsEventLacksIsNotDropped(t *testing.T) {
 // What a zombie may have overwritten is only mended by reading the record: until
 // somebody can, the message must outlive every redrive.
 func TestWhatMayBeOverwrittenStaysParked(t *testing.T) {
-	k := consumertest.New(t, accounts())
+	k := consumertest.New(t, accounts(fenced()))
 	create := change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`)
 	k.Send(create, parkedAs("overwrote-newer", create, id(account)))
 	k.Want(verdict.Applied, verdict.Parked)
 	if p := k.Parked()[0]; p.Class != "overwrote-newer" || len(p.Records) != 1 {
 		t.Fatalf("parked %+v", p)
-	}
-}
-
-func TestActionsAndNewestStatesWithDeletesAreRefused(t *testing.T) {
-	type note struct {
-		Text string `cdc:"Name" event:"Text__c"`
-	}
-	def := consumer.Consumer[note]{
-		Name: "notes", Takes: []consumer.Source{consumer.ChangeEvents("Account")}, Policy: guard.EachOnce,
-		Subject: func(c consumer.Change[note]) string { return "Account/" + c.RecordID + "/note" },
-		Apply:   func(context.Context, consumer.Attempt[note]) (sink.Receipt, error) { return sink.Receipt{}, nil },
-	}
-	around := consumer.Surroundings{Store: &memory.Store{}, Log: telemetry.New(&bytes.Buffer{}, "test", 0), Park: func(context.Context, []byte) error { return nil }}
-	if _, err := consumer.New(def, around); err == nil || !strings.Contains(err.Error(), "without Triage would act on deletes") {
-		t.Errorf("an action on every change: %v", err)
-	}
-	def.Triage = func(consumer.Change[note]) consumer.Triage { return consumer.Ignore }
-	if _, err := consumer.New(def, around); err != nil {
-		t.Errorf("an action that sorts its changes out: %v", err)
-	}
-	def.Takes, def.Policy = []consumer.Source{{Event: "Note__e", Operation: "Operation__c"}}, guard.NewestWins
-	if _, err := consumer.New(def, around); err == nil || !strings.Contains(err.Error(), "Note__e may be a DELETE") {
-		t.Errorf("newest states that may be deletes: %v", err)
 	}
 }
 
@@ -512,7 +504,7 @@ func mail(event []byte, n int) []byte {
 // FollowLocal in cmd/sfrelay relies on it.
 func TestAnEmptyBatchIsNoWork(t *testing.T) {
 	var log bytes.Buffer
-	a, err := consumer.New(accounts(), consumer.Surroundings{
+	a, err := consumer.New(accounts(fenced()), consumer.Surroundings{
 		Store: &memory.Store{}, Log: telemetry.New(&log, "test", 0),
 		Park: func(context.Context, []byte) error { return errors.New("nothing is to be parked") },
 	})
@@ -526,8 +518,6 @@ func TestAnEmptyBatchIsNoWork(t *testing.T) {
 }
 
 func TestABufferWaitsLongerWithEveryFailure(t *testing.T) {
-	down := accounts()
-	down.Sink = sink.Contract{Lookup: true, Settle: 20 * time.Second}
 	for _, tc := range []struct {
 		name  string
 		err   error
@@ -544,7 +534,7 @@ func TestABufferWaitsLongerWithEveryFailure(t *testing.T) {
 		{"scaled", &sink.Error{Class: verdict.Throttled, Applied: sink.No}, 100, 0.1, 7 * time.Second},
 	} {
 		var deferred []time.Duration
-		down.Apply = func(context.Context, consumer.Attempt[Account]) (sink.Receipt, error) { return sink.Receipt{}, tc.err }
+		down := answering(sink.Contract{Lookup: true, Settle: 20 * time.Second}, tc.err)
 		now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 		a, err := consumer.New(down, consumer.Surroundings{
 			Store: &memory.Store{}, Log: telemetry.New(&bytes.Buffer{}, "test", 0), Scale: tc.scale,
@@ -574,10 +564,7 @@ func TestABufferWaitsLongerWithEveryFailure(t *testing.T) {
 // At its limit of 1000 the queue itself would move the bare event away, without the
 // consumer and the reason.
 func TestABufferGivesUpBeforeItsQueueDoes(t *testing.T) {
-	def := accounts()
-	def.Apply = func(context.Context, consumer.Attempt[Account]) (sink.Receipt, error) {
-		return sink.Receipt{}, &sink.Error{Class: verdict.DependencyMissing, Applied: sink.No} // never counts as an attempt
-	}
+	def := answering(sink.Contract{Fenced: true}, sink.NotYet(verdict.DependencyMissing, "made up by the test")) // never counts as an attempt
 	var parked []byte
 	a, err := consumer.New(def, consumer.Surroundings{
 		Store: &memory.Store{}, Log: telemetry.New(&bytes.Buffer{}, "test", 0),
@@ -599,35 +586,7 @@ func TestABufferGivesUpBeforeItsQueueDoes(t *testing.T) {
 	}
 }
 
-func TestMistakesOfADefinitionAreNamedTogether(t *testing.T) {
-	type Bad struct {
-		Name  string             `cdc:"Name"`
-		Phone sink.Field[string] `guard:"p" cdc:"Phone"`
-		City  sink.Field[string] `guard:"p" cdc:"City" event:"City__c"`
-	}
-	_, err := consumer.New(consumer.Consumer[Bad]{
-		Takes: []consumer.Source{consumer.ChangeEvents("Account"), consumer.ChangeEvents("Account"),
-			{Event: "X__e", Object: "Account"}},
-		Policy: guard.FieldMerge, Sink: sink.Contract{Effect: 60e9},
-	}, consumer.Surroundings{})
-	if err == nil {
-		t.Fatal("no error")
-	}
-	for _, want := range []string{"taken twice", "name the field with its id", "no ModifiedAt", "Apply is missing", "Store, Park and Log",
-		"field Name: FieldMerge needs", "both carry", "used twice", "Consumer is empty"} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%q is not named in:\n%v", want, err)
-		}
-	}
-	_, err = consumer.New(consumer.Consumer[struct {
-		SKU string `cdc:"Sku__c"`
-	}]{Name: "x", Takes: []consumer.Source{consumer.ChangeEvents("Stock__c")}, Policy: guard.NewestWins}, consumer.Surroundings{})
-	if err == nil || !strings.Contains(err.Error(), "use FieldMerge") {
-		t.Errorf("NewestWins on change events: %v", err)
-	}
-}
-
-func build[T any](t *testing.T, def consumer.Consumer[T], log *bytes.Buffer) *consumer.Adapter[T] {
+func build(t *testing.T, def consumer.Definition, log *bytes.Buffer) consumer.Handler {
 	t.Helper()
 	a, err := consumer.New(def, consumer.Surroundings{
 		Store: &memory.Store{}, Log: telemetry.New(log, "test", 0), Scale: 0.05,

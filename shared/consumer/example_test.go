@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"sfrelay/shared/consumer"
-	"sfrelay/shared/guard"
 	"sfrelay/shared/guard/memory"
 	"sfrelay/shared/sink"
 	"sfrelay/shared/telemetry"
@@ -20,16 +19,15 @@ type Level struct {
 }
 
 // A definition says what it takes, what order means to it, and what to do.
-func ExampleConsumer() {
-	levels := consumer.Consumer[Level]{
-		Name:    "levels",
-		Takes:   []consumer.Source{{Event: "Stock_Level__e", ModifiedAt: "Modified_At__c"}},
-		Policy:  guard.NewestWins,
-		Subject: func(c consumer.Change[Level]) string { return "stock/" + c.Content.SKU },
-		Sink:    sink.Contract{Fenced: true},
-		Apply: func(_ context.Context, a consumer.Attempt[Level]) (sink.Receipt, error) {
-			fmt.Println("the sink is told:", a.Content.SKU, a.Content.OnHand)
-			return sink.Receipt{Link: "item-1"}, nil
+func ExampleState() {
+	stock := &shelves{}
+	levels := consumer.State[Level]{
+		Name:   "levels",
+		Events: []consumer.PlatformEvent{{Name: "Stock_Level__e", ModifiedAt: "Modified_At__c"}},
+		Key:    func(l Level) consumer.Key { return consumer.KeyOf("stock", l.SKU) },
+		To:     stock,
+		Put: func(_ context.Context, _ sink.Ref, l Level) (sink.Receipt, error) {
+			return stock.set(l.SKU, l.OnHand)
 		},
 	}
 	function, err := consumer.New(levels, consumer.Surroundings{
@@ -66,6 +64,16 @@ func ExampleConsumer() {
 	// parked: permanent/invalid-json
 }
 
+// shelves is the way to a sink: what it promises, and what it does.
+type shelves struct{}
+
+func (*shelves) Contract() sink.Contract { return sink.Contract{Fenced: true} }
+
+func (*shelves) set(sku string, onHand int) (sink.Receipt, error) {
+	fmt.Println("the sink is told:", sku, onHand)
+	return sink.Receipt{Link: "item-1"}, nil
+}
+
 // verdicts prints of every line what became of the change.
 type verdicts struct{}
 
@@ -84,16 +92,17 @@ func (*verdicts) Write(line []byte) (int, error) {
 // A definition that cannot be right is refused before the first event, with every
 // mistake in one message.
 func ExampleNew() {
-	_, err := consumer.New(consumer.Consumer[Level]{
+	_, err := consumer.New(consumer.State[Level]{
 		Name:   "levels",
-		Takes:  []consumer.Source{consumer.ChangeEvents("Stock__c")},
-		Policy: guard.NewestWins,
+		Events: []consumer.PlatformEvent{{Name: "Stock_Level", Operation: "Operation__c"}},
 	}, consumer.Surroundings{})
 	fmt.Println(err)
 	// Output:
 	// consumer "levels" cannot be built:
-	// Subject is missing: the order of what matters to this consumer?
-	// NewestWins takes full states only, and change events are partial: use FieldMerge
-	// Apply is missing
-	// Store, Park and Log are needed
+	// Key is missing: name the thing whose states have an order, e.g. consumer.KeyOf("stock", u.SKU, u.Warehouse)
+	// Put is missing: it writes one state to the sink
+	// Stock_Level may be a DELETE (Operation), and a State has only states to put: use a Record
+	// "Stock_Level" is not the API name of a platform event, e.g. Inventory_Update__e
+	// To is missing: the port whose contract decides what an attempt in doubt may do
+	// the surroundings lack a Store, Park or Log
 }

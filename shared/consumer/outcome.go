@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"sfrelay/shared/guard"
 	"sfrelay/shared/order"
@@ -30,11 +31,7 @@ func outcome(receipt sink.Receipt, err error) guard.Outcome {
 	}
 	e, ok := errors.AsType[*sink.Error](err)
 	if !ok {
-		out := guard.Outcome{Effect: guard.Unsure, Class: verdict.Unknown, Err: err}
-		if errors.Is(err, context.DeadlineExceeded) {
-			out.Err = errors.New("the sink did not answer in time")
-		}
-		return out
+		return guard.Outcome{Effect: guard.Unsure, Class: verdict.Unknown, Err: plain(err)}
 	}
 	out := guard.Outcome{Class: e.Class, Err: err, RetryAfter: e.RetryAfter}
 	switch e.Applied {
@@ -48,6 +45,15 @@ func outcome(receipt sink.Receipt, err error) guard.Outcome {
 		out.Effect = guard.Unsure
 	}
 	return out
+}
+
+// plain says of an error that nobody classified what is known of it: not whether the sink
+// was asked, nor whether it answered.
+func plain(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errors.New("the sink did not answer in time")
+	}
+	return fmt.Errorf("the consumer's code does not say whether the sink took it (sink.Refuse, sink.NotYet or sink.InDoubt would): %w", err)
 }
 
 // needsPeople are the classes that no retry mends although they are not called

@@ -28,12 +28,7 @@ import (
 	"sfrelay/shared/telemetry"
 )
 
-// Handler is a consumer that has been built.
-type Handler interface {
-	Handle(ctx context.Context, raw []byte) (*consumer.Response, error)
-}
-
-// Function is what main builds a consumer from.
+// Function is what main makes a definition from.
 type Function struct {
 	*config.Reader
 	Config config.Config
@@ -46,10 +41,10 @@ type Function struct {
 	secret *secretsmanager.Client
 }
 
-// Main builds the consumer and serves events until the process is stopped. A mistake
-// ends the process before the first event.
-func Main(build func(*Function) (Handler, error)) {
-	f, h, err := start(context.Background(), os.LookupEnv, build)
+// Main runs the consumer that define describes, and serves events until the process is
+// stopped. A mistake ends the process before the first event.
+func Main(define func(*Function) (consumer.Definition, error)) {
+	f, h, err := start(context.Background(), os.LookupEnv, define)
 	if err == nil {
 		lambda.Start(served{h})
 		return
@@ -60,9 +55,13 @@ func Main(build func(*Function) (Handler, error)) {
 
 // start is Main up to the first event. Its error has the mistakes of environment and
 // definition together: a deployment is mended once.
-func start(ctx context.Context, env config.Env, build func(*Function) (Handler, error)) (f *Function, h Handler, err error) {
+func start(ctx context.Context, env config.Env, define func(*Function) (consumer.Definition, error)) (f *Function, h consumer.Handler, err error) {
+	var def consumer.Definition
 	if f, err = prepare(ctx, env); err == nil {
-		h, err = build(f)
+		def, err = define(f)
+	}
+	if err == nil {
+		h, err = consumer.New(def, f.surroundings())
 	}
 	return f, h, errors.Join(f.Err(), err)
 }
@@ -91,12 +90,12 @@ func (f *Function) Secret(nameOrARN string) func(context.Context) (string, error
 	return secret.New(f.secret, nameOrARN)
 }
 
-// Surroundings are those of AWS.
-func (f *Function) Surroundings() consumer.Surroundings {
+// surroundings are those of AWS.
+func (f *Function) surroundings() consumer.Surroundings {
 	c := f.Config
 	s := consumer.Surroundings{
 		Store: f.store, Park: f.park, Log: f.log,
-		Orgs: f.orgs, ClientName: c.ClientName, Rename: c.AccountFields,
+		Orgs: f.orgs, ClientName: c.ClientName, Rename: map[string]map[string]string{"Account": c.AccountFields},
 		RestoredAt: c.RestoredAt, MaxAttempts: c.MaxAttempts, Scale: c.TimeScale,
 	}
 	if c.BufferQueueURL != "" {
@@ -106,8 +105,8 @@ func (f *Function) Surroundings() consumer.Surroundings {
 }
 
 // Link reads another consumer's link with one consistent read.
-func (f *Function) Link(ctx context.Context, consumer, org, subject string) (string, error) {
-	r, err := f.store.Read(ctx, guard.Key(consumer, org, subject))
+func (f *Function) Link(ctx context.Context, owner, org string, k consumer.Key) (string, error) {
+	r, err := f.store.Read(ctx, guard.Key(owner, org, k.String()))
 	return guard.ReadItem(r).Link, err
 }
 
@@ -127,9 +126,9 @@ func (f *Function) deferMessage(ctx context.Context, _, receiptHandle string, d 
 	return err
 }
 
-// served is a Handler as Lambda calls it, on the bytes that came: what is not JSON is
+// served is a consumer as Lambda calls it, on the bytes that came: what is not JSON is
 // the consumer's to park, not the runtime's to refuse.
-type served struct{ h Handler }
+type served struct{ h consumer.Handler }
 
 // Invoke implements lambda.Handler. The error's type is the class, so that Lambda's
 // on-failure record tells it as errorType.

@@ -82,8 +82,8 @@ func TestSurroundings(t *testing.T) {
 	if _, ok := f.aws.HTTPClient.(*awshttp.BuildableClient); !ok {
 		t.Errorf("the SDK sets no time-outs of a service in %T", f.aws.HTTPClient)
 	}
-	s := f.Surroundings()
-	if s.Store == nil || s.Log == nil || s.ClientName != "sfrelay" || s.Rename["Email__c"] != "Mail__c" ||
+	s := f.surroundings()
+	if s.Store == nil || s.Log == nil || s.ClientName != "sfrelay" || s.Rename["Account"]["Email__c"] != "Mail__c" ||
 		s.MaxAttempts != 7 || s.Scale != 0.5 || !s.RestoredAt.Equal(time.Unix(1, 0)) {
 		t.Errorf("%+v", s)
 	}
@@ -99,7 +99,7 @@ func TestSurroundings(t *testing.T) {
 	if err := s.Defer(t.Context(), "", "r2", 100*time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	link, err := f.Link(t.Context(), "customer-billing", "00D5f000005KcCnEAK", "Account/0015f00002J9YYEAA3")
+	link, err := f.Link(t.Context(), "customer-billing", "00D5f000005KcCnEAK", consumer.RecordKey("Account", "0015f00002J9YYEAA3"))
 	if err != nil || link != "cus_1" {
 		t.Fatalf("link %q, %v", link, err)
 	}
@@ -131,7 +131,7 @@ func TestDirectModeDefersNothing(t *testing.T) {
 	if err != nil || f.Err() != nil {
 		t.Fatal(err, f.Err())
 	}
-	if f.Surroundings().Defer != nil {
+	if f.surroundings().Defer != nil {
 		t.Error("without a buffer there is no message to defer")
 	}
 }
@@ -140,7 +140,7 @@ func TestDirectModeDefersNothing(t *testing.T) {
 func TestAllMistakesBeforeTheFirstEvent(t *testing.T) {
 	for _, orgs := range []string{"", ",", "00D5f000005KcCn,001000000000001"} {
 		f, _, err := start(t.Context(), env(t, "http://127.0.0.1:1", "SALESFORCE_ORGS="+orgs, "GUARD_TABLE=", "TIME_SCALE=2"),
-			func(f *Function) (Handler, error) {
+			func(f *Function) (consumer.Definition, error) {
 				f.Stripe()
 				return nil, errors.New("the definition is wrong as well")
 			})
@@ -158,13 +158,15 @@ func TestAllMistakesBeforeTheFirstEvent(t *testing.T) {
 func TestMistakesOfTheEnvironmentAreNamedBesideThoseOfAWS(t *testing.T) {
 	e := env(t, "http://127.0.0.1:1", "GUARD_TABLE=")
 	t.Setenv("AWS_CA_BUNDLE", t.TempDir()+"/none.pem")
-	_, _, err := start(t.Context(), e, func(*Function) (Handler, error) { return nil, nil })
+	_, _, err := start(t.Context(), e, func(*Function) (consumer.Definition, error) { return nil, nil })
 	if err == nil || !strings.Contains(err.Error(), "GUARD_TABLE") || !strings.Contains(err.Error(), "AWS configuration") {
 		t.Errorf("%v", err)
 	}
 }
 
 type handler func() (*consumer.Response, error)
+
+func (handler) Name() string { return "test" }
 
 func (h handler) Handle(context.Context, []byte) (*consumer.Response, error) { return h() }
 

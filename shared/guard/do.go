@@ -2,10 +2,13 @@ package guard
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"sfrelay/shared/order"
@@ -147,8 +150,20 @@ type Report struct {
 // Key is the key of a subject's item.
 func (g *Guard) Key(org, subject string) string { return Key(g.cfg.Consumer, org, subject) }
 
-// Key is the key of the item of a consumer's subject.
-func Key(consumer, org, subject string) string { return consumer + "#" + org + "#" + subject }
+// longestKey is what DynamoDB takes as a partition key (Developer Guide, "Quotas").
+const longestKey = 2048
+
+// Key is the key of the item of a consumer's subject: <consumer>#<org>#<subject>. One
+// that DynamoDB would refuse is cut, and ends with a hash of the whole.
+func Key(consumer, org, subject string) string {
+	key := consumer + "#" + org + "#" + subject
+	if len(key) <= longestKey {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	hash := "#" + hex.EncodeToString(sum[:])
+	return strings.ToValidUTF8(key[:longestKey-len(hash)], "") + hash
+}
 
 // Done reports, with one consistent read, whether an EachOnce subject has
 // happened. It is for changes without content, which never claim.

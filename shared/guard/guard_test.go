@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"sfrelay/shared/guard"
 	"sfrelay/shared/guard/guardtest"
@@ -848,5 +849,26 @@ func TestTheHandlerEndsBeforeTheLease(t *testing.T) {
 	}), verdict.Applied)
 	if lease := w.cfg.Lease(); lease != 17*time.Second { // 10 effect + 5 settle + 2 margin
 		t.Errorf("the lease is %v", lease)
+	}
+}
+
+// Keys of up to 2,048 bytes stay as they are; longer ones keep a beginning by which
+// people, and a role's condition on leading keys, know them.
+func TestAKeyThatDynamoDBWouldRefuseIsHashed(t *testing.T) {
+	const prefix = "orders#00D5f000005KcCnEAK#"
+	longest := strings.Repeat("x", 2048-len(prefix))
+	if got := guard.Key("orders", "00D5f000005KcCnEAK", longest); got != prefix+longest {
+		t.Errorf("a key of 2,048 bytes became one of %d", len(got))
+	}
+	seen := map[string]bool{}
+	for _, subject := range []string{longest + "1", longest + "2", strings.Repeat("ü", 1500), longest + "1"} {
+		key := guard.Key("orders", "00D5f000005KcCnEAK", subject)
+		if len(key) > 2048 || len(key) < 1900 || !strings.HasPrefix(key, prefix) || !utf8.ValidString(key) {
+			t.Errorf("a key of %d bytes, begins %q", len(key), key[:40])
+		}
+		seen[key] = true
+	}
+	if len(seen) != 3 {
+		t.Errorf("%d keys for three subjects", len(seen))
 	}
 }

@@ -56,3 +56,12 @@ func Permanent(name string) Class { return Class(permanentPrefix + name) }
 func (c Class) IsPermanent() bool {
 	return len(c) > len(permanentPrefix) && c[:len(permanentPrefix)] == permanentPrefix
 }
+
+// Name is what tells a permanent class from the others, e.g. "invalid-currency"; every
+// other class is its own name.
+func (c Class) Name() string {
+	if c.IsPermanent() {
+		return string(c[len(permanentPrefix):])
+	}
+	return string(c)
+}

@@ -2,7 +2,6 @@ package stripe_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http/httptest"
@@ -15,7 +14,6 @@ import (
 	"sfrelay/shared/consumer"
 	"sfrelay/shared/consumer/consumertest"
 	"sfrelay/shared/decimal"
-	"sfrelay/shared/guard"
 	"sfrelay/shared/sink"
 	"sfrelay/shared/sink/faults"
 	"sfrelay/shared/sink/wire"
@@ -32,39 +30,23 @@ type contact struct {
 type change map[string]any
 
 // event is a change as the relay sends it, the n-th of the record.
-func event(t *testing.T, n int, c change) []byte {
-	t.Helper()
-	at := time.Date(2026, 11, 21, 9, 0, n, 0, time.UTC)
-	header := map[string]any{
-		"entityName": "Account", "recordIds": []string{accountID}, "changeType": "UPDATE", "changeOrigin": "com/salesforce/api/rest/66.0;client=crm",
-		"transactionKey": fmt.Sprintf("0000be70-a756-e601-9202-%012d", n), "sequenceNumber": 1,
-		"commitTimestamp": at.UnixMilli(), "commitNumber": 1795251600683617000 + n, "commitUser": "0055f0000100001AAA",
+func event(n int, c change) []byte {
+	if n == 0 {
+		return consumertest.Create("Account", accountID, n, path(c))
 	}
-	payload := map[string]any{"ChangeEventHeader": header}
-	changed := []string{}
+	return consumertest.Update("Account", accountID, n, path(c))
+}
+
+// path names the city as change events do.
+func path(c change) map[string]any {
+	fields := map[string]any{}
 	for name, v := range c {
 		if name == "City" {
-			changed = append(changed, "BillingAddress.City")
-			payload["BillingAddress"] = map[string]any{"City": v}
-			continue
+			name = "BillingAddress.City"
 		}
-		changed = append(changed, name)
-		payload[name] = v
+		fields[name] = v
 	}
-	header["changedFields"] = changed
-	if n == 0 {
-		header["changeType"], header["changedFields"] = "CREATE", []string{}
-	}
-	b, err := json.Marshal(map[string]any{
-		"version": "0", "id": fmt.Sprintf("c0000000-0000-4000-8000-%012d", n), "detail-type": "AccountChangeEvent",
-		"source":  "aws.partner/salesforce.com/" + org + "/0YL000000000002GAA",
-		"account": "123456789012", "time": at.Add(time.Second).Format(time.RFC3339), "region": "eu-west-2", "resources": []string{},
-		"detail": map[string]any{"payload": payload},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return fields
 }
 
 // Guard and connector together, over a Stripe that fails in every way: changes come
@@ -80,18 +62,17 @@ func TestGuardedCustomerEndsInTheNewest(t *testing.T) {
 			defer server.Close()
 			client := must[*stripe.Client](t)(stripe.New(wire.Static("test-key"), server.URL))
 			customers := client.Customers()
-			kit := consumertest.New(t, consumer.Consumer[contact]{
-				Name: "customer-billing", Takes: []consumer.Source{consumer.ChangeEvents("Account")},
-				Policy: guard.FieldMerge, Sink: customers.Contract(),
-				Apply: func(ctx context.Context, a consumer.Attempt[contact]) (sink.Receipt, error) {
-					c := a.Content
-					return customers.Save(ctx, a.Ref, a.RecordID, billing.Customer{Name: c.Name, Phone: c.Phone, Billing: billing.Address{City: c.City}})
+			kit := consumertest.New(t, consumer.Record[contact]{
+				Name: "customer-billing", Object: "Account", Changes: true, To: customers,
+				Patch: func(ctx context.Context, ref sink.Ref, id string, c contact) (sink.Receipt, error) {
+					return customers.Save(ctx, ref, id, billing.Customer{Name: c.Name, Phone: c.Phone, Billing: billing.Address{City: c.City}})
 				},
-			}, func(s *consumer.Surroundings) { clock = s.Now })
+				Delete: customers.Retire,
+			}, consumertest.WithoutDeadline(), consumertest.In(func(s *consumer.Surroundings) { clock = s.Now }))
 
 			// What is committed, and what it comes to in the order of the commits.
 			want := change{"Name": "Acme 0", "Phone": "0", "City": "City 0"}
-			events := [][]byte{event(t, 0, want)}
+			events := [][]byte{event(0, want)}
 			for n := 1; n < 6; n++ {
 				c := change{}
 				for _, name := range []string{"Name", "Phone", "City"} {
@@ -107,7 +88,7 @@ func TestGuardedCustomerEndsInTheNewest(t *testing.T) {
 				if len(c) == 0 {
 					c["Phone"] = fmt.Sprint(n)
 				}
-				events = append(events, event(t, n, c))
+				events = append(events, event(n, c))
 				for name, v := range c {
 					want[name] = v
 				}
@@ -173,19 +154,16 @@ func TestGuardedInvoiceIsOne(t *testing.T) {
 			client := must[*stripe.Client](t)(stripe.New(wire.Static("test-key"), server.URL))
 			invoices := client.Invoices()
 			link := ""
-			kit := consumertest.New(t, consumer.Consumer[won]{
-				Name:    "opportunity-billing",
-				Takes:   []consumer.Source{{Event: "Opportunity_Won__e", Object: "Opportunity", Record: "Record_Id__c", ModifiedAt: "Record_Modified_At__c"}},
-				Policy:  guard.EachOnce,
-				Subject: func(c consumer.Change[won]) string { return "Opportunity/" + c.RecordID + "/invoice" },
-				Sink:    invoices.Contract(),
-				Apply: func(ctx context.Context, a consumer.Attempt[won]) (sink.Receipt, error) {
+			kit := consumertest.New(t, consumer.Action[won]{
+				Name: "opportunity-billing", Object: "Opportunity", Once: consumer.PerRecord("invoice"), To: invoices,
+				Events: []consumer.PlatformEvent{{Name: "Opportunity_Won__e", Record: "Record_Id__c", ModifiedAt: "Record_Modified_At__c"}},
+				Do: func(ctx context.Context, ref sink.Ref, c consumer.Change[won]) (sink.Receipt, error) {
 					inv := invoice(link)
-					inv.OpportunityID, inv.Lines = a.RecordID, nil
-					inv.Total.Amount = a.Content.Amount
-					return invoices.Issue(ctx, a.Ref, inv)
+					inv.OpportunityID, inv.Lines = c.RecordID, nil
+					inv.Total.Amount = c.Content.Amount
+					return invoices.Issue(ctx, ref, inv)
 				},
-			}, func(s *consumer.Surroundings) { clock = s.Now })
+			}, consumertest.WithoutDeadline(), consumertest.In(func(s *consumer.Surroundings) { clock = s.Now }))
 			link = must[sink.Receipt](t)(client.Customers().Save(t.Context(), customerRef(1), accountID, acme())).Link
 			tried := map[int64]bool{}
 			for n := range 4 {
@@ -197,19 +175,9 @@ func TestGuardedInvoiceIsOne(t *testing.T) {
 				}
 				cents := int64(100 + r.IntN(2)) // sometimes the amount was changed since
 				tried[cents] = true
-				at := time.Date(2026, 11, 21, 9, 0, n, 0, time.UTC)
-				b, err := json.Marshal(map[string]any{
-					"version": "0", "id": fmt.Sprintf("c0000000-0000-4000-8000-%012d", n), "detail-type": "Opportunity_Won__e",
-					"source":  "aws.partner/salesforce.com/" + org + "/0YL000000000001GAA",
-					"account": "123456789012", "time": at.Add(time.Second).Format(time.RFC3339), "region": "eu-west-2", "resources": []string{},
-					"detail": map[string]any{"id": fmt.Sprintf("d0000000-0000-4000-8000-%012d", n), "payload": map[string]any{
-						"CreatedDate": at.Format(time.RFC3339), "Record_Id__c": opportunity, "Record_Modified_At__c": at.Format(time.RFC3339),
-						"Amount__c": decimal.FromMinor(cents, 2).String(),
-					}},
+				b := consumertest.PlatformEvent("Opportunity_Won__e", n, map[string]any{
+					"Record_Id__c": opportunity, "Record_Modified_At__c": consumertest.At(n), "Amount__c": decimal.FromMinor(cents, 2).String(),
 				})
-				if err != nil {
-					t.Fatal(err)
-				}
 				kit.Send(b)
 				s.Faults.Clear()
 				kit.Pass([]time.Duration{time.Minute, 25 * time.Hour}[r.IntN(2)])

@@ -1,10 +1,14 @@
 // Package consumertest tests a consumer's definition as Lambda would run it: real
 // decoding, a real guard on a store in memory, EventBridge that delivers more than
-// once and in any order, Lambda's retries on a clock of its own.
+// once and in any order, Lambda's retries and deadline on a clock of its own.
 //
-//	kit := consumertest.New(t, inventory(stock))
-//	kit.Shuffle(7).Send(consumertest.File(t, "../../events/30-inventory.json"), …)
-//	kit.Want("applied", "stale")
+// A test makes a Sink, puts it behind the port, and says what happens:
+//
+//	stock := shelf{consumertest.NewSink(sink.Contract{Fenced: true, Versioned: true})}
+//	consumertest.New(t, functions.InventoryERP(stock)).Holds(first, second, third)
+//
+// Holds is the one line that every consumer needs; Send, Want and Parked are for what is
+// its own.
 package consumertest
 
 import (
@@ -22,107 +26,97 @@ import (
 	"time"
 
 	"sfrelay/shared/consumer"
-	"sfrelay/shared/guard"
 	"sfrelay/shared/guard/memory"
-	"sfrelay/shared/sink"
 	"sfrelay/shared/telemetry"
 	"sfrelay/shared/transport"
 	"sfrelay/shared/verdict"
 )
 
 // Kit is one consumer under test. Its methods fail the test themselves.
-type Kit[T any] struct {
+type Kit struct {
 	t       testing.TB
-	def     consumer.Consumer[T]
-	adapter *consumer.Adapter[T]
-	store   guard.Store
+	def     consumer.Definition
+	opts    []Option
+	handler consumer.Handler
+	sink    *Sink // behind the port; nil where the port goes elsewhere
 
 	mu      sync.Mutex
 	now     time.Time
 	log     bytes.Buffer
-	got     []consumer.Attempt[T]
-	faults  []fault
 	parked  []transport.Parked
 	failed  [][]byte // what Lambda's retries did not get through
+	timeout time.Duration
 	copies  int
 	seed    uint64
 	shuffle bool
 }
 
-type fault struct {
-	err   error
-	after bool // the sink took it before the fault
-}
+// Timeout is how long an invocation of a Kit may last, as in template.yaml.
+const Timeout = 20 * time.Second
 
 // Option changes what the consumer runs in.
-type Option func(*consumer.Surroundings)
+type Option func(*Kit, *consumer.Surroundings)
+
+// In changes the surroundings.
+func In(change func(*consumer.Surroundings)) Option {
+	return func(_ *Kit, s *consumer.Surroundings) { change(s) }
+}
+
+// WithoutDeadline takes the deadline away from invocations. A Kit has a clock of its
+// own, and the network keeps deadlines by the machine's: a port that really sends needs
+// this.
+func WithoutDeadline() Option {
+	return func(k *Kit, _ *consumer.Surroundings) { k.timeout = 0 }
+}
 
 // New builds the consumer; a mistake in the definition fails the test. Any org is
 // welcome.
-func New[T any](t testing.TB, def consumer.Consumer[T], opts ...Option) *Kit[T] {
+func New(t testing.TB, def consumer.Definition, opts ...Option) *Kit {
 	t.Helper()
-	k := &Kit[T]{t: t, def: def, store: &memory.Store{}, copies: 1,
-		now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
-	apply := def.Apply
-	def.Apply = func(ctx context.Context, a consumer.Attempt[T]) (sink.Receipt, error) {
-		f := k.attempt(a)
-		if f != nil && !f.after {
-			return sink.Receipt{}, f.err
-		}
-		receipt, err := apply(ctx, a)
-		if err == nil {
-			k.mu.Lock()
-			k.got = append(k.got, a)
-			k.mu.Unlock()
-		}
-		if f != nil {
-			return sink.Receipt{}, f.err
-		}
-		return receipt, err
+	k := &Kit{t: t, def: def, opts: opts}
+	if p, ok := def.Port().(interface{ fake() *Sink }); ok {
+		k.sink = p.fake()
 	}
+	k.begin()
+	return k
+}
+
+// begin is New, and forgets all that was before.
+func (k *Kit) begin() {
+	k.t.Helper()
+	k.now, k.timeout, k.copies, k.shuffle = Now, Timeout, 1, false
+	k.log.Reset()
+	k.parked, k.failed = nil, nil
 	around := consumer.Surroundings{
-		Store: k.store,
+		Store: &memory.Store{},
 		Park:  k.park,
 		Log:   telemetry.New(&lockedWriter{&k.mu, &k.log}, "test", 0),
 		Now:   k.clock,
 		Sleep: func(_ <-chan struct{}, d time.Duration) bool { k.Pass(d); return true },
 	}
-	for _, o := range opts {
-		o(&around)
+	for _, o := range k.opts {
+		o(k, &around)
 	}
-	k.store = around.Store
 	var err error
-	if k.adapter, err = consumer.New(def, around); err != nil {
-		t.Fatal(err)
+	if k.handler, err = consumer.New(k.def, around); err != nil {
+		k.t.Fatal(err)
 	}
-	return k
 }
 
-func (k *Kit[T]) clock() time.Time {
+func (k *Kit) clock() time.Time {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.now
 }
 
 // Pass lets time pass: leases end, waits are over.
-func (k *Kit[T]) Pass(d time.Duration) {
+func (k *Kit) Pass(d time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.now = k.now.Add(d)
 }
 
-func (k *Kit[T]) attempt(consumer.Attempt[T]) *fault {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(k.faults) == 0 {
-		return nil
-	}
-	f := k.faults[0]
-	k.faults = k.faults[1:]
-	return &f
-}
-
-func (k *Kit[T]) park(_ context.Context, body []byte) error {
+func (k *Kit) park(_ context.Context, body []byte) error {
 	p, err := transport.DecodeParked(body)
 	if err != nil {
 		return err
@@ -134,33 +128,50 @@ func (k *Kit[T]) park(_ context.Context, body []byte) error {
 }
 
 // Duplicate delivers every event of the next Send n times.
-func (k *Kit[T]) Duplicate(n int) *Kit[T] { k.copies = n; return k }
+func (k *Kit) Duplicate(n int) *Kit { k.copies = n; return k }
 
 // Shuffle delivers the events of the next Send in an order that follows from seed.
-func (k *Kit[T]) Shuffle(seed uint64) *Kit[T] { k.seed, k.shuffle = seed, true; return k }
+func (k *Kit) Shuffle(seed uint64) *Kit { k.seed, k.shuffle = seed, true; return k }
 
-// Refuse makes the sink refuse the next attempt: certainly without effect.
-func (k *Kit[T]) Refuse(class verdict.Class) *Kit[T] {
-	k.faults = append(k.faults, fault{err: &sink.Error{Class: class, Applied: sink.No, Reason: "made up by the test"}})
-	return k
+// Refuse is Sink.Refuse of the sink behind the port.
+func (k *Kit) Refuse(class verdict.Class) *Kit { k.t.Helper(); k.behind().Refuse(class); return k }
+
+// LoseAnswer is Sink.LoseAnswer of the sink behind the port.
+func (k *Kit) LoseAnswer() *Kit { k.t.Helper(); k.behind().LoseAnswer(); return k }
+
+// LoseRequest is Sink.LoseRequest of the sink behind the port.
+func (k *Kit) LoseRequest() *Kit { k.t.Helper(); k.behind().LoseRequest(); return k }
+
+// Took is Sink.Took of the sink behind the port.
+func (k *Kit) Took() []Request { k.t.Helper(); return k.behind().Took() }
+
+func (k *Kit) behind() *Sink {
+	k.t.Helper()
+	if k.sink == nil {
+		k.t.Fatalf("the port %T has no Sink of this kit behind it: embed a *consumertest.Sink in it", k.def.Port())
+	}
+	return k.sink
 }
 
-// LoseAnswer lets the sink take the next attempt, and loses its answer.
-func (k *Kit[T]) LoseAnswer() *Kit[T] {
-	k.faults = append(k.faults, fault{after: true, err: &sink.Error{Class: verdict.Unknown, Applied: sink.Maybe, Reason: "the answer got lost"}})
-	return k
+// context is that of one invocation, with Lambda's deadline on the kit's clock.
+func (k *Kit) context() context.Context {
+	if k.timeout == 0 {
+		return k.t.Context()
+	}
+	return deadline{k.t.Context(), k.clock().Add(k.timeout)}
 }
 
-// LoseRequest makes the next attempt end without an answer and without effect.
-func (k *Kit[T]) LoseRequest() *Kit[T] {
-	k.faults = append(k.faults, fault{err: &sink.Error{Class: verdict.Unknown, Applied: sink.Maybe, Reason: "the request got lost"}})
-	return k
+type deadline struct {
+	context.Context
+	at time.Time
 }
+
+func (d deadline) Deadline() (time.Time, bool) { return d.at, true }
 
 // Send delivers events as a rule with a Lambda target does: one after the other, each
 // tried up to three times, one and two minutes apart; what fails then can be
 // redriven.
-func (k *Kit[T]) Send(events ...[]byte) *Kit[T] {
+func (k *Kit) Send(events ...[]byte) *Kit {
 	k.t.Helper()
 	var all [][]byte
 	for _, e := range events {
@@ -179,10 +190,10 @@ func (k *Kit[T]) Send(events ...[]byte) *Kit[T] {
 	return k
 }
 
-func (k *Kit[T]) invoke(payload []byte) {
+func (k *Kit) invoke(payload []byte) {
 	k.t.Helper()
 	for _, wait := range []time.Duration{time.Minute, 2 * time.Minute, 0} {
-		resp, err := k.adapter.Handle(k.t.Context(), payload)
+		resp, err := k.handler.Handle(k.context(), payload)
 		if err == nil {
 			if resp != nil {
 				k.t.Fatalf("a direct invocation answered like a batch: %+v", resp)
@@ -199,7 +210,7 @@ func (k *Kit[T]) invoke(payload []byte) {
 
 // SendBatch delivers events as one SQS batch of a buffer, again and again until every
 // message was taken, at most 20 times.
-func (k *Kit[T]) SendBatch(events ...[]byte) *Kit[T] {
+func (k *Kit) SendBatch(events ...[]byte) *Kit {
 	k.t.Helper()
 	type record struct {
 		MessageID      string            `json:"messageId"`
@@ -222,7 +233,7 @@ func (k *Kit[T]) SendBatch(events ...[]byte) *Kit[T] {
 		if err != nil {
 			k.t.Fatal(err)
 		}
-		resp, err := k.adapter.Handle(k.t.Context(), payload)
+		resp, err := k.handler.Handle(k.context(), payload)
 		if err != nil || resp == nil {
 			k.t.Fatalf("a batch answered %v, %v", resp, err)
 		}
@@ -238,7 +249,7 @@ func (k *Kit[T]) SendBatch(events ...[]byte) *Kit[T] {
 }
 
 // Redrive sends what was parked, and what Lambda gave up, through the consumer again.
-func (k *Kit[T]) Redrive() *Kit[T] {
+func (k *Kit) Redrive() *Kit {
 	k.t.Helper()
 	parked, failed := k.parked, k.failed
 	k.parked, k.failed = nil, nil
@@ -251,25 +262,20 @@ func (k *Kit[T]) Redrive() *Kit[T] {
 	return k
 }
 
-// Got is what the sink took, in order.
-func (k *Kit[T]) Got() []consumer.Attempt[T] { return k.got }
-
 // Parked is what lies in the failure queue with its reason.
-func (k *Kit[T]) Parked() []transport.Parked { return k.parked }
+func (k *Kit) Parked() []transport.Parked { return k.parked }
 
 // Failed is how many events Lambda gave up after its retries.
-func (k *Kit[T]) Failed() int { return len(k.failed) }
+func (k *Kit) Failed() int { return len(k.failed) }
 
 // Line is a log line, as far as tests look at it.
 type Line struct {
-	Consumer, EventKey, IdentityFrom, Subject, RecordVersion, Error string
-	Verdict                                                         verdict.Verdict
-	Class                                                           verdict.Class
-	Attempt, Epoch, LagMS, SinkMS, GuardRequests                    int64
+	Consumer, EventKey, IdentityFrom, Subject, RecordVersion, Verdict, Class, Error string
+	Attempt, Epoch, LagMS, SinkMS, GuardRequests                                    int64
 }
 
 // Lines are the log lines so far, one for each change and delivery.
-func (k *Kit[T]) Lines() []Line {
+func (k *Kit) Lines() []Line {
 	k.t.Helper()
 	var lines []Line
 	for text := range strings.Lines(k.log.String()) {
@@ -283,11 +289,11 @@ func (k *Kit[T]) Lines() []Line {
 }
 
 // Want compares the verdicts of all changes so far with what the test expects.
-func (k *Kit[T]) Want(verdicts ...verdict.Verdict) {
+func (k *Kit) Want(verdicts ...verdict.Verdict) {
 	k.t.Helper()
 	var got []verdict.Verdict
 	for _, l := range k.Lines() {
-		got = append(got, l.Verdict)
+		got = append(got, verdict.Verdict(l.Verdict))
 	}
 	if !slices.Equal(got, verdicts) {
 		k.t.Fatalf("verdicts %v, want %v\n%s", got, verdicts, k.log.String())

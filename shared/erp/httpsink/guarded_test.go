@@ -2,7 +2,6 @@ package httpsink_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -11,7 +10,6 @@ import (
 	"sfrelay/shared/consumer"
 	"sfrelay/shared/consumer/consumertest"
 	"sfrelay/shared/erp"
-	"sfrelay/shared/guard"
 	"sfrelay/shared/sink"
 	"sfrelay/shared/sink/faults"
 )
@@ -25,39 +23,15 @@ type contact struct {
 
 // event is the n-th change of the record as the relay sends it: CREATE, UPDATE,
 // DELETE or UNDELETE, with the fields it set, nil for null.
-func event(t *testing.T, n int, kind string, c map[string]any) []byte {
-	t.Helper()
-	at := time.Date(2026, 11, 21, 9, 0, n, 0, time.UTC)
-	header := map[string]any{
-		"entityName": "Account", "recordIds": []string{accountID}, "changeType": kind, "changeOrigin": "com/salesforce/api/rest/66.0;client=crm",
-		"transactionKey": fmt.Sprintf("0000be70-a756-e601-9202-%012d", n), "sequenceNumber": 1,
-		"commitTimestamp": at.UnixMilli(), "commitNumber": 1795251600683617000 + n, "commitUser": "0055f0000100001AAA",
-	}
-	payload := map[string]any{"ChangeEventHeader": header}
-	changed := []string{}
+func event(n int, kind string, c map[string]any) []byte {
+	fields := map[string]any{}
 	for name, v := range c {
 		if name == "City" {
-			changed = append(changed, "BillingAddress.City")
-			payload["BillingAddress"] = map[string]any{"City": v}
-			continue
+			name = "BillingAddress.City"
 		}
-		changed = append(changed, name)
-		payload[name] = v
+		fields[name] = v
 	}
-	if kind != "UPDATE" {
-		changed = []string{}
-	}
-	header["changedFields"] = changed
-	b, err := json.Marshal(map[string]any{
-		"version": "0", "id": fmt.Sprintf("c0000000-0000-4000-8000-%012d", n), "detail-type": "AccountChangeEvent",
-		"source":  "aws.partner/salesforce.com/" + org + "/0YL000000000002GAA",
-		"account": "123456789012", "time": at.Add(time.Second).Format(time.RFC3339), "region": "eu-west-2", "resources": []string{},
-		"detail": map[string]any{"payload": payload},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return consumertest.Change{Object: "Account", Kind: kind, IDs: []string{accountID}, Second: n, Fields: fields}.Event()
 }
 
 // Guard and connector together, over an ERP that fails in every way: changes come
@@ -70,37 +44,35 @@ func TestGuardedCustomerEndsInTheNewest(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 3))
 			s, _, c := newSandbox(t)
 			customers := c.Customers()
-			kit := consumertest.New(t, consumer.Consumer[contact]{
-				Name: "customer-erp", Takes: []consumer.Source{consumer.ChangeEvents("Account")},
-				Policy: guard.FieldMerge, Sink: customers.Contract(),
-				Apply: func(ctx context.Context, a consumer.Attempt[contact]) (sink.Receipt, error) {
-					v := erp.Customer{Name: a.Content.Name, Phone: a.Content.Phone, BillingAddress: erp.Address{City: a.Content.City}}
-					switch {
-					case a.Deleted:
-						return customers.Delete(ctx, a.Ref, a.RecordID)
-					case a.Whole:
-						return customers.Put(ctx, a.Ref, a.RecordID, v)
-					default:
-						return customers.Patch(ctx, a.Ref, a.RecordID, v)
-					}
+			write := func(c contact) erp.Customer {
+				return erp.Customer{Name: c.Name, Phone: c.Phone, BillingAddress: erp.Address{City: c.City}}
+			}
+			kit := consumertest.New(t, consumer.Record[contact]{
+				Name: "customer-erp", Object: "Account", Changes: true, To: customers,
+				Put: func(ctx context.Context, ref sink.Ref, id string, c contact) (sink.Receipt, error) {
+					return customers.Put(ctx, ref, id, write(c))
 				},
-			})
+				Patch: func(ctx context.Context, ref sink.Ref, id string, c contact) (sink.Receipt, error) {
+					return customers.Patch(ctx, ref, id, write(c))
+				},
+				Delete: customers.Delete,
+			}, consumertest.WithoutDeadline())
 
 			// What is committed, and what it comes to in the order of the commits.
 			full := func(n int) map[string]any {
 				return map[string]any{"Name": fmt.Sprintf("Acme %d", n), "Phone": fmt.Sprint(n), "City": fmt.Sprintf("City %d", n)}
 			}
 			want, retired := full(0), false
-			events := [][]byte{event(t, 0, "CREATE", want)}
+			events := [][]byte{event(0, "CREATE", want)}
 			for n := 1; n < 8; n++ {
 				if retired {
 					want, retired = full(n), false
-					events = append(events, event(t, n, "UNDELETE", want))
+					events = append(events, event(n, "UNDELETE", want))
 					continue
 				}
 				if r.IntN(4) == 0 {
 					retired = true
-					events = append(events, event(t, n, "DELETE", nil))
+					events = append(events, event(n, "DELETE", nil))
 					continue
 				}
 				c := map[string]any{}
@@ -115,7 +87,7 @@ func TestGuardedCustomerEndsInTheNewest(t *testing.T) {
 				if len(c) == 0 {
 					c["Phone"] = fmt.Sprint(n)
 				}
-				events = append(events, event(t, n, "UPDATE", c))
+				events = append(events, event(n, "UPDATE", c))
 				for name, v := range c {
 					want[name] = v
 				}
@@ -138,7 +110,7 @@ func TestGuardedCustomerEndsInTheNewest(t *testing.T) {
 			if n := len(kit.Parked()) + kit.Failed(); n > 0 {
 				t.Fatalf("%d changes are still in the failure queue: %+v", n, kit.Parked())
 			}
-			got, _ := s.Record("customer", org, accountID)
+			got, _ := s.Record("customer", consumertest.Org, accountID)
 			if retired {
 				// Where the delete came first of all, there never was a customer.
 				if !got.Retired && got.ID != "" {

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"sfrelay/shared/consumer"
+	"sfrelay/shared/consumer/consumertest"
 	"sfrelay/shared/guard"
 	"sfrelay/shared/sink"
 	"sfrelay/shared/telemetry"
@@ -34,7 +34,10 @@ type ledger struct {
 	holds account
 }
 
-func (l *ledger) apply(ctx context.Context, a consumer.Attempt[account]) (sink.Receipt, error) {
+// Contract implements sink.Port.
+func (l *ledger) Contract() sink.Contract { return sink.Contract{Fenced: true} }
+
+func (l *ledger) patch(ctx context.Context, ref sink.Ref, _ string, some account) (sink.Receipt, error) {
 	select {
 	case <-time.After(l.takes):
 	case <-ctx.Done():
@@ -42,13 +45,13 @@ func (l *ledger) apply(ctx context.Context, a consumer.Attempt[account]) (sink.R
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if a.Ref.Epoch < l.epoch {
+	if ref.Epoch < l.epoch {
 		return sink.Receipt{}, &sink.FencedError{Epoch: l.epoch}
 	}
-	l.epoch = a.Ref.Epoch
+	l.epoch = ref.Epoch
 	l.calls++
 	for _, f := range []struct{ to, from *sink.Field[string] }{
-		{&l.holds.Name, &a.Content.Name}, {&l.holds.Phone, &a.Content.Phone}, {&l.holds.Website, &a.Content.Website},
+		{&l.holds.Name, &some.Name}, {&l.holds.Phone, &some.Phone}, {&l.holds.Website, &some.Website},
 	} {
 		if f.from.Present {
 			*f.to = *f.from
@@ -58,7 +61,7 @@ func (l *ledger) apply(ctx context.Context, a consumer.Attempt[account]) (sink.R
 }
 
 // customer is a consumer of change events that writes to the ledger.
-func customer(tb testing.TB, store guard.Store, l *ledger, log io.Writer, around consumer.Surroundings) *consumer.Adapter[account] {
+func customer(tb testing.TB, store guard.Store, l *ledger, log io.Writer, around consumer.Surroundings) consumer.Handler {
 	tb.Helper()
 	around.Store = store
 	around.Log = telemetry.New(log, "guardbench", slog.LevelInfo)
@@ -68,9 +71,12 @@ func customer(tb testing.TB, store guard.Store, l *ledger, log io.Writer, around
 			return nil
 		}
 	}
-	a, err := consumer.New(consumer.Consumer[account]{
-		Name: "customer-erp", Takes: []consumer.Source{consumer.ChangeEvents("Account")},
-		Policy: guard.FieldMerge, Sink: sink.Contract{Fenced: true}, Apply: l.apply,
+	a, err := consumer.New(consumer.Record[account]{
+		Name: "customer-erp", Object: "Account", Changes: true, To: l, Patch: l.patch,
+		Delete: func(context.Context, sink.Ref, string) (sink.Receipt, error) {
+			tb.Error("nothing is deleted here")
+			return sink.Receipt{}, nil
+		},
 	}, around)
 	if err != nil {
 		tb.Fatal(err)
@@ -78,21 +84,14 @@ func customer(tb testing.TB, store guard.Store, l *ledger, log io.Writer, around
 	return a
 }
 
-// update is a change event of one account: the n-th of the org, one a second, setting
-// the named fields to n.
-func update(record string, n int, at time.Time, fields ...string) string {
-	names, values := make([]string, len(fields)), ""
-	for i, f := range fields {
-		names[i] = fmt.Sprintf("%q", f)
-		values += fmt.Sprintf(`,%q:"%04d"`, f, n)
+// update is a change event of one account: the n-th, one a second, setting the named
+// fields to n.
+func update(record string, n int, fields ...string) string {
+	values := map[string]any{}
+	for _, f := range fields {
+		values[f] = fmt.Sprintf("%04d", n)
 	}
-	return fmt.Sprintf(`{"version":"0","id":"c0000000-0000-4000-8000-%012d","detail-type":"AccountChangeEvent",
-		"source":"aws.partner/salesforce.com/%s/0YL000000000002GAA","account":"123456789012","time":"2026-11-22T09:10:01Z",
-		"region":"eu-west-1","resources":[],"detail":{"payload":{"ChangeEventHeader":{"entityName":"Account",
-		"recordIds":[%q],"changeType":"UPDATE","changeOrigin":"","transactionKey":"0000be70-a756-e601-9202-%012d",
-		"sequenceNumber":1,"commitTimestamp":%d,"commitNumber":%d,"commitUser":"005000000000001AAA",
-		"changedFields":["LastModifiedDate",%s]},"LastModifiedDate":"2026-11-22T09:10:00.000Z"%s}}}`,
-		n, org, record, n, at.Add(time.Duration(n)*time.Second).UnixMilli(), 1795252200683617000+n, strings.Join(names, ","), values)
+	return string(consumertest.Update("Account", record, n, values))
 }
 
 // message is one message of a queue that a rule writes to.

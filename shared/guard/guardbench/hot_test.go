@@ -52,7 +52,7 @@ func hotChanges(r *rand.Rand, shuffled bool) (events []string, want map[string]s
 		for _, f := range fields {
 			want[f] = fmt.Sprintf("%04d", n)
 		}
-		events = append(events, update(hotRecord, n, time.Now().Add(-time.Hour), fields...))
+		events = append(events, update(hotRecord, n, fields...))
 	}
 	if shuffled {
 		r.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })

@@ -5,10 +5,11 @@ package explain
 
 import (
 	"errors"
-	"net/url"
 	"slices"
 	"strconv"
 
+	"sfrelay/functions"
+	"sfrelay/shared/consumer"
 	"sfrelay/shared/order"
 	"sfrelay/shared/salesforce"
 	"sfrelay/shared/transport"
@@ -103,6 +104,8 @@ func refusal(err error) *Refusal {
 		r.Name = e.Name
 	} else if e, ok := errors.AsType[*transport.Error](err); ok {
 		r.Name = e.Name
+	} else if e, ok := errors.AsType[*refused](err); ok {
+		r.Name = e.Class.Name()
 	}
 	return r
 }
@@ -128,27 +131,60 @@ func one(m transport.Message, orgs salesforce.OrgList) (*Explanation, error) {
 			continue
 		}
 		d := describe(c)
-		if t, ok := catalogue[event.DetailType]; ok {
-			d.Consumers = t.consumers
-			if d.RecordID, d.Subject, err = t.subject(c); err != nil {
-				return nil, err
-			}
-			if thin(c, t) {
-				d.NeedsFetch = "thin"
-			}
-		} else if c.RecordID != "" {
-			d.Subject = c.Entity + "/" + c.RecordID
-		}
-		if c.Kind == salesforce.Platform {
-			v, err := c.EventVersion(catalogue[event.DetailType].version)
-			if err != nil {
-				return nil, err
-			}
-			d.version(v)
+		if err := d.asTheyDo(event, c); err != nil {
+			return nil, err
 		}
 		e.Changes = append(e.Changes, d)
 	}
 	return e, nil
+}
+
+// asTheyDo adds what the consumers make of the change. They agree on it: a consumer
+// that orders an event by something else than the others takes another event.
+func (d *Change) asTheyDo(event *salesforce.Event, c *salesforce.Change) error {
+	if defs := takers(event.DetailType); len(defs) > 0 {
+		look := defs[0].Look(event, c)
+		if look.Err != nil {
+			return &refused{look}
+		}
+		d.RecordID, d.Subject = look.RecordID, look.Subject
+		if look.Fetch != "" {
+			d.NeedsFetch = look.Fetch
+		}
+		d.version(look.Version)
+		return nil
+	}
+	if c.RecordID != "" {
+		d.Subject = c.Entity + "/" + c.RecordID
+	}
+	if c.Kind == salesforce.Platform {
+		v, err := c.EventVersion(salesforce.VersionFields{})
+		if err != nil {
+			return err
+		}
+		d.version(v)
+	}
+	return nil
+}
+
+// refused is a change that consumers would park.
+type refused struct{ consumer.Look }
+
+func (r *refused) Error() string { return r.Err.Error() }
+
+// takers are the definitions that take events of the name.
+func takers(detailType string) []consumer.Definition {
+	return slices.DeleteFunc(functions.All(functions.Ports{}), func(def consumer.Definition) bool {
+		return !slices.ContainsFunc(def.Describe().Sources, func(s consumer.Source) bool { return s.DetailType == detailType })
+	})
+}
+
+func names(defs []consumer.Definition) []string {
+	all := []string{}
+	for _, def := range defs {
+		all = append(all, def.Describe().Name)
+	}
+	return all
 }
 
 func describe(c *salesforce.Change) Change {
@@ -156,10 +192,7 @@ func describe(c *salesforce.Change) Change {
 		Kind: string(c.Kind), Entity: c.Entity, RecordID: c.RecordID, ChangeType: string(c.Type),
 		Identity: c.Identity, IdentityFrom: c.IdentityFrom,
 		Changed: append([]string{}, c.Changed...), Nulls: []string{},
-		NeedsFetch: c.FetchReason(nil), Consumers: []string{},
-	}
-	if t, ok := catalogue[detailType(c)]; ok {
-		d.Consumers = t.consumers
+		NeedsFetch: c.FetchReason(nil), Consumers: names(takers(detailType(c))),
 	}
 	for path, v := range c.Fields.All() {
 		if v.Null() && !v.Enriched() {
@@ -176,94 +209,10 @@ func (d *Change) version(v order.Version) {
 	d.VersionParts = VersionParts{p.TimeMS, number(p.CommitNumber), p.Sequence}
 }
 
-// taker is who takes the events of one detail type, and what of them it orders by.
-type taker struct {
-	consumers []string
-	object    string // of whose record the event speaks
-	action    string // on the record, after its id; empty: its state
-	record    string // payload field with the record's id; empty: a change event, or none
-	version   salesforce.VersionFields
-	style     string   // payload field that says THIN
-	operation string   // payload field that says DELETE
-	key       []string // without a record: payload fields that name the subject
-}
-
-// catalogue is the consumers of this collection. A test holds it to their definitions
-// in functions/ and to the rules of template.yaml.
-var catalogue = map[string]taker{
-	"AccountChangeEvent": {consumers: []string{"customer-billing", "customer-erp"}, object: "Account"},
-	"Cloud_Customer_Sync__e": {
-		consumers: []string{"customer-billing", "customer-erp"}, object: "Account", record: "Record_Id__c",
-		version: salesforce.VersionFields{ModifiedAt: "Record_Modified_At__c", AlsoCDC: true},
-		style:   "Payload_Style__c", operation: "Operation__c",
-	},
-	"Opportunity_Won__e": {
-		consumers: []string{"opportunity-billing"}, object: "Opportunity", action: "/invoice", record: "Record_Id__c",
-		version: salesforce.VersionFields{ModifiedAt: "Record_Modified_At__c", AlsoCDC: true},
-	},
-	"OpportunityChangeEvent": {consumers: []string{"opportunity-billing"}, object: "Opportunity", action: "/invoice"},
-	"Inventory_Update__e": {
-		consumers: []string{"inventory-erp"}, object: "stock", key: []string{"Sku__c", "Warehouse__c"},
-		version: salesforce.VersionFields{ModifiedAt: "Record_Modified_At__c"},
-	},
-}
-
 // detailType is the name under which EventBridge delivers the change.
 func detailType(c *salesforce.Change) string {
 	if c.Kind == salesforce.Platform {
 		return c.Entity
 	}
 	return salesforce.ChangeEventName(c.Entity)
-}
-
-// subject names what the consumers order the change by.
-func (t taker) subject(c *salesforce.Change) (record, subject string, err error) {
-	if c.Kind == salesforce.CDC {
-		return c.RecordID, t.object + "/" + c.RecordID + t.action, nil
-	}
-	if t.record != "" {
-		id, err := text(c, t.record)
-		if err != nil {
-			return "", "", err
-		}
-		if record, err = salesforce.ID18(id); err != nil {
-			return "", "", &salesforce.DecodeError{Name: "invalid-record-id", Where: "/detail/payload/" + t.record, What: "want a record id of 15 or 18 characters"}
-		}
-		return record, t.object + "/" + record + t.action, nil
-	}
-	for i, field := range t.key {
-		part, err := text(c, field)
-		if err != nil {
-			return "", "", err
-		}
-		subject += []string{"/", "@"}[min(i, 1)] + url.QueryEscape(part)
-	}
-	return "", t.object + subject, nil
-}
-
-// text is the content of a field that the consumer cannot do without.
-func text(c *salesforce.Change, field string) (string, error) {
-	where := "/detail/payload/" + field
-	v, ok := c.Fields.Lookup(field)
-	if !ok || v.Null() {
-		return "", &salesforce.DecodeError{Name: "missing-field", Where: where, What: "the consumer cannot do without it"}
-	}
-	s, err := v.Text()
-	if err != nil {
-		return "", &salesforce.DecodeError{Name: "invalid-field", Where: where, What: "want a text"}
-	}
-	return s, nil
-}
-
-// thin reports whether a platform event only says that a record changed.
-func thin(c *salesforce.Change, t taker) bool {
-	is := func(field, want string) bool {
-		v, ok := c.Fields.Lookup(field)
-		if !ok || v.Null() {
-			return false
-		}
-		s, err := v.Text()
-		return err == nil && s == want
-	}
-	return t.style != "" && is(t.style, "THIN") && !is(t.operation, "DELETE")
 }

@@ -44,7 +44,7 @@ func (e *Explanation) Print(w io.Writer) error {
 	if e.event.ReplayName != "" {
 		line("replay", "%s", e.event.ReplayName)
 	}
-	if takers := catalogue[e.DetailType].consumers; len(takers) > 0 {
+	if len(takers(e.DetailType)) > 0 {
 		line("rule", "detail-type %s on the bus %s", e.DetailType, e.Source)
 	} else {
 		line("rule", "none of this collection takes %s", e.DetailType)

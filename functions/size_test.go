@@ -1,4 +1,4 @@
-package docs_test
+package functions_test
 
 import (
 	"archive/zip"
@@ -22,50 +22,69 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"sfrelay/functions"
+	"sfrelay/shared/consumer"
+	"sfrelay/shared/consumer/consumertest"
+	"sfrelay/shared/guard"
 	"sfrelay/shared/guard/dynamo"
 	"sfrelay/shared/guard/dynamo/dynamotest"
+	"sfrelay/shared/salesforce"
 )
 
 // Each function is compared with a program that only links what it has to link.
 const (
-	floor       = "docs/testdata/floor"
-	floorStripe = "docs/testdata/floor-stripe"
+	floor       = "functions/testdata/floor"
+	floorStripe = "functions/testdata/floor-stripe"
 )
 
 // mostAbove is the budget of docs/performance.md, in bytes, zipped.
 const mostAbove = 600_000
 
-// measured is one function: an event that needs no secret because an item already
-// decides it, and the item.
-type measured struct {
-	function, floor string
-	event           string // in events/
-	item            map[string]types.AttributeValue
-}
-
-const (
-	org      = "00D5f000005KcCnEAK"
-	accounts = "#" + org + "#Account/0015f0000200001AAA"
-)
-
-var functions = []measured{
-	{"customer-billing", floorStripe, "04-account-update-phone.json", newer("customer-billing" + accounts)},
-	{"customer-erp", floor, "04-account-update-phone.json", newer("customer-erp" + accounts)},
-	{"inventory-erp", floor, "34-inventory-first.json", newer("inventory-erp#" + org + "#stock/SKU-100@BER")},
-	{"opportunity-billing", floorStripe, "26-opportunity-won.json", map[string]types.AttributeValue{
-		dynamo.KeyAttribute: &types.AttributeValueMemberS{Value: "opportunity-billing#" + org + "#Opportunity/0065f0000300001AAA/invoice"},
-		"s":                 &types.AttributeValueMemberN{Value: "4"},
-		"u":                 &types.AttributeValueMemberN{Value: "0"},
-	}},
-}
-
-// newer is an item whose last full state is newer than any event.
-func newer(key string) map[string]types.AttributeValue {
-	return map[string]types.AttributeValue{
-		dynamo.KeyAttribute: &types.AttributeValueMemberS{Value: key},
-		"d":                 &types.AttributeValueMemberB{Value: bytes.Repeat([]byte{0xff}, 20)},
-		"u":                 &types.AttributeValueMemberN{Value: "0"},
+// floorOf is the floor of a function: that with Stripe's client where it links that.
+func floorOf(tb testing.TB, function string) string {
+	tb.Helper()
+	out, err := exec.Command("go", "list", "-deps", "./"+function).Output()
+	if err != nil {
+		tb.Fatalf("go list: %v", err)
 	}
+	if bytes.Contains(out, []byte("github.com/stripe/stripe-go")) {
+		return floorStripe
+	}
+	return floor
+}
+
+// decided is the first sample event of a consumer, and an item of the guard table that
+// decides it already: such an event needs no secret and no sink.
+func decided(tb testing.TB, def consumer.Definition) (event []byte, item map[string]types.AttributeValue) {
+	tb.Helper()
+	files, err := filepath.Glob("../events/[0-9]*.json")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	d := def.Describe()
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		e, err := salesforce.Decode(raw, salesforce.Options{})
+		if err != nil || len(e.Changes) == 0 {
+			continue
+		}
+		if look := def.Look(e, &e.Changes[0]); look.Takes && look.Err == nil {
+			item = map[string]types.AttributeValue{
+				dynamo.KeyAttribute: &types.AttributeValueMemberS{Value: guard.Key(d.Name, e.Org, look.Subject)},
+				"d":                 &types.AttributeValueMemberB{Value: bytes.Repeat([]byte{0xff}, 20)}, // newer than any event
+				"u":                 &types.AttributeValueMemberN{Value: "0"},
+			}
+			if d.Policy == guard.EachOnce {
+				item["s"] = &types.AttributeValueMemberN{Value: "4"} // done
+			}
+			return raw, item
+		}
+	}
+	tb.Fatalf("no file of events/ is an event that %s takes", d.Name)
+	return nil, nil
 }
 
 // build makes the bootstrap of a package with the flags that make and sam use: it runs
@@ -119,20 +138,17 @@ func TestBootstrapsAreSmall(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds six programs")
 	}
-	known, err := filepath.Glob("../functions/*")
-	if err != nil || len(known) != len(functions) {
-		t.Fatalf("%d functions, %d of them measured here: %v", len(known), len(functions), err)
-	}
 	floors := map[string]int{}
-	for _, f := range functions {
-		if floors[f.floor] == 0 {
-			floors[f.floor] = zipped(t, build(t, f.floor))
+	for _, d := range all() {
+		floor := floorOf(t, d.Name)
+		if floors[floor] == 0 {
+			floors[floor] = zipped(t, build(t, floor))
 		}
-		size := zipped(t, build(t, "functions/"+f.function))
-		above := size - floors[f.floor]
-		t.Logf("%-20s %.2f MB zipped, %.2f above %s (%s/%s)", f.function, float64(size)/1e6, float64(above)/1e6, filepath.Base(f.floor), runtime.GOOS, runtime.GOARCH)
+		size := zipped(t, build(t, "functions/"+d.Name))
+		above := size - floors[floor]
+		t.Logf("%-20s %.2f MB zipped, %.2f above %s (%s/%s)", d.Name, float64(size)/1e6, float64(above)/1e6, filepath.Base(floor), runtime.GOOS, runtime.GOARCH)
 		if above > mostAbove {
-			t.Errorf("%s: %d bytes above its floor, at most %d", f.function, above, mostAbove)
+			t.Errorf("%s: %d bytes above its floor, at most %d", d.Name, above, mostAbove)
 		}
 	}
 }
@@ -145,14 +161,18 @@ func BenchmarkStart(b *testing.B) {
 	}
 	const starts = 15
 	endpoint := dynamotest.Start(b)
-	table := guardTable(b, endpoint)
+	defs := functions.All(functions.Ports{})
+	var items []map[string]types.AttributeValue
+	var events [][]byte
+	for _, def := range defs {
+		event, item := decided(b, def)
+		events, items = append(events, event), append(items, item)
+	}
+	table := guardTable(b, endpoint, items)
 	fmt.Print("\n| process start to first decided event | ms, median | above its floor | fastest | above | CPU ms, median | above | peak MB |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n")
-	for _, f := range functions {
-		event, err := os.ReadFile("../events/" + f.event)
-		if err != nil {
-			b.Fatal(err)
-		}
-		bins := [2]string{build(b, f.floor), build(b, "functions/"+f.function)}
+	for i, def := range defs {
+		name, event := def.Describe().Name, events[i]
+		bins := [2]string{build(b, floorOf(b, name)), build(b, "functions/"+name)}
 		var wall, cpu [2][]time.Duration
 		var peak int64
 		for range starts {
@@ -164,7 +184,7 @@ func BenchmarkStart(b *testing.B) {
 				}
 			}
 		}
-		row := "| " + f.function + " |"
+		row := "| " + name + " |"
 		for _, of := range []struct {
 			samples [2][]time.Duration
 			place   int
@@ -181,7 +201,7 @@ func BenchmarkStart(b *testing.B) {
 }
 
 // guardTable is a table with the items that decide the events.
-func guardTable(b *testing.B, endpoint string) string {
+func guardTable(b *testing.B, endpoint string, items []map[string]types.AttributeValue) string {
 	b.Helper()
 	db := dynamo.NewClient(aws.Config{
 		Region: "eu-west-2", BaseEndpoint: &endpoint,
@@ -198,11 +218,7 @@ func guardTable(b *testing.B, endpoint string) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	items := []map[string]types.AttributeValue{{dynamo.KeyAttribute: &types.AttributeValueMemberS{Value: "floor"}}}
-	for _, f := range functions {
-		items = append(items, f.item)
-	}
-	for _, item := range items {
+	for _, item := range append(items, map[string]types.AttributeValue{dynamo.KeyAttribute: &types.AttributeValueMemberS{Value: "floor"}}) {
 		if _, err := db.PutItem(b.Context(), &dynamodb.PutItemInput{TableName: &name, Item: item}); err != nil {
 			b.Fatal(err)
 		}
@@ -252,7 +268,7 @@ func firstEvent(b *testing.B, bin, endpoint, table string, event []byte) (wall t
 	cmd.Env = []string{
 		"AWS_LAMBDA_RUNTIME_API=" + l.Addr().String(), "AWS_LAMBDA_FUNCTION_NAME=measured", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256",
 		"AWS_REGION=eu-west-2", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local",
-		"AWS_ENDPOINT_URL_DYNAMODB=" + endpoint, "GUARD_TABLE=" + table, "SALESFORCE_ORGS=" + org,
+		"AWS_ENDPOINT_URL_DYNAMODB=" + endpoint, "GUARD_TABLE=" + table, "SALESFORCE_ORGS=" + consumertest.Org,
 		"FAILURE_QUEUE_URL=http://127.0.0.1:9/queue", "ERP=http", "ERP_URL=http://127.0.0.1:9", "ERP_SECRET=unread",
 		"BILLING=stripe", "STRIPE_SECRET=unread", "GOMAXPROCS=1", "GOGC=400", // the last two as in the template
 	}

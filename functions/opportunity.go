@@ -1,17 +1,15 @@
-package main
+package functions
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"sfrelay/shared/billing"
 	"sfrelay/shared/consumer"
 	"sfrelay/shared/decimal"
-	"sfrelay/shared/guard"
 	"sfrelay/shared/sink"
 	"sfrelay/shared/verdict"
 )
@@ -64,63 +62,53 @@ func (l *Lines) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// customerOwner is the consumer that owns the billing system's customers.
-const customerOwner = "customer-billing"
-
-// invoice bills a won opportunity once for ever, whatever happens to it later. wonStages
-// are the names of the stages that count as won.
-func invoice(invoices billing.Invoices, customers consumer.LinkReader, wonStages []string) consumer.Consumer[Won] {
-	return consumer.Consumer[Won]{
-		Name: "opportunity-billing", // part of every guard key: never rename
-		Takes: []consumer.Source{
-			{Event: "Opportunity_Won__e", Object: "Opportunity", Record: "Record_Id__c", ModifiedAt: "Record_Modified_At__c"},
-			consumer.ChangeEvents("Opportunity"),
-		},
-		Policy:  guard.EachOnce,
-		Subject: func(c consumer.Change[Won]) string { return "Opportunity/" + c.RecordID + "/invoice" },
-		Triage: func(c consumer.Change[Won]) consumer.Triage {
+// OpportunityBilling bills a won opportunity once for ever, whatever happens to it
+// later. wonStages are the names of the stages that count as won.
+func OpportunityBilling(invoices billing.Invoices, customers consumer.LinkReader, wonStages []string) consumer.Definition {
+	return consumer.Action[Won]{
+		Name: "opportunity-billing", Object: "Opportunity", Changes: true,
+		Events: []consumer.PlatformEvent{{Name: "Opportunity_Won__e", Record: "Record_Id__c", ModifiedAt: "Record_Modified_At__c"}},
+		Once:   consumer.PerRecord("invoice"),
+		When: func(c consumer.Change[Won]) consumer.Decision {
 			switch {
 			case !c.CDC:
-				return consumer.Process
+				return consumer.Act
 			case !c.Deleted && c.Changed("StageName") && slices.Contains(wonStages, c.Content.Stage.Value):
 				return consumer.NeedsSnapshot // change events carry no lines
 			default:
 				return consumer.Ignore
 			}
 		},
-		Sink: invoices.Contract(),
-		Apply: func(ctx context.Context, a consumer.Attempt[Won]) (sink.Receipt, error) {
-			inv, err := a.Content.invoice(a.RecordID)
+		To: invoices,
+		Do: func(ctx context.Context, ref sink.Ref, c consumer.Change[Won]) (sink.Receipt, error) {
+			inv, err := c.Content.invoice(c.RecordID)
 			if err != nil {
 				return sink.Receipt{}, err
 			}
-			link, err := customers.Link(ctx, customerOwner, a.Ref.Org, "Account/"+inv.AccountID)
+			link, err := customers.Link(ctx, customerBilling, ref.Org, consumer.RecordKey("Account", inv.AccountID))
 			if err != nil {
-				return sink.Receipt{}, &sink.Error{Class: verdict.Unfinished, Applied: sink.No, Reason: "the link of the account's customer cannot be read", Err: err}
+				return sink.Receipt{}, sink.NotYet(verdict.Unfinished, "the link of the account's customer cannot be read: %w", err)
 			}
 			if link == "" {
-				return sink.Receipt{}, &sink.Error{Class: verdict.DependencyMissing, Applied: sink.No, Reason: "the account has no customer at the billing system yet"}
+				return sink.Receipt{}, sink.NotYet(verdict.DependencyMissing, "the account has no customer at the billing system yet")
 			}
 			inv.CustomerLink = link
-			return invoices.Issue(ctx, a.Ref, inv)
+			return invoices.Issue(ctx, ref, inv)
 		},
 	}
 }
 
 func (w Won) invoice(opportunity string) (billing.Invoice, error) {
-	no := func(name, reason string) (billing.Invoice, error) {
-		return billing.Invoice{}, &sink.Error{Class: verdict.Permanent(name), Applied: sink.No, Reason: reason}
-	}
 	account, err := consumer.RecordID(w.AccountID)
 	if err != nil {
-		return no("invalid-record-id", "Account_Id__c is not a record id of 15 or 18 characters")
+		return billing.Invoice{}, sink.Refuse("invalid-record-id", "Account_Id__c is not a record id of 15 or 18 characters")
 	}
 	currency, err := billing.ParseCurrency(w.Currency)
 	if err != nil {
-		return no("invalid-currency", fmt.Sprintf("Currency__c: %v", err))
+		return billing.Invoice{}, sink.Refuse("invalid-currency", "Currency__c: %w", err)
 	}
 	if w.DueDays < 0 {
-		return no("invalid-field", "Payment_Terms_Days__c is negative")
+		return billing.Invoice{}, sink.Refuse("invalid-field", "Payment_Terms_Days__c is negative")
 	}
 	return billing.Invoice{
 		OpportunityID: opportunity, AccountID: account,

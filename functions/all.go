@@ -1,0 +1,33 @@
+// Package functions holds the definitions of the consumers: what each of them takes
+// and reads, and what it does about it. Every folder here is one Lambda function, whose
+// main joins a definition with its connector.
+package functions
+
+import (
+	"sfrelay/shared/billing"
+	"sfrelay/shared/consumer"
+	"sfrelay/shared/erp"
+)
+
+// Ports are the ways to the sinks of all consumers. Those that are nil leave a
+// definition that can be asked what it is, and cannot run.
+type Ports struct {
+	BillingCustomers billing.Customers
+	Invoices         billing.Invoices
+	Links            consumer.LinkReader
+	ERPCustomers     erp.Customers
+	Stock            erp.Stock
+}
+
+// All are the definitions of all consumers, by name. Whatever has to agree with them
+// asks them: the command line, the tests of template.yaml, the documents.
+//
+// It is a function, because a variable would link every consumer into every binary.
+func All(p Ports) []consumer.Definition {
+	return []consumer.Definition{
+		CustomerBilling(p.BillingCustomers),
+		CustomerERP(p.ERPCustomers),
+		InventoryERP(p.Stock),
+		OpportunityBilling(p.Invoices, p.Links, []string{"Closed Won"}),
+	}
+}

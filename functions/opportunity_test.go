@@ -1,0 +1,156 @@
+package functions_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"sfrelay/functions"
+	"sfrelay/shared/billing"
+	"sfrelay/shared/consumer"
+	"sfrelay/shared/consumer/consumertest"
+	"sfrelay/shared/sink"
+)
+
+const opportunity = "0065f00000ABCDEAA5"
+
+// book is a billing system that issues an invoice for each opportunity.
+type book struct{ *consumertest.Sink }
+
+func newBook() book {
+	return book{consumertest.NewSink(sink.Contract{KeyWindow: 20 * time.Hour, Lookup: true})}
+}
+
+func (b book) Issue(_ context.Context, ref sink.Ref, inv billing.Invoice) (sink.Receipt, error) {
+	return b.Do(ref, inv.OpportunityID, inv)
+}
+
+// links answers for customer-billing.
+type links map[string]string
+
+func (l links) Link(_ context.Context, owner, org string, k consumer.Key) (string, error) {
+	return l[owner+"#"+org+"#"+k.String()], nil
+}
+
+var known = links{"customer-billing#00D5f000005KcCnEAK#Account/0015f00002J9YYEAA3": "cus_1"}
+
+// bill is the consumer under test.
+func bill(b book, l consumer.LinkReader) consumer.Definition {
+	return functions.OpportunityBilling(b, l, []string{"Closed Won"})
+}
+
+func won(event, amount, lines string) []byte {
+	return consumertest.PlatformEvent("Opportunity_Won__e", 1, map[string]any{
+		"Event_Id__c": "e981b488-81f3-4fcc-bd6f-f7033c9d7a" + event, "Record_Id__c": opportunity, "Account_Id__c": account,
+		"Record_Modified_At__c": consumertest.At(0), "Name__c": "Pilot", "Amount__c": json.RawMessage(amount), "Currency__c": "EUR",
+		"Close_Date__c": "2026-11-22", "Payment_Terms_Days__c": json.RawMessage("30.0"), "Lines__c": lines,
+	})
+}
+
+func stage(kind string, changed []string, fields map[string]any) []byte {
+	return consumertest.Change{Object: "Opportunity", Kind: kind, IDs: []string{opportunity}, Second: 2, Fields: fields, Changed: changed}.Event()
+}
+
+const oneLine = `[{"sku":"A-1","description":"Licence","quantity":3,"unitPrice":19.99}]`
+
+func TestAWonOpportunityIsBilledOnceInAnyOrder(t *testing.T) {
+	other := consumertest.PlatformEvent("Opportunity_Won__e", 3, map[string]any{
+		"Record_Id__c": "0065f00000ABCDFAA5", "Account_Id__c": account, "Record_Modified_At__c": consumertest.At(3),
+		"Amount__c": 10, "Currency__c": "EUR",
+	})
+	consumertest.New(t, bill(newBook(), known)).Holds(won("01", "59.97", oneLine), won("02", "59.97", oneLine), other)
+}
+
+func TestAWonOpportunityIsBilledOnce(t *testing.T) {
+	b := newBook()
+	kit := consumertest.New(t, bill(b, known))
+	kit.Duplicate(2).Send(won("01", "59.97", oneLine)).Send(won("02", "59.97", oneLine), won("03", "60", oneLine))
+	kit.Want("applied", "duplicate", "duplicate", "duplicate")
+	if len(b.Took()) != 1 {
+		t.Fatalf("%d invoices", len(b.Took()))
+	}
+	inv := b.Took()[0].Body.(billing.Invoice)
+	if inv.OpportunityID != "0065f00000ABCDEAA5" || inv.CustomerLink != "cus_1" || inv.Total.Amount.String() != "59.97" ||
+		inv.Total.Currency != "EUR" || inv.DueDays != 30 || inv.CloseDate.Format("2006-01-02") != "2026-11-22" ||
+		len(inv.Lines) != 1 || inv.Lines[0].UnitPrice.String() != "19.99" || inv.Lines[0].Quantity.String() != "3" {
+		t.Fatalf("%+v", inv)
+	}
+	// The same fact with another amount is not billed, and not hidden either.
+	if p := kit.Parked(); len(p) != 1 || p[0].Class != "changed-after-done" {
+		t.Fatalf("parked %+v", p)
+	}
+}
+
+func TestWithoutACustomerItWaits(t *testing.T) {
+	b, none := newBook(), links{}
+	kit := consumertest.New(t, bill(b, none))
+	kit.Send(won("01", "59.97", oneLine))
+	kit.Want("failed", "failed", "failed")
+	if l := kit.Lines()[2]; l.Class != "dependency-missing" || kit.Failed() != 1 || len(kit.Parked()) != 0 {
+		t.Fatalf("line %+v", l)
+	}
+	for k, v := range known {
+		none[k] = v
+	}
+	kit.Redrive()
+	if len(b.Took()) != 1 || kit.Failed() != 0 {
+		t.Fatalf("%d invoices after the customer came", len(b.Took()))
+	}
+}
+
+// broken cannot be read, e.g. for want of a permission.
+type broken struct{}
+
+func (broken) Link(context.Context, string, string, consumer.Key) (string, error) {
+	return "", errors.New("access denied")
+}
+
+func TestALinkThatCannotBeReadIsNotAMissingCustomer(t *testing.T) {
+	b := newBook()
+	kit := consumertest.New(t, bill(b, broken{}))
+	kit.Send(won("01", "59.97", oneLine))
+	kit.Want("failed", "failed", "failed")
+	if l := kit.Lines()[2]; l.Class != "unfinished" || len(b.Took()) != 0 {
+		t.Fatalf("line %+v", l)
+	}
+}
+
+func TestAChangeEventThatTurnsWonLacksTheLines(t *testing.T) {
+	b := newBook()
+	kit := consumertest.New(t, bill(b, known))
+	kit.Send(
+		stage("UPDATE", []string{"Amount"}, map[string]any{"Amount": 5}),
+		stage("UPDATE", []string{"StageName"}, map[string]any{"StageName": "Negotiation"}),
+		stage("UPDATE", []string{"Amount"}, map[string]any{"Amount": 5, "StageName": "Closed Won"}), // enriched: the stage did not change now
+		stage("UPDATE", []string{"StageName"}, map[string]any{"StageName": "Closed Won"}),
+		stage("CREATE", nil, map[string]any{"StageName": "Closed Won"}),
+		stage("DELETE", nil, nil),
+	)
+	kit.Want("ignored", "ignored", "ignored", "parked", "parked", "ignored")
+	if p := kit.Parked()[0]; p.Class != "needs-snapshot" || p.Records[0] != opportunity {
+		t.Fatalf("parked %+v", p)
+	}
+	// The item was not touched: the event with the lines goes through, and then a change
+	// event that turns won again is a duplicate.
+	kit.Send(won("01", "59.97", oneLine), stage("UPDATE", []string{"StageName"}, map[string]any{"StageName": "Closed Won"}))
+	if l := kit.Lines(); l[6].Verdict != "applied" || l[6].Attempt != 1 || l[7].Verdict != "duplicate" {
+		t.Fatalf("lines %+v", l[6:])
+	}
+}
+
+func TestWhatCannotBeBilledIsNamed(t *testing.T) {
+	for want, event := range map[string][]byte{
+		"permanent/invalid-field":    won("01", "59.97", "not JSON"),
+		"permanent/missing-field":    won("01", "null", oneLine),
+		"permanent/invalid-event-id": won("not-hexadecimal", "59.97", oneLine),
+	} {
+		b := newBook()
+		kit := consumertest.New(t, bill(b, known))
+		kit.Send(event)
+		if p := kit.Parked(); len(p) != 1 || string(p[0].Class) != want || len(b.Took()) != 0 {
+			t.Errorf("parked %d, issued %d, want one parked as %s", len(p), len(b.Took()), want)
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package consumer
+
+import (
+	"context"
+	"reflect"
+	"sync"
+	"time"
+
+	"sfrelay/shared/guard"
+	"sfrelay/shared/sink"
+)
+
+// process takes what is ready through the guard: subjects side by side, the changes of
+// one subject together.
+func (in *invocation[T]) process() {
+	groups := make(map[string][]*work[T])
+	var keys []string
+	for _, w := range in.works {
+		if !w.ready {
+			continue
+		}
+		key := w.event.Org + "#" + w.subject
+		if in.def.policy != guard.EachOnce && w.msg.Redrive {
+			key += "#redrive" // attempts of a redrive count anew, others do not
+		}
+		if _, ok := groups[key]; !ok {
+			keys = append(keys, key)
+		}
+		groups[key] = append(groups[key], w)
+	}
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, parallel)
+	for _, key := range keys {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if in.def.policy != guard.EachOnce {
+				in.do(groups[key])
+				return
+			}
+			for _, w := range groups[key] {
+				in.do([]*work[T]{w})
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// do takes the changes of one subject through the guard.
+func (in *invocation[T]) do(group []*work[T]) {
+	first := group[0]
+	call := guard.Call{
+		Org: first.event.Org, Subject: first.subject, Redrive: first.msg.Redrive,
+		EventSubject: in.def.perEvent, Published: first.published(),
+		MaxAttempts: in.around.MaxAttempts, BusyWait: directBusyWait,
+		Changes: make([]guard.Change, len(group)),
+		Park: func(ctx context.Context, p guard.Parking) error {
+			return in.send(ctx, group[p.Change], p, group[p.Change].records())
+		},
+	}
+	if in.sqs {
+		call.BusyWait = bufferedBusyWait
+	}
+	if call.MaxAttempts == 0 {
+		call.MaxAttempts = directAttempts
+		if in.sqs {
+			call.MaxAttempts = bufferedAttempts
+		}
+	}
+	for i, w := range group {
+		call.Changes[i] = w.change
+	}
+	var inSink time.Duration
+	report := in.guard.Do(in.ctx, call, func(ctx context.Context, at guard.Attempt) guard.Outcome {
+		began := in.around.Now()
+		receipt, err := in.def.apply(ctx, in.attempt(group, at))
+		inSink += in.around.Now().Sub(began)
+		return outcome(receipt, err)
+	})
+	for i, w := range group {
+		r := report.Results[i]
+		w.conclude(r.Verdict, r.Class, r.Err)
+		w.line.Attempt, w.line.Epoch, w.line.InDoubt, w.line.Changed = r.Attempt, r.Epoch, r.InDoubt, r.Changed
+		w.line.Sink, w.notBefore = inSink, r.NotBefore
+		if i == 0 {
+			w.line.GuardRequests, w.line.EpochRaised = report.Requests, report.EpochRaised
+		}
+	}
+}
+
+func (in *invocation[T]) attempt(group []*work[T], at guard.Attempt) attempt[T] {
+	w := group[at.Change]
+	a := attempt[T]{
+		whole: at.Whole, change: w.seen,
+		ref: sink.Ref{
+			Consumer: in.def.name, Org: w.event.Org, Subject: w.subject,
+			Epoch: at.Epoch, Link: at.Link, InDoubt: at.InDoubt, DoubtSince: at.DoubtSince,
+		},
+	}
+	if in.def.policy != guard.EachOnce {
+		a.ref.Version = at.Version.String()
+	}
+	if in.def.policy == guard.FieldMerge {
+		var winners T
+		in.binding.pick(reflect.ValueOf(&winners).Elem(), at.Wins, func(change int) reflect.Value {
+			return reflect.ValueOf(group[change].seen.Content)
+		})
+		a.change.Content, a.change.Deleted = winners, at.Deleted
+	}
+	return a
+}

@@ -1,0 +1,182 @@
+package consumer
+
+import (
+	"reflect"
+
+	"sfrelay/shared/guard"
+	"sfrelay/shared/order"
+	"sfrelay/shared/salesforce"
+	"sfrelay/shared/sink"
+	"sfrelay/shared/verdict"
+)
+
+// Description is what a definition says of itself.
+type Description struct {
+	Name    string
+	Policy  guard.Policy  // what order means to it
+	Object  string        // whose records it is about; empty: none
+	Subject string        // the form of its keys, e.g. "Opportunity/<id>/invoice"
+	Sources []Source      // in the order of the definition, change events last
+	Fields  []Field       // what it reads, in the order of the struct
+	Sink    sink.Contract // of its port; the zero Contract without one
+	InDoubt Doubt         // Action only
+}
+
+// Source is a kind of event that a consumer takes.
+type Source struct {
+	DetailType string          // by which EventBridge's rules choose: "AccountChangeEvent", "Inventory_Update__e"
+	Kind       salesforce.Kind // salesforce.CDC or salesforce.Platform
+
+	// Event holds the fields that the adapter itself reads; the zero PlatformEvent for
+	// change events.
+	Event PlatformEvent
+}
+
+// Paths are the fields of the source that the consumer reads, its own and those that
+// the adapter reads for it, without Event_Id__c.
+func (d Description) Paths(s Source) []string {
+	var paths []string
+	for _, f := range d.Fields {
+		if p := f.path(s.Kind); p != "" {
+			paths = append(paths, p)
+		}
+	}
+	for _, p := range []string{s.Event.Record, s.Event.ModifiedAt, s.Event.Sequence, s.Event.Operation, s.Event.Style} {
+		if p != "" {
+			paths = append(paths, p)
+		}
+	}
+	return paths
+}
+
+// Field is one field that a consumer reads.
+type Field struct {
+	Name     string // of the struct
+	Code     string // guard code; Record only
+	CDC      string // path in change events, before ACCOUNT_FIELDS renames it; empty: not read
+	Event    string // field of the platform events; empty: not read
+	Required bool   // a platform event without a value is refused
+}
+
+func (f Field) path(k salesforce.Kind) string {
+	if k == salesforce.CDC {
+		return f.CDC
+	}
+	return f.Event
+}
+
+// Look is what a consumer makes of one change before the guard is asked.
+type Look struct {
+	Takes    bool   // the event is one of its sources; everything else is empty if not
+	RecordID string // 18 characters; empty where the event names no record
+	Subject  string // the key of the thing whose order matters; empty: it cannot be told
+	Version  order.Version
+
+	// Fetch is why the record has to be read from Salesforce before anything can be
+	// applied: "thin" for a platform event that holds ids and times only.
+	Fetch string
+
+	// Err is why the change would be refused, with its class. Subject and Version are
+	// there as far as they could be told.
+	Err   error
+	Class verdict.Class
+}
+
+// Describe implements Definition.
+func (s State[T]) Describe() Description { return s.definition().describe() }
+
+// Describe implements Definition.
+func (r Record[T]) Describe() Description { return r.definition().describe() }
+
+// Describe implements Definition.
+func (a Action[T]) Describe() Description { return a.definition().describe() }
+
+// Port implements Definition.
+func (s State[T]) Port() sink.Port { return s.To }
+
+// Port implements Definition.
+func (r Record[T]) Port() sink.Port { return r.To }
+
+// Port implements Definition.
+func (a Action[T]) Port() sink.Port { return a.To }
+
+// Look implements Definition.
+func (s State[T]) Look(e *salesforce.Event, ch *salesforce.Change) Look {
+	return s.definition().look(e, ch)
+}
+
+// Look implements Definition.
+func (r Record[T]) Look(e *salesforce.Event, ch *salesforce.Change) Look {
+	return r.definition().look(e, ch)
+}
+
+// Look implements Definition.
+func (a Action[T]) Look(e *salesforce.Event, ch *salesforce.Change) Look {
+	return a.definition().look(e, ch)
+}
+
+func (d definition[T]) describe() Description {
+	out := Description{
+		Name: d.name, Policy: d.policy, Object: d.object, Subject: d.form(), Sources: d.sources(), Sink: d.contract(), InDoubt: d.inDoubt,
+	}
+	b, _ := bind(reflect.TypeFor[T](), &d.shape, nil) // its mistakes are for New
+	for _, f := range b.fields {
+		out.Fields = append(out.Fields, Field{Name: f.name, Code: f.code, CDC: f.cdc, Event: f.event, Required: f.required})
+	}
+	return out
+}
+
+// form is the form of a definition's keys, for people.
+func (s *shape) form() string {
+	switch {
+	case s.keyed:
+		return "<key>"
+	case s.perEvent:
+		return "event/<event id>"
+	case s.action != "":
+		return s.object + "/<id>/" + s.action
+	default:
+		return s.object + "/<id>"
+	}
+}
+
+func (d definition[T]) look(e *salesforce.Event, ch *salesforce.Change) (out Look) {
+	source, ok := d.source(e.DetailType)
+	if !ok {
+		return out
+	}
+	out.Takes = true
+	refuse := func(err error) {
+		if out.Err == nil {
+			out.Err, out.Class = err, permanentOf(err)
+		}
+	}
+	b, err := bind(reflect.TypeFor[T](), &d.shape, nil)
+	if err != nil {
+		refuse(err)
+		return out
+	}
+	place, err := d.place(ch, source)
+	if err != nil {
+		refuse(err)
+		return out
+	}
+	out.RecordID, out.Version = place.recordID, place.version
+	if place.thin {
+		out.Fetch = fetchThin
+	}
+	c := Change[T]{Org: e.Org, RecordID: place.recordID, Deleted: place.deleted, CDC: ch.Kind == salesforce.CDC, Changed: changedIn(ch)}
+	content := reflect.ValueOf(&c.Content).Elem()
+	for i := range b.fields { // a field that does not fit hides no other
+		if _, err := b.readField(&b.fields[i], content, ch, true); err != nil {
+			refuse(err)
+		}
+	}
+	k := d.key(ch, c)
+	if !k.whole {
+		refuse(errKey)
+		return out
+	}
+	out.Subject, out.Err, out.Class = k.String(), nil, ""
+	return out
+}

@@ -1,0 +1,260 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"sfrelay/shared/guard"
+	"sfrelay/shared/salesforce"
+	"sfrelay/shared/telemetry"
+	"sfrelay/shared/transport"
+	"sfrelay/shared/verdict"
+)
+
+// Response is what Lambda wants to hear of an SQS batch (Developer Guide, "Reporting
+// batch item failures").
+type Response struct {
+	BatchItemFailures []ItemFailure `json:"batchItemFailures"`
+}
+
+// ItemFailure names one message that has to come again.
+type ItemFailure struct {
+	ItemIdentifier string `json:"itemIdentifier"`
+}
+
+// RetryError asks the platform for another delivery. Class is the class of the first
+// change that did not get through.
+type RetryError struct {
+	Class   verdict.Class
+	EventID string
+	Failed  int // changes
+}
+
+func (e *RetryError) Error() string {
+	return fmt.Sprintf("%s: %d changes of event %s have to come again", e.Class, e.Failed, e.EventID)
+}
+
+// Handle implements Handler.
+func (a *adapter[T]) Handle(ctx context.Context, raw []byte) (*Response, error) {
+	batch, err := transport.Open(raw)
+	if err != nil {
+		batch = transport.Batch{Messages: []transport.Message{{Form: transport.Event, Event: raw, Err: err}}}
+	}
+	in := &invocation[T]{adapter: a, ctx: ctx, sqs: batch.SQS}
+	for i := range batch.Messages {
+		in.open(&batch.Messages[i])
+	}
+	in.process()
+	in.giveUp()
+	for _, w := range in.works {
+		a.around.Log.Write(w.line)
+	}
+	if batch.SQS {
+		return in.response(), nil
+	}
+	for _, w := range in.works {
+		if !w.acknowledged() {
+			e := &RetryError{Class: w.line.Class, EventID: w.line.EventID}
+			for _, w := range in.works {
+				if !w.acknowledged() {
+					e.Failed++
+				}
+			}
+			return nil, e
+		}
+	}
+	return nil, nil
+}
+
+// invocation is the state of one Handle.
+type invocation[T any] struct {
+	*adapter[T]
+	ctx   context.Context
+	sqs   bool
+	works []*work[T]
+}
+
+// work is one change on its way, or a message that held none.
+type work[T any] struct {
+	msg       *transport.Message
+	event     *salesforce.Event
+	change    guard.Change
+	subject   string
+	recordID  string
+	seen      Change[T]
+	line      telemetry.Line
+	notBefore time.Time
+	ready     bool // for the guard; else the verdict is already in line
+}
+
+func (w *work[T]) acknowledged() bool { return w.line.Verdict.Acknowledged() }
+
+func (in *invocation[T]) add(w *work[T]) *work[T] {
+	w.line.Consumer = in.def.name
+	w.line.Form = string(w.msg.Form)
+	w.line.At = in.around.Now()
+	if w.line.Lag == 0 {
+		w.line.Lag = -1
+	}
+	in.works = append(in.works, w)
+	return w
+}
+
+// open decodes one message into its changes.
+func (in *invocation[T]) open(msg *transport.Message) {
+	if msg.Consumer != "" && msg.Consumer != in.def.name {
+		w := in.add(&work[T]{msg: msg})
+		w.conclude(verdict.Failed, verdict.Permanent("foreign-consumer"),
+			fmt.Errorf("the message was parked by consumer %q: send it there", msg.Consumer))
+		return
+	}
+	if msg.Err != nil {
+		w := in.add(&work[T]{msg: msg})
+		in.park(w, permanentOf(msg.Err), msg.Err, nil)
+		return
+	}
+	event, err := salesforce.Decode(msg.Event, salesforce.Options{Orgs: in.around.Orgs})
+	if err != nil {
+		w := in.add(&work[T]{msg: msg})
+		if e, ok := errors.AsType[*salesforce.DecodeError](err); ok { // as far as it could be read
+			w.line.EventID, w.line.DetailType = e.EventID, e.DetailType
+		}
+		in.park(w, permanentOf(err), err, nil)
+		return
+	}
+	source, ok := in.bySources[event.DetailType]
+	if !ok || event.Resync != "" {
+		w := in.add(&work[T]{msg: msg, event: event})
+		w.describe(nil)
+		if ok {
+			in.park(w, verdict.NeedsFetch, fmt.Errorf("%s: the whole object has to be synchronised again", event.Resync), nil)
+		} else {
+			in.park(w, verdict.Permanent("unknown-event"), errors.New("this consumer does not take events of that name: mend the rule's pattern"), nil)
+		}
+		return
+	}
+	changes := make([]*salesforce.Change, 0, len(event.Changes))
+	strange := slices.Clone(msg.Records)
+	for i := range event.Changes {
+		ch := &event.Changes[i]
+		if msg.Records == nil || slices.Contains(msg.Records, ch.RecordID) {
+			changes = append(changes, ch)
+			strange = slices.DeleteFunc(strange, func(id string) bool { return id == ch.RecordID })
+		}
+	}
+	if msg.Records != nil && (len(strange) > 0 || len(changes) == 0) {
+		w := in.add(&work[T]{msg: msg, event: event})
+		w.describe(nil)
+		in.park(w, verdict.Permanent("unknown-record"), errors.New("the message is about records that are not in its event: mend its list of records"), strange)
+	}
+	if !in.sqs && len(changes) > fanOutAbove {
+		in.fanOut(msg, event, changes)
+		return
+	}
+	for _, ch := range changes {
+		w := in.add(&work[T]{msg: msg, event: event})
+		w.describe(ch)
+		if msg.Class == verdict.OverwroteNewer {
+			// The message stands for what its change may have overwritten. To take the change
+			// again would answer "duplicate" and lose that.
+			in.park(w, verdict.OverwroteNewer, errors.New("the record has to be read from Salesforce and sent again"), w.records())
+			continue
+		}
+		in.prepareSafely(w, ch, source)
+	}
+}
+
+// prepareSafely is prepare; a panic in the consumer's own code costs it this change only.
+func (in *invocation[T]) prepareSafely(w *work[T], ch *salesforce.Change, source Source) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.ready = false
+			// Type only: a panic's text can hold field values.
+			in.park(w, verdict.Permanent("consumer-panicked"), fmt.Errorf("the consumer panicked with a %T before it acted: mend it, then redrive", p), w.records())
+		}
+	}()
+	in.prepare(w, ch, source)
+}
+
+// fanOut hands an event of many records back in small portions, because one direct
+// invocation has only so much time.
+func (in *invocation[T]) fanOut(msg *transport.Message, event *salesforce.Event, changes []*salesforce.Change) {
+	for chunk := range slices.Chunk(changes, fanOutChunk) {
+		ids := make([]string, len(chunk))
+		for i, ch := range chunk {
+			ids[i] = ch.RecordID
+		}
+		w := in.add(&work[T]{msg: msg, event: event})
+		w.describe(chunk[0])
+		w.line.Records = len(chunk)
+		in.park(w, verdict.FanOut, fmt.Errorf("%d records are more than one invocation takes; redrive each portion", len(changes)), ids)
+	}
+}
+
+func (w *work[T]) describe(ch *salesforce.Change) {
+	w.line.EventID, w.line.DetailType = w.event.ID, w.event.DetailType
+	if ch == nil {
+		return
+	}
+	w.line.EventKey, w.line.IdentityFrom = ch.Identity, ch.IdentityFrom
+	if ch.RecordID != "" {
+		w.recordID = ch.RecordID
+		w.line.Subject = ch.Entity + "/" + ch.RecordID
+	}
+}
+
+// permanentOf is the class of a refusal by the decoder or the transport.
+func permanentOf(err error) verdict.Class {
+	if e, ok := errors.AsType[*salesforce.DecodeError](err); ok {
+		return verdict.Permanent(e.Name)
+	}
+	if e, ok := errors.AsType[*transport.Error](err); ok {
+		return verdict.Permanent(e.Name)
+	}
+	if e, ok := errors.AsType[*fieldError](err); ok {
+		return verdict.Permanent(e.name)
+	}
+	return verdict.Permanent("invalid-event")
+}
+
+// conclude notes what became of the change.
+func (w *work[T]) conclude(v verdict.Verdict, class verdict.Class, err error) {
+	w.line.Verdict, w.line.Class = v, class
+	if err != nil {
+		w.line.Error = err.Error()
+	}
+}
+
+// park puts the message, or the given records of it, aside before any claim.
+func (in *invocation[T]) park(w *work[T], class verdict.Class, cause error, records []string) {
+	now := in.around.Now()
+	err := in.send(in.ctx, w, guard.Parking{Class: class, Err: cause, FirstAt: now, LastAt: now}, records)
+	if err != nil {
+		w.conclude(verdict.Failed, class, errors.Join(cause, err))
+		return
+	}
+	w.conclude(verdict.Parked, class, cause)
+}
+
+func (in *invocation[T]) send(ctx context.Context, w *work[T], p guard.Parking, records []string) error {
+	m := transport.Parked{
+		Event: w.msg.Event, Records: records, Consumer: in.def.name, Class: p.Class,
+		Attempts: int(p.Attempts) + w.msg.Attempts, FirstAt: p.FirstAt, LastAt: p.LastAt,
+	}
+	if records == nil {
+		m.Records = w.msg.Records
+	}
+	if p.Err != nil {
+		m.Error = p.Err.Error()
+	}
+	if !w.msg.FirstAt.IsZero() {
+		m.FirstAt = w.msg.FirstAt
+	}
+	if err := in.around.Park(ctx, m.Encode()); err != nil {
+		return fmt.Errorf("the failure queue did not take the message: %w", err)
+	}
+	return nil
+}

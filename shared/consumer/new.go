@@ -1,0 +1,144 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/google/uuid"
+
+	"sfrelay/shared/guard"
+	"sfrelay/shared/salesforce"
+	"sfrelay/shared/telemetry"
+)
+
+// Surroundings are what a consumer runs in: made in main, faked in tests.
+type Surroundings struct {
+	Store guard.Store
+	// Park sends one message to the failure queue.
+	Park func(ctx context.Context, body []byte) error
+	// Defer makes an SQS message visible again after d, so that a change that has to
+	// wait does not wait for the whole visibility time-out. Nil: left to the queue.
+	Defer func(ctx context.Context, queueARN, receiptHandle string, d time.Duration) error
+	Log   *telemetry.Log
+
+	Orgs       salesforce.OrgList           // nil allows any
+	ClientName string                       // that our own writes to Salesforce carry; empty: none
+	Rename     map[string]map[string]string // object -> default name of a change event's field -> this org's
+	RestoredAt time.Time                    // the guard table was restored to this point
+
+	MaxAttempts int     // 0: 3 direct, 20 buffered
+	Scale       float64 // of all times; 0: 1
+
+	Now    func() time.Time                                      // nil: time.Now
+	Sleep  func(done <-chan struct{}, d time.Duration) (ok bool) // nil: a timer
+	Random func() [10]byte                                       // nil: uuid
+}
+
+// The platform's limits that decide what a consumer may be told (AWS Lambda
+// Developer Guide, "Asynchronous invocation": retries after one and two minutes,
+// three attempts in all).
+const (
+	directAttempts   = 3
+	bufferedAttempts = 20
+	directBusyWait   = 10 * time.Second
+	bufferedBusyWait = 2 * time.Second
+	longestLease     = 50 * time.Second // must have ended before Lambda's first retry
+	fanOutAbove      = 50               // records of one event, direct mode
+	fanOutChunk      = 25
+	parallel         = 8 // subjects worked on at once
+	longestPause     = time.Minute
+	// mostReceives is how often a buffer may bring a message. The queue's own limit is
+	// 1000 (template.yaml): what SQS moves away then has lost its consumer and reason.
+	mostReceives = 990
+)
+
+// Handler is a consumer ready to run. It is safe for concurrent invocations.
+type Handler interface {
+	// Name is the name of the consumer.
+	Name() string
+
+	// Handle takes one invocation's payload. Of an SQS batch it answers with the messages
+	// that have to come again; for everything else a *RetryError says so, and the response
+	// is nil. No change is dropped: it is applied, found done or stale, parked, or asked
+	// for again.
+	Handle(ctx context.Context, raw []byte) (*Response, error)
+}
+
+// New makes a definition ready to run. Its error names every mistake in it.
+func New(def Definition, around Surroundings) (Handler, error) {
+	if def == nil {
+		return nil, errors.New("there is no definition of a consumer")
+	}
+	return def.build(around)
+}
+
+func (s State[T]) build(around Surroundings) (Handler, error)  { return build(s.definition(), around) }
+func (r Record[T]) build(around Surroundings) (Handler, error) { return build(r.definition(), around) }
+func (a Action[T]) build(around Surroundings) (Handler, error) { return build(a.definition(), around) }
+
+// adapter is a definition in its surroundings.
+type adapter[T any] struct {
+	def       definition[T]
+	around    Surroundings
+	guard     *guard.Guard
+	binding   *binding
+	bySources map[string]Source // by detail-type
+}
+
+func build[T any](def definition[T], around Surroundings) (Handler, error) {
+	if around.Now == nil {
+		around.Now = time.Now
+	}
+	if around.Random == nil {
+		around.Random = func() [10]byte { u := uuid.New(); return [10]byte(u[6:]) }
+	}
+	a := &adapter[T]{def: def, around: around, bySources: make(map[string]Source)}
+	errs := a.def.mistakes()
+	if around.Store == nil || around.Park == nil || around.Log == nil {
+		errs = append(errs, errors.New("the surroundings lack a Store, Park or Log"))
+	}
+	for _, s := range def.sources() {
+		a.bySources[s.DetailType] = s
+	}
+	var err error
+	if a.binding, err = bind(reflect.TypeFor[T](), &def.shape, around.Rename[def.object]); err != nil {
+		errs = append(errs, err)
+	}
+	if a.guard, err = a.newGuard(); err != nil {
+		errs = append(errs, err)
+	}
+	if len(errs) > 0 {
+		return nil, fmt.Errorf("consumer %q cannot be built:\n%w", def.name, errors.Join(errs...))
+	}
+	return a, nil
+}
+
+func (a *adapter[T]) newGuard() (*guard.Guard, error) {
+	contract := a.def.contract()
+	cfg := guard.Config{
+		Consumer: a.def.name, Policy: a.def.policy, Fields: a.binding.codes,
+		Sink: guard.Sink{
+			Fenced: contract.Fenced, Versioned: contract.Versioned,
+			ParkInDoubt: a.def.policy == guard.EachOnce && !contract.Settles() && a.def.inDoubt != RepeatInDoubt,
+		},
+		Effect: contract.Effect, Settle: contract.Settle, Scale: a.around.Scale, RestoredAt: a.around.RestoredAt,
+		Now: a.around.Now, Sleep: a.around.Sleep, Random: a.around.Random,
+	}
+	g, err := guard.New(a.around.Store, cfg)
+	if err != nil {
+		return nil, err
+	}
+	unscaled := cfg
+	unscaled.Scale = 1
+	if l := unscaled.Lease(); l > longestLease {
+		return nil, fmt.Errorf("a lease of %v (effect %v + settle %v + margin) is longer than %v: Lambda's first retry would find it running",
+			l, contract.Effect, contract.Settle, longestLease)
+	}
+	return g, nil
+}
+
+// Name is the name of the consumer.
+func (a *adapter[T]) Name() string { return a.def.name }

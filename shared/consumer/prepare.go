@@ -1,0 +1,223 @@
+package consumer
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/google/uuid"
+
+	"sfrelay/shared/guard"
+	"sfrelay/shared/order"
+	"sfrelay/shared/salesforce"
+	"sfrelay/shared/verdict"
+)
+
+// fetchThin is why a platform event that holds ids and times only cannot be applied.
+const fetchThin = "thin"
+
+// place is where a change belongs: whose it is, and when.
+type place struct {
+	recordID string // 18 characters; empty where the event names none
+	deleted  bool
+	thin     bool // a platform event that holds ids and times only
+	version  order.Version
+}
+
+// prepare decides what needs no guard, and readies the rest for it.
+func (in *invocation[T]) prepare(w *work[T], ch *salesforce.Change, source Source) {
+	paths := in.binding.paths(ch.Kind)
+	if c := in.around.ClientName; c != "" && ch.EchoOf(c, in.def.write, paths) {
+		w.conclude(verdict.Echo, "", nil)
+		return
+	}
+	if len(paths) > 0 && !ch.Touches(paths) {
+		w.conclude(verdict.Ignored, "", nil)
+		return
+	}
+	at, err := in.def.place(ch, source)
+	if at.recordID != "" {
+		w.recordID = at.recordID
+		w.line.Subject = RecordKey(in.def.object, at.recordID).String()
+	}
+	if err != nil {
+		in.park(w, permanentOf(err), err, nil)
+		return
+	}
+	w.change.Version = at.version
+	// The decoder holds versions against the event's own time. Where that is missing, our
+	// clock has to do: a version in the future would win for ever.
+	if w.event.Time.IsZero() && at.version.Time().After(w.line.At.Add(5*time.Minute)) {
+		in.park(w, verdict.Permanent("version-in-future"), errors.New("the change is dated after now, and the event has no time to hold it against"), w.records())
+		return
+	}
+	w.line.RecordVersion = at.version.String()
+	w.line.Lag = w.line.At.Sub(at.version.Time())
+
+	w.seen = Change[T]{Org: w.event.Org, RecordID: w.recordID, Deleted: at.deleted, CDC: ch.Kind == salesforce.CDC, Changed: changedIn(ch)}
+	reason := ch.FetchReason(paths)
+	if at.thin {
+		reason = fetchThin
+	}
+	if reason == "" && !at.deleted {
+		if err := in.readContent(w, ch); err != nil {
+			in.park(w, permanentOf(err), err, w.records())
+			return
+		}
+		if in.def.policy == guard.FieldMerge && len(w.change.Fields) == 0 {
+			reason = "no field of it is carried" // something was saved, and the event does not say what
+		}
+	}
+	key := in.def.key(ch, w.seen)
+	if key.whole {
+		w.subject = key.String()
+		w.line.Subject = w.subject
+	}
+	switch {
+	case reason != "":
+		in.parkWithoutContent(w, verdict.NeedsFetch, fmt.Errorf("%s: the record has to be read from Salesforce", reason))
+		return
+	case !key.whole:
+		in.park(w, permanentOf(errKey), errKey, w.records())
+		return
+	}
+	decision := Act
+	if in.def.when != nil {
+		decision = in.def.when(w.seen)
+	}
+	switch decision {
+	case Ignore:
+		w.conclude(verdict.Ignored, "", nil)
+	case NeedsSnapshot:
+		in.parkWithoutContent(w, verdict.NeedsSnapshot, errors.New("the change says that it happened, but not all that is needed to act on it"))
+	default:
+		w.change.Kind = in.kindOf(w, ch)
+		w.ready = true
+	}
+}
+
+// parkWithoutContent parks a change that lacks what is needed. It never claims: the item
+// must stay free for another source of the same fact.
+func (in *invocation[T]) parkWithoutContent(w *work[T], class verdict.Class, cause error) {
+	if in.def.policy == guard.EachOnce && w.subject != "" {
+		done, err := in.guard.Done(in.ctx, w.event.Org, w.subject)
+		w.line.GuardRequests++
+		switch {
+		case err != nil:
+			w.conclude(verdict.Failed, verdict.Unfinished, err)
+			return
+		case done:
+			w.conclude(verdict.Duplicate, "", nil)
+			return
+		}
+	}
+	in.park(w, class, cause, w.records())
+}
+
+// published is when Salesforce published the event: the record's own time never counts, a
+// backfill of old records is not old.
+func (w *work[T]) published() time.Time {
+	if w.event.CreatedDate.IsZero() {
+		return w.event.Time
+	}
+	return w.event.CreatedDate
+}
+
+// records is the part of the message that a parked copy of the change speaks of.
+func (w *work[T]) records() []string {
+	if w.event.Kind == salesforce.CDC && w.recordID != "" {
+		return []string{w.recordID}
+	}
+	return nil
+}
+
+func changedIn(ch *salesforce.Change) func(string) bool {
+	return func(field string) bool {
+		if ch.Type == salesforce.Update {
+			return names(ch.Changed, field)
+		}
+		v, ok := ch.Fields.Lookup(field)
+		return ok && !v.Enriched() && !v.Null()
+	}
+}
+
+// place reads where a change belongs. With an error it holds what could be read.
+func (s *shape) place(ch *salesforce.Change, source Source) (at place, err error) {
+	if ch.Kind == salesforce.CDC {
+		return place{recordID: ch.RecordID, version: ch.Version, deleted: ch.Type == salesforce.Delete || ch.Type == salesforce.GapDelete}, nil
+	}
+	e := source.Event
+	text := func(field string) (string, error) {
+		if field == "" {
+			return "", nil
+		}
+		v, ok := ch.Fields.Lookup(field)
+		if !ok || v.Null() {
+			return "", nil
+		}
+		return v.Text()
+	}
+	if e.Record != "" {
+		id, err := text(e.Record)
+		if err == nil && id == "" {
+			return at, &fieldError{name: "missing-field", field: e.Record}
+		}
+		if err == nil {
+			at.recordID, err = salesforce.ID18(id)
+		}
+		if err != nil {
+			return at, &fieldError{name: "invalid-record-id", field: e.Record, err: errors.New("is not a record id of 15 or 18 characters")}
+		}
+	}
+	if ch.IdentityFrom == "detail.payload.Event_Id__c" {
+		if _, err := uuid.Parse(ch.Identity); err != nil {
+			return at, &fieldError{name: "invalid-event-id", field: "Event_Id__c", err: errors.New("is not a UUID")}
+		}
+	}
+	op, err := text(e.Operation)
+	switch {
+	case err != nil:
+		return at, &fieldError{name: "invalid-field", field: e.Operation, err: err}
+	case op == "DELETE":
+		at.deleted = true
+	case op != "" && op != "UPSERT":
+		return at, &fieldError{name: "unknown-operation", field: e.Operation, err: errors.New("is neither UPSERT nor DELETE")}
+	}
+	if style, _ := text(e.Style); style == "THIN" && !at.deleted {
+		at.thin = true
+	}
+	at.version, err = ch.EventVersion(salesforce.VersionFields{ModifiedAt: e.ModifiedAt, Sequence: e.Sequence, AlsoCDC: s.changes})
+	return at, err
+}
+
+// readContent maps the body, and says how much of the subject it describes.
+func (in *invocation[T]) readContent(w *work[T], ch *salesforce.Change) error {
+	whole := ch.Kind == salesforce.CDC && ch.Type != salesforce.Update
+	if in.def.policy != guard.FieldMerge && ch.Kind == salesforce.Platform {
+		whole = true
+	}
+	carried, err := in.binding.read(reflect.ValueOf(&w.seen.Content).Elem(), ch, whole)
+	if err != nil {
+		return err
+	}
+	w.change.Fields = carried
+	return nil
+}
+
+func (in *invocation[T]) kindOf(w *work[T], ch *salesforce.Change) guard.ChangeKind {
+	if in.def.policy != guard.FieldMerge {
+		if in.def.policy == guard.EachOnce {
+			w.change.Hash = contentHash(w.seen.Content)
+		}
+		return guard.Full
+	}
+	if w.seen.Deleted {
+		return guard.Delete
+	}
+	if len(w.change.Fields) == len(in.binding.codes) && (ch.Kind == salesforce.Platform || ch.Type != salesforce.Update) {
+		w.change.Fields = nil
+		return guard.Full
+	}
+	return guard.Partial
+}
