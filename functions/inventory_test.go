@@ -29,11 +29,19 @@ func onHand(second int, sku, warehouse string, quantity any) []byte {
 	})
 }
 
-func TestTheNewestQuantityWinsInAnyOrder(t *testing.T) {
-	stock := newShelf()
-	consumertest.New(t, functions.InventoryERP(stock)).Holds(
+// levels are states of two SKUs at warehouses, in the order of their commits.
+func levels() [][]byte {
+	return [][]byte{
 		onHand(1, "A-1", "WH", 100), onHand(2, "A-1", "WH", 97.5), onHand(2, "A-1", "EAST", 5), onHand(3, "A-1", "WH", 0),
-	)
+	}
+}
+
+func TestTheNewestQuantityWins(t *testing.T) {
+	stock := newShelf()
+	kit := consumertest.New(t, functions.InventoryERP(stock))
+	e := levels()
+	kit.Duplicate(2).Send(e[3]).Send(e[1], e[2], e[0])
+	kit.Want("applied", "duplicate", "stale", "applied", "stale")
 	const want = "A-1 at EAST: Quantity=5 SKU=A-1 Unit=PCE Warehouse=EAST\nA-1 at WH: Quantity=0 SKU=A-1 Unit=PCE Warehouse=WH\n"
 	if got := stock.State(); got != want {
 		t.Errorf("the ERP ends with\n%swant\n%s", got, want)
