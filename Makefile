@@ -54,7 +54,7 @@ test: go ## Everything that CI runs: lint, the scenario on the local stack, all 
 	@$(MAKE) --no-print-directory prove >.cache/prove.log || { cat .cache/prove.log; exit 1; }
 	@grep -hE 'schedules|[0-9]+ mutants|doubled or wrong|operations of' .cache/prove.log
 	@go test -race -timeout 20m ./...
-	@go test -run TestAllocations ./shared/guard/guardbench # the race detector allocates too
+	@go test -run TestAllocations ./shared/guard/internal/bench # the race detector allocates too
 
 # The scenario, then the guard's contract against the DynamoDB of the same stack. Elsewhere than on Linux Go takes no
 # certificates from the environment.
@@ -67,7 +67,7 @@ e2e: local python
 .PHONY: prove
 prove: go ## Every history of small worlds, mutants, comparison, linearizability; LONG=1 runs for as long as one likes
 	@$(MAKE) --no-print-directory dynamodb
-	@PROVE=1 LONG=$(LONG) go test -count=1 -timeout $(if $(LONG),24h,20m) -v ./shared/guard ./shared/guard/memory ./shared/guard/guardsim ./shared/guard/dynamo
+	@PROVE=1 LONG=$(LONG) go test -count=1 -timeout $(if $(LONG),24h,20m) -v ./shared/guard ./shared/guard/memory ./shared/guard/internal/sim ./shared/guard/dynamo
 
 .PHONY: fuzz
 fuzz: go ## Fuzz every decoder for FUZZTIME (default 10s) each
@@ -75,7 +75,7 @@ fuzz: go ## Fuzz every decoder for FUZZTIME (default 10s) each
 		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
 
 .PHONY: bench
-bench: go ## Benchmarks (docs/performance.md says what to expect); some 6 minutes
+bench: go ## Benchmarks (docs/reference/performance.md says what to expect); some 6 minutes
 	@$(MAKE) --no-print-directory dynamodb
 	@go test -run '^$$' -bench . -benchmem -timeout 30m ./shared/... ./functions
 

@@ -16,7 +16,7 @@ import (
 // Every class that the code can write on a message is explained in failures.md, and
 // nothing is explained that no code writes.
 func TestEveryFailureIsExplained(t *testing.T) {
-	b, err := os.ReadFile("failures.md")
+	b, err := os.ReadFile("reference/failures.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestEveryFailureIsExplained(t *testing.T) {
 var namedBy = map[string]int{"Permanent": 0, "Refuse": 0, "refuse": 0, "refused": 0, "no": 0, "broken": 1}
 
 // kits are folders that no function links.
-var kits = []string{"sandbox", "sinktest", "consumertest", "guardtest", "guardsim", "guardbench", "testdata"}
+var kits = []string{"sandbox", "sinktest", "consumertest", "guardtest", "sim", "bench", "testdata"}
 
 // classes finds them where they are written: the constants of type Class, names handed
 // to those functions, and those put into an Error or a fieldError.

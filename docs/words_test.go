@@ -19,9 +19,9 @@ var otherMeanings = map[string]string{
 	"cmd/sfrelay/internal/explain/print.go parked":    "the same form, in words",
 	"shared/guard/do.go unknown":                      "whether the content of a duplicate differs",
 	"shared/guard/record.go unknown":                  "a status of an item",
-	"shared/guard/guardsim/world.go zombie":           "a fault",
-	"shared/sink/faults/faults.go throttled":          "a fault",
-	"shared/erp/sandbox/sandbox.go throttled":         "a problem's type in the HTTP contract",
+	"shared/guard/internal/sim/world.go zombie":       "a fault",
+	"shared/sandbox/faults/faults.go throttled":       "a fault",
+	"shared/sandbox/erp/sandbox.go throttled":         "a problem's type in the HTTP contract",
 	"cmd/sfrelay/internal/explain/explain.go unknown": "the name of an error",
 	"cmd/sfrelay/main.go unknown":                     "a version of the command line",
 }

@@ -37,7 +37,7 @@ const (
 	floorStripe = "functions/testdata/floor-stripe"
 )
 
-// mostAbove is the budget of docs/performance.md, in bytes, zipped.
+// mostAbove is the budget of docs/reference/performance.md, in bytes, zipped.
 const mostAbove = 600_000
 
 // floorOf is the floor of a function: that with Stripe's client where it links that.

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"sfrelay/cmd/sfrelay/internal/stack"
-	stripe "sfrelay/shared/billing/stripe/sandbox"
-	erp "sfrelay/shared/erp/sandbox"
+	erpsandbox "sfrelay/shared/sandbox/erp"
+	stripesandbox "sfrelay/shared/sandbox/stripe"
 )
 
 type sandboxCommand struct {
@@ -69,6 +69,8 @@ func listenLoopback(addr string) (net.Listener, error) {
 	return net.Listen("tcp", addr)
 }
 
-func stripeSandbox() http.Handler { return stripe.New(stripe.Options{Key: stack.StripeKey}) }
+func stripeSandbox() http.Handler {
+	return stripesandbox.New(stripesandbox.Options{Key: stack.StripeKey})
+}
 
-func erpSandbox() http.Handler { return erp.New(erp.Options{Key: stack.ERPKey}) }
+func erpSandbox() http.Handler { return erpsandbox.New(erpsandbox.Options{Key: stack.ERPKey}) }

@@ -19,12 +19,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"sfrelay/shared/awsclient"
 	"sfrelay/shared/config"
 	"sfrelay/shared/consumer"
 	"sfrelay/shared/guard"
 	"sfrelay/shared/guard/dynamo"
 	"sfrelay/shared/salesforce"
-	"sfrelay/shared/secret"
 	"sfrelay/shared/telemetry"
 )
 
@@ -74,12 +74,12 @@ func prepare(ctx context.Context, env config.Env) (*Function, error) {
 	if f.orgs, err = salesforce.ParseOrgList(strings.Join(f.Config.Orgs, ",")); len(f.Config.Orgs) > 0 {
 		r.Check("SALESFORCE_ORGS", err)
 	}
-	if f.aws, err = awsconfig.LoadDefaultConfig(ctx, awsconfig.WithHTTPClient(dynamo.HTTPClient())); err != nil {
+	if f.aws, err = awsconfig.LoadDefaultConfig(ctx, awsconfig.WithHTTPClient(awsclient.HTTPClient())); err != nil {
 		return f, fmt.Errorf("AWS configuration: %w", err)
 	}
 	f.store = dynamo.New(dynamo.NewClient(f.aws), f.Config.GuardTable)
 	f.queue = sqs.NewFromConfig(f.aws, func(o *sqs.Options) {
-		o.HTTPClient = dynamo.OwnBody(o.HTTPClient) // a lost answer would park an event twice
+		o.HTTPClient = awsclient.OwnBody(o.HTTPClient) // a lost answer would park an event twice
 	})
 	f.secret = secretsmanager.NewFromConfig(f.aws)
 	return f, nil
@@ -87,7 +87,7 @@ func prepare(ctx context.Context, env config.Env) (*Function, error) {
 
 // Secret reads a credential when it is first needed, not at start.
 func (f *Function) Secret(nameOrARN string) func(context.Context) (string, error) {
-	return secret.New(f.secret, nameOrARN)
+	return awsclient.Secret(f.secret, nameOrARN)
 }
 
 // surroundings are those of AWS.

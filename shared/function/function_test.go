@@ -15,9 +15,9 @@ import (
 	"github.com/aws/aws-lambda-go/lambda/messages"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
+	"sfrelay/shared/awsclient"
 	"sfrelay/shared/config"
 	"sfrelay/shared/consumer"
-	"sfrelay/shared/guard/dynamo"
 )
 
 // cloud answers for SQS and DynamoDB (both speak JSON 1.0 with the operation in
@@ -76,7 +76,7 @@ func TestSurroundings(t *testing.T) {
 	if err != nil || f.Err() != nil {
 		t.Fatal(err, f.Err())
 	}
-	if c := f.queue.Options().HTTPClient; dynamo.OwnBody(c) != c {
+	if c := f.queue.Options().HTTPClient; awsclient.OwnBody(c) != c {
 		t.Errorf("%T may lose the rest of an answer", c)
 	}
 	if _, ok := f.aws.HTTPClient.(*awshttp.BuildableClient); !ok {

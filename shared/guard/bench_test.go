@@ -58,7 +58,7 @@ func BenchmarkFresh(b *testing.B) {
 	}
 }
 
-// TestAllocations holds what docs/performance.md says of the guard's own cost.
+// TestAllocations holds what docs/reference/performance.md says of the guard's own cost.
 func TestAllocations(t *testing.T) {
 	const most = 60
 	for _, p := range []guard.Policy{guard.EachOnce, guard.NewestWins, guard.FieldMerge} {

@@ -4,7 +4,7 @@
 //
 // Three things are kept apart: who may act (lease, owner token, epoch), what has
 // certainly happened (versions, done), and what may have happened (doubt, which is
-// sticky). docs/guard.md has the item, a sequence per story and the guarantees.
+// sticky). docs/reference/guard.md has the item, a sequence per story and the guarantees.
 package guard
 
 import (

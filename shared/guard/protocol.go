@@ -9,7 +9,7 @@ import (
 )
 
 // The protocol: which writes a guard makes, and how it reads a refused one. All of
-// it is pure; docs/guard.md has the reasons.
+// it is pure; docs/reference/guard.md has the reasons.
 
 // maxClaimFields is how many fields a claim may compare. DynamoDB takes 300
 // operators and 4 KB an expression (Developer Guide, "Service quotas"); a field

@@ -82,7 +82,7 @@ func (r Record) remove(name string) Record {
 	return r
 }
 
-// The attributes of an item (docs/guard.md, item layout). A field's version is
+// The attributes of an item (docs/reference/guard.md, item layout). A field's version is
 // under fieldPrefix + its code.
 const (
 	attrStatus    = "s" // N: see Status

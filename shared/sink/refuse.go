@@ -9,7 +9,7 @@ import (
 // Refuse says that the change can never be applied as it is, and that nothing was: the
 // sink says so, or it is known before the sink is asked. The change is parked as
 // permanent/<name>, and comes again when a person redrives it. The name is short and
-// stable, e.g. "invalid-currency"; docs/failures.md explains each one. The text says
+// stable, e.g. "invalid-currency"; docs/reference/failures.md explains each one. The text says
 // what, where and what to do, never a field value.
 func Refuse(name, format string, args ...any) error {
 	return &Error{Class: verdict.Permanent(name), Applied: No, Err: fmt.Errorf(format, args...)}

@@ -19,7 +19,7 @@ import (
 )
 
 // Contract is what a sink promises for one operation. The zero value promises
-// nothing; what an attempt in doubt may do follows from it (docs/guard.md, the
+// nothing; what an attempt in doubt may do follows from it (docs/reference/guard.md, the
 // guarantee table).
 type Contract struct {
 	// UniqueKey: the sink enforces a key of ours for ever.

@@ -23,7 +23,7 @@ const (
 // Acknowledged reports whether a change needs no further delivery.
 func (v Verdict) Acknowledged() bool { return v != Busy && v != Failed }
 
-// Class says why something was not applied. The list is closed (docs/guard.md).
+// Class says why something was not applied. The list is closed (docs/reference/guard.md).
 type Class string
 
 // The classes. A permanent error is Permanent(name).

@@ -13,17 +13,17 @@ import (
 
 	"sfrelay/shared/billing"
 	"sfrelay/shared/billing/stripe"
-	"sfrelay/shared/billing/stripe/sandbox"
 	"sfrelay/shared/decimal"
+	stripesandbox "sfrelay/shared/sandbox/stripe"
 	"sfrelay/shared/sink"
-	"sfrelay/shared/sink/wire"
+	"sfrelay/shared/sink/sinkhttp"
 	"sfrelay/shared/verdict"
 )
 
 // The sandbox behaves, in what the connector relies on, as this suite demands of a
 // Stripe test account (see live_test.go).
 func TestSandboxIsAnAccount(t *testing.T) {
-	server := httptest.NewServer(sandbox.New(sandbox.Options{Key: "test-key"}))
+	server := httptest.NewServer(stripesandbox.New(stripesandbox.Options{Key: "test-key"}))
 	defer server.Close()
 	runAccount(t, server.URL, "test-key")
 }
@@ -81,7 +81,7 @@ func runAccount(t *testing.T, base, key string) {
 		base = "https://api.stripe.com"
 	}
 	a := account{t, base, key}
-	client := must[*stripe.Client](t)(stripe.New(wire.Static(key), base))
+	client := must[*stripe.Client](t)(stripe.New(sinkhttp.Static(key), base))
 	customers, invoices := client.Customers(), client.Invoices()
 	id := "001" + rand.Text()[:15]
 	ref := sink.Ref{Consumer: "customer-billing", Org: org, Subject: "Account/" + id, Version: v1, Epoch: 1}

@@ -12,11 +12,11 @@ import (
 
 	"sfrelay/shared/billing"
 	"sfrelay/shared/billing/stripe"
-	"sfrelay/shared/billing/stripe/sandbox"
 	"sfrelay/shared/decimal"
+	"sfrelay/shared/sandbox/faults"
+	stripesandbox "sfrelay/shared/sandbox/stripe"
 	"sfrelay/shared/sink"
-	"sfrelay/shared/sink/faults"
-	"sfrelay/shared/sink/wire"
+	"sfrelay/shared/sink/sinkhttp"
 )
 
 // attempts plays the guard: one attempt after the other, a subject in doubt from
@@ -73,7 +73,7 @@ func (c *chaos) order(t *rapid.T, may bool) (quiet bool) {
 var waits = []time.Duration{time.Minute, time.Hour, 25 * time.Hour, 13 * 24 * time.Hour}
 
 type chaos struct {
-	*sandbox.Sandbox
+	*stripesandbox.Sandbox
 	now    time.Time
 	client *stripe.Client
 }
@@ -81,10 +81,10 @@ type chaos struct {
 func newChaos(t *testing.T) (*chaos, func()) {
 	t.Helper()
 	c := &chaos{now: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)}
-	c.Sandbox = sandbox.New(sandbox.Options{Now: func() time.Time { return c.now }})
+	c.Sandbox = stripesandbox.New(stripesandbox.Options{Now: func() time.Time { return c.now }})
 	server := httptest.NewServer(c)
 	t.Cleanup(server.Close)
-	client, err := stripe.New(wire.Static("test-key"), server.URL)
+	client, err := stripe.New(sinkhttp.Static("test-key"), server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}

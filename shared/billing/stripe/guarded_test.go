@@ -10,13 +10,13 @@ import (
 
 	"sfrelay/shared/billing"
 	"sfrelay/shared/billing/stripe"
-	"sfrelay/shared/billing/stripe/sandbox"
 	"sfrelay/shared/consumer"
 	"sfrelay/shared/consumer/consumertest"
 	"sfrelay/shared/decimal"
+	"sfrelay/shared/sandbox/faults"
+	stripesandbox "sfrelay/shared/sandbox/stripe"
 	"sfrelay/shared/sink"
-	"sfrelay/shared/sink/faults"
-	"sfrelay/shared/sink/wire"
+	"sfrelay/shared/sink/sinkhttp"
 )
 
 // contact is what this test's consumer reads of an account.
@@ -57,10 +57,10 @@ func TestGuardedCustomerEndsInTheNewest(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			var clock func() time.Time
-			s := sandbox.New(sandbox.Options{Now: func() time.Time { return clock() }})
+			s := stripesandbox.New(stripesandbox.Options{Now: func() time.Time { return clock() }})
 			server := httptest.NewServer(s)
 			defer server.Close()
-			client := must[*stripe.Client](t)(stripe.New(wire.Static("test-key"), server.URL))
+			client := must[*stripe.Client](t)(stripe.New(sinkhttp.Static("test-key"), server.URL))
 			customers := client.Customers()
 			kit := consumertest.New(t, consumer.Record[contact]{
 				Name: "customer-billing", Object: "Account", Changes: true, To: customers,
@@ -148,10 +148,10 @@ func TestGuardedInvoiceIsOne(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 2))
 			var clock func() time.Time
-			s := sandbox.New(sandbox.Options{Now: func() time.Time { return clock() }})
+			s := stripesandbox.New(stripesandbox.Options{Now: func() time.Time { return clock() }})
 			server := httptest.NewServer(s)
 			defer server.Close()
-			client := must[*stripe.Client](t)(stripe.New(wire.Static("test-key"), server.URL))
+			client := must[*stripe.Client](t)(stripe.New(sinkhttp.Static("test-key"), server.URL))
 			invoices := client.Invoices()
 			link := ""
 			kit := consumertest.New(t, consumer.Action[won]{

@@ -20,7 +20,7 @@ import (
 	"github.com/stripe/stripe-go/v85"
 
 	"sfrelay/shared/sink"
-	"sfrelay/shared/sink/wire"
+	"sfrelay/shared/sink/sinkhttp"
 	"sfrelay/shared/verdict"
 )
 
@@ -53,7 +53,7 @@ const (
 
 // Client is one Stripe account. It is safe for concurrent use.
 type Client struct {
-	key      *wire.Key
+	key      *sinkhttp.Key
 	backends *stripe.Backends
 	api      atomic.Pointer[keyed]
 }
@@ -67,9 +67,9 @@ type keyed struct {
 // New connects to the account of the API key, which is read before the first call,
 // kept, and read once more when Stripe refuses it. base replaces
 // https://api.stripe.com; plain http is taken for loopback addresses only.
-func New(key wire.ReadKey, base string) (*Client, error) {
+func New(key sinkhttp.ReadKey, base string) (*Client, error) {
 	config := &stripe.BackendConfig{
-		HTTPClient:        wire.NewClient(),
+		HTTPClient:        sinkhttp.NewClient(),
 		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull},
 		MaxNetworkRetries: stripe.Int64(0),
 		EnableTelemetry:   stripe.Bool(false),
@@ -80,7 +80,7 @@ func New(key wire.ReadKey, base string) (*Client, error) {
 		}
 		config.URL = stripe.String(strings.TrimRight(base, "/"))
 	}
-	return &Client{key: wire.NewKey(key), backends: stripe.NewBackendsWithConfig(config)}, nil
+	return &Client{key: sinkhttp.NewKey(key), backends: stripe.NewBackendsWithConfig(config)}, nil
 }
 
 func checkBase(base string) error {
@@ -140,7 +140,7 @@ func write[T any](ctx context.Context, c *Client, what string, do func(context.C
 	}
 	// Two rounds at most: the second one with a key that was rotated meanwhile.
 	for renewed := false; ; renewed = true {
-		watched, x := wire.Watch(ctx)
+		watched, x := sinkhttp.Watch(ctx)
 		v, err = do(watched, c.client(key))
 		if err == nil {
 			return v, x.Header("Idempotent-Replayed") == "true", nil
@@ -175,7 +175,7 @@ func credential(err error) *failure {
 
 // classify turns an error of stripe-go into a failure. Stripe's messages are left
 // out on purpose: they repeat what was sent.
-func classify(what string, x *wire.Exchange, err error) *failure {
+func classify(what string, x *sinkhttp.Exchange, err error) *failure {
 	if errors.Is(err, errTooMany) {
 		return tooMany(what)
 	}
@@ -193,7 +193,7 @@ func classify(what string, x *wire.Exchange, err error) *failure {
 	f.reused = kind == stripe.ErrorTypeIdempotency && status == http.StatusBadRequest
 	f.Class, f.Applied = classOf(status, f.code, kind)
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
-		f.RetryAfter = wire.RetryAfter(x.Header("Retry-After"), time.Now())
+		f.RetryAfter = sinkhttp.RetryAfter(x.Header("Retry-After"), time.Now())
 	}
 	f.Reason = fmt.Sprintf("%s: Stripe answered %d", what, status)
 	for _, part := range []struct{ name, value string }{
@@ -209,7 +209,7 @@ func classify(what string, x *wire.Exchange, err error) *failure {
 	return f
 }
 
-// classOf is the table of docs/connectors.md, "Stripe".
+// classOf is the table of docs/reference/connectors.md, "Stripe".
 func classOf(status int, code stripe.ErrorCode, kind stripe.ErrorType) (verdict.Class, sink.Applied) {
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:

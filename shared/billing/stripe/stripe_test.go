@@ -13,11 +13,11 @@ import (
 
 	"sfrelay/shared/billing"
 	"sfrelay/shared/billing/stripe"
-	"sfrelay/shared/billing/stripe/sandbox"
 	"sfrelay/shared/decimal"
+	"sfrelay/shared/sandbox/faults"
+	stripesandbox "sfrelay/shared/sandbox/stripe"
 	"sfrelay/shared/sink"
-	"sfrelay/shared/sink/faults"
-	"sfrelay/shared/sink/wire"
+	"sfrelay/shared/sink/sinkhttp"
 	"sfrelay/shared/verdict"
 )
 
@@ -31,7 +31,7 @@ const (
 
 // world is a sandbox with a clock that only the test moves, and a connector.
 type world struct {
-	*sandbox.Sandbox
+	*stripesandbox.Sandbox
 	url       string
 	client    *stripe.Client
 	customers billing.Customers
@@ -53,15 +53,15 @@ func (w *world) pass(d time.Duration) {
 	w.now = w.now.Add(d)
 }
 
-func newWorld(t *testing.T, o sandbox.Options) *world {
+func newWorld(t *testing.T, o stripesandbox.Options) *world {
 	t.Helper()
 	w := &world{now: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)}
 	o.Now = w.clock
-	w.Sandbox = sandbox.New(o)
+	w.Sandbox = stripesandbox.New(o)
 	server := httptest.NewServer(w)
 	t.Cleanup(server.Close)
 	w.url = server.URL
-	c, err := stripe.New(wire.Static("test-key"), server.URL)
+	c, err := stripe.New(sinkhttp.Static("test-key"), server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func deref(s *string) string {
 
 func TestSaveCreatesThenUpdates(t *testing.T) {
 	for _, merge := range []bool{false, true} {
-		w := newWorld(t, sandbox.Options{MergeAddresses: merge})
+		w := newWorld(t, stripesandbox.Options{MergeAddresses: merge})
 		ctx := t.Context()
 		r := must[sink.Receipt](t)(w.customers.Save(ctx, customerRef(1), accountID, acme()))
 		if r.Outcome != sink.Created || !strings.HasPrefix(r.Link, "cus_") {
@@ -196,7 +196,7 @@ func TestSaveCreatesThenUpdates(t *testing.T) {
 }
 
 func TestRetireMarksAndSaveBringsBack(t *testing.T) {
-	w := newWorld(t, sandbox.Options{})
+	w := newWorld(t, stripesandbox.Options{})
 	ctx := t.Context()
 	ref := customerRef(1)
 	if r := must[sink.Receipt](t)(w.customers.Retire(ctx, ref, accountID)); r.Outcome != sink.Unchanged || r.Link != "" {
@@ -232,7 +232,7 @@ func TestLostResponseMakesOneCustomer(t *testing.T) {
 		"other content, long in a queue": {13 * 24 * time.Hour, func(c *billing.Customer) { c.Name = sink.Set("Acme Ltd") }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, sandbox.Options{})
+			w := newWorld(t, stripesandbox.Options{})
 			w.fail(t, faults.Fault{Kind: faults.LostResponse, Method: "POST", Path: "/v1/customers"})
 			claimed := w.clock()
 			_, err := w.customers.Save(t.Context(), customerRef(1), accountID, acme())
@@ -254,7 +254,7 @@ func TestLostResponseMakesOneCustomer(t *testing.T) {
 // Stripe still remembers the key: with other content it says so, and that is taken
 // as proof of an earlier attempt.
 func TestMappingChangeUnderAnOpenKeyAdopts(t *testing.T) {
-	w := newWorld(t, sandbox.Options{})
+	w := newWorld(t, stripesandbox.Options{})
 	first := must[sink.Receipt](t)(w.customers.Save(t.Context(), customerRef(1), accountID, acme()))
 	changed := acme()
 	changed.Name = sink.Set("Acme Ltd")
@@ -276,7 +276,7 @@ func TestReplayedErrorIsLookedBehind(t *testing.T) {
 		faults.ErrorBefore: "POST 500, GET 200, POST 500 replayed, GET 200, POST 200",
 		faults.ErrorAfter:  "POST 500, GET 200, GET 200, POST 200",
 	} {
-		w := newWorld(t, sandbox.Options{})
+		w := newWorld(t, stripesandbox.Options{})
 		w.fail(t, faults.Fault{Kind: kind, Method: "POST", Path: "/v1/customers"})
 		claimed := w.clock()
 		_, err := w.customers.Save(t.Context(), customerRef(1), accountID, acme())
@@ -293,7 +293,7 @@ func TestReplayedErrorIsLookedBehind(t *testing.T) {
 	}
 }
 
-func log(requests []sandbox.Request) string {
+func log(requests []stripesandbox.Request) string {
 	var b []string
 	for _, r := range requests {
 		s := r.Method + " " + map[int]string{0: "broken", 200: "200", 400: "400", 401: "401", 404: "404", 409: "409", 429: "429", 500: "500", 503: "503"}[r.Status]
@@ -309,7 +309,7 @@ func TestFailedLookupIsNeverAbsent(t *testing.T) {
 	for kind, class := range map[faults.Kind]verdict.Class{
 		faults.Down: verdict.Unknown, faults.Unavailable: verdict.Unknown, faults.Throttled: verdict.Throttled, faults.ErrorBefore: verdict.Unknown,
 	} {
-		w := newWorld(t, sandbox.Options{})
+		w := newWorld(t, stripesandbox.Options{})
 		w.fail(t, faults.Fault{Kind: kind, Method: "GET", Path: "/v1/customers"}, faults.Fault{Kind: kind, Method: "GET", Path: "/v1/invoices"})
 		_, err := w.customers.Save(t.Context(), doubted(customerRef(1), w.clock()), accountID, acme())
 		wantError(t, err, class, sink.No)
@@ -322,7 +322,7 @@ func TestFailedLookupIsNeverAbsent(t *testing.T) {
 }
 
 func TestSeveralCustomersKeepTheOldest(t *testing.T) {
-	w := newWorld(t, sandbox.Options{})
+	w := newWorld(t, stripesandbox.Options{})
 	claimed := w.clock()
 	var links []string
 	for i := range 2 {
@@ -344,7 +344,7 @@ func TestSeveralCustomersKeepTheOldest(t *testing.T) {
 }
 
 func TestLookupGoesThroughPages(t *testing.T) {
-	w := newWorld(t, sandbox.Options{})
+	w := newWorld(t, stripesandbox.Options{})
 	wanted := must[sink.Receipt](t)(w.customers.Save(t.Context(), customerRef(1), accountID, acme())).Link
 	for i := range 250 {
 		ref := customerRef(1)
@@ -363,7 +363,7 @@ func TestLookupGoesThroughPages(t *testing.T) {
 }
 
 func TestDeletedCustomerIsForAPerson(t *testing.T) {
-	w := newWorld(t, sandbox.Options{})
+	w := newWorld(t, stripesandbox.Options{})
 	ref := customerRef(1)
 	ref.Link = must[sink.Receipt](t)(w.customers.Save(t.Context(), ref, accountID, acme())).Link
 	w.do(t, "DELETE", "/v1/customers/"+ref.Link)
@@ -405,7 +405,7 @@ func (w *world) do(t *testing.T, method, path string) {
 // A later repetition of an update is carried out, not answered from memory: the
 // request of a zombie may have written in between.
 func TestRepeatedUpdateIsCarriedOut(t *testing.T) {
-	w := newWorld(t, sandbox.Options{})
+	w := newWorld(t, stripesandbox.Options{})
 	ref := customerRef(1)
 	ref.Link = must[sink.Receipt](t)(w.customers.Save(t.Context(), ref, accountID, acme())).Link
 	newest := acme()
@@ -422,9 +422,9 @@ func TestRepeatedUpdateIsCarriedOut(t *testing.T) {
 	}
 }
 
-// The figures of docs/connectors.md.
+// The figures of docs/reference/connectors.md.
 func TestRequestsPerCall(t *testing.T) {
-	w := newWorld(t, sandbox.Options{})
+	w := newWorld(t, stripesandbox.Options{})
 	count := func(want string, do func() (sink.Receipt, error)) sink.Receipt {
 		t.Helper()
 		before := len(w.State().Requests)
@@ -472,7 +472,7 @@ func (w *world) customer(t *testing.T) string {
 }
 
 func TestIssueMakesOneInvoice(t *testing.T) {
-	w := newWorld(t, sandbox.Options{})
+	w := newWorld(t, stripesandbox.Options{})
 	inv := invoice(w.customer(t))
 	r := must[sink.Receipt](t)(w.invoices.Issue(t.Context(), invoiceRef(1), inv))
 	if r.Outcome != sink.Created || !strings.HasPrefix(r.Link, "in_") {
@@ -534,7 +534,7 @@ func TestInvoiceStepsFailInEveryWay(t *testing.T) {
 						name += " changed"
 					}
 					t.Run(name, func(t *testing.T) {
-						w := newWorld(t, sandbox.Options{})
+						w := newWorld(t, stripesandbox.Options{})
 						inv := invoice(w.customer(t))
 						w.fail(t, faults.Fault{Kind: kind, Method: "POST", Path: path})
 						claimed := w.clock()
@@ -586,7 +586,7 @@ func TestInvoiceRefusals(t *testing.T) {
 		"long line":        {func(i *billing.Invoice) { i.Lines[0].Description = strings.Repeat("x", 500) }, verdict.Permanent("field-too-long")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, sandbox.Options{})
+			w := newWorld(t, stripesandbox.Options{})
 			inv := invoice(w.customer(t))
 			c.change(&inv)
 			_, err := w.invoices.Issue(t.Context(), invoiceRef(1), inv)
@@ -613,7 +613,7 @@ func TestMinorUnits(t *testing.T) {
 	}{
 		{"10.50", "USD", 1050}, {"500", "JPY", 500}, {"5.12", "KWD", 5120}, {"7", "ISK", 700}, {"45", "HUF", 4500}, {"0", "EUR", 0},
 	} {
-		w := newWorld(t, sandbox.Options{})
+		w := newWorld(t, stripesandbox.Options{})
 		inv := invoice(w.customer(t))
 		inv.Lines, inv.Total = nil, billing.Money{Amount: decimal.Must(c.amount), Currency: c.currency}
 		must[sink.Receipt](t)(w.invoices.Issue(t.Context(), invoiceRef(1), inv))
@@ -626,7 +626,7 @@ func TestMinorUnits(t *testing.T) {
 // Somebody adds a line to the draft by hand: what comes out is not what the
 // opportunity says, so it is not finalized. After that it can be issued.
 func TestTotalMismatchDeletesTheDraft(t *testing.T) {
-	w := newWorld(t, sandbox.Options{})
+	w := newWorld(t, stripesandbox.Options{})
 	inv := invoice(w.customer(t))
 	w.fail(t, faults.Fault{Kind: faults.Down, Method: "POST", Path: "/v1/invoices/*/finalize"})
 	_, err := w.invoices.Issue(t.Context(), invoiceRef(1), inv)
@@ -647,7 +647,7 @@ func TestTotalMismatchDeletesTheDraft(t *testing.T) {
 // Several invoices with the marks of one opportunity, as an operator or a rename
 // of the consumer may leave behind: nothing is added to them, a person is told.
 func TestSeveralInvoicesAreForAPerson(t *testing.T) {
-	w := newWorld(t, sandbox.Options{})
+	w := newWorld(t, stripesandbox.Options{})
 	inv := invoice(w.customer(t))
 	first := must[sink.Receipt](t)(w.invoices.Issue(t.Context(), invoiceRef(1), inv))
 	w.pass(time.Minute)
@@ -661,7 +661,7 @@ func TestSeveralInvoicesAreForAPerson(t *testing.T) {
 	}
 
 	// Two drafts only: the older one is issued, its content being ours or not.
-	w = newWorld(t, sandbox.Options{})
+	w = newWorld(t, stripesandbox.Options{})
 	inv = invoice(w.customer(t))
 	for range 2 {
 		w.post(t, "/v1/invoices", strings.Replace(form, "&currency", "&description=x&currency", 1))
@@ -683,7 +683,7 @@ func TestSeveralInvoicesAreForAPerson(t *testing.T) {
 // Somebody deletes the draft while it is worked on: the next attempt starts anew.
 func TestDraftDeletedMeanwhile(t *testing.T) {
 	for _, step := range []string{"/add_lines", "/finalize"} {
-		w := newWorld(t, sandbox.Options{})
+		w := newWorld(t, stripesandbox.Options{})
 		inv := invoice(w.customer(t))
 		once := true
 		meddling := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -694,7 +694,7 @@ func TestDraftDeletedMeanwhile(t *testing.T) {
 			w.ServeHTTP(rw, r)
 		}))
 		defer meddling.Close()
-		c := must[*stripe.Client](t)(stripe.New(wire.Static("test-key"), meddling.URL))
+		c := must[*stripe.Client](t)(stripe.New(sinkhttp.Static("test-key"), meddling.URL))
 		_, err := c.Invoices().Issue(t.Context(), invoiceRef(1), inv)
 		wantError(t, err, verdict.Conflict, sink.No)
 		must[sink.Receipt](t)(c.Invoices().Issue(t.Context(), invoiceRef(2), inv))
@@ -731,7 +731,7 @@ func (w *world) post(t *testing.T, path, form string) {
 // Two attempts at once, as after a lease that ended too early: the keys let only
 // one draft come into being.
 func TestTwoAtOnce(t *testing.T) {
-	w := newWorld(t, sandbox.Options{})
+	w := newWorld(t, stripesandbox.Options{})
 	inv := invoice(w.customer(t))
 	var wg sync.WaitGroup
 	for i := range 8 {
@@ -755,7 +755,7 @@ func TestTwoAtOnce(t *testing.T) {
 // The caller gave up, its request is still at work: the next attempt is told so,
 // and when the request is through the one after it finds what it made.
 func TestKeyInUseIsAConflict(t *testing.T) {
-	w := newWorld(t, sandbox.Options{})
+	w := newWorld(t, stripesandbox.Options{})
 	hold := faults.NewHold()
 	w.fail(t, faults.Fault{Kind: faults.Latency, Hold: hold, Method: "POST", Path: "/v1/customers"})
 	ctx, giveUp := context.WithCancel(t.Context())
@@ -781,7 +781,7 @@ func TestKeyInUseIsAConflict(t *testing.T) {
 }
 
 func TestThrottledSaysWhen(t *testing.T) {
-	w := newWorld(t, sandbox.Options{})
+	w := newWorld(t, stripesandbox.Options{})
 	w.fail(t, faults.Fault{Kind: faults.Throttled, RetryAfter: 7, Times: -1})
 	_, err := w.customers.Save(t.Context(), customerRef(1), accountID, acme())
 	if e := wantError(t, err, verdict.Throttled, sink.No); e.RetryAfter != 7*time.Second {
@@ -795,7 +795,7 @@ func TestThrottledSaysWhen(t *testing.T) {
 func TestNothingSentIsNotApplied(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close() // the port refuses connections now
-	c := must[*stripe.Client](t)(stripe.New(wire.Static("test-key"), server.URL))
+	c := must[*stripe.Client](t)(stripe.New(sinkhttp.Static("test-key"), server.URL))
 	_, err := c.Customers().Save(t.Context(), customerRef(1), accountID, acme())
 	wantError(t, err, verdict.Unknown, sink.No)
 
@@ -806,7 +806,7 @@ func TestNothingSentIsNotApplied(t *testing.T) {
 }
 
 func TestKeyIsReadLateKeptAndRenewedOnce(t *testing.T) {
-	w := newWorld(t, sandbox.Options{Key: "new-key"})
+	w := newWorld(t, stripesandbox.Options{Key: "new-key"})
 	reads := 0
 	keys := []string{"old-key", "new-key"}
 	c := must[*stripe.Client](t)(stripe.New(func(context.Context) (string, error) {
@@ -824,7 +824,7 @@ func TestKeyIsReadLateKeptAndRenewedOnce(t *testing.T) {
 		t.Errorf("the key was read %d times, want 2", reads)
 	}
 
-	wrong := must[*stripe.Client](t)(stripe.New(wire.Static("wrong-key"), w.url))
+	wrong := must[*stripe.Client](t)(stripe.New(sinkhttp.Static("wrong-key"), w.url))
 	_, err := wrong.Customers().Save(t.Context(), ref, accountID, acme())
 	wantError(t, err, verdict.Auth, sink.No)
 	unreadable := must[*stripe.Client](t)(stripe.New(func(context.Context) (string, error) { return "", errors.New("no permission") }, w.url))
@@ -833,7 +833,7 @@ func TestKeyIsReadLateKeptAndRenewedOnce(t *testing.T) {
 }
 
 func TestErrorsHoldNoValues(t *testing.T) {
-	w := newWorld(t, sandbox.Options{})
+	w := newWorld(t, stripesandbox.Options{})
 	c := acme()
 	c.Email = sink.Set("secret value@example@example")
 	_, err := w.customers.Save(t.Context(), customerRef(1), accountID, c)
@@ -853,7 +853,7 @@ func TestErrorsHoldNoValues(t *testing.T) {
 // A refusal that Stripe remembers under the first key does not stop a corrected
 // change.
 func TestCorrectedChangeStepsOverARememberedRefusal(t *testing.T) {
-	w := newWorld(t, sandbox.Options{})
+	w := newWorld(t, stripesandbox.Options{})
 	c := acme()
 	c.Email = sink.Set("no address")
 	_, err := w.customers.Save(t.Context(), customerRef(1), accountID, c)
@@ -879,7 +879,7 @@ func TestAnswersThatAreNotStripes(t *testing.T) {
 		"redirect":         {302, "", verdict.Unknown, sink.Maybe},
 		"too large":        {413, "", verdict.Permanent("refused"), sink.No},
 		"request time-out": {408, "", verdict.Unknown, sink.Maybe},
-		"body without end": {200, strings.Repeat(" ", wire.MaxBody+1), verdict.Unknown, sink.Maybe},
+		"body without end": {200, strings.Repeat(" ", sinkhttp.MaxBody+1), verdict.Unknown, sink.Maybe},
 		"unknown code":     {400, `{"error":{"type":"invalid_request_error","code":"<b>x</b>","message":"m"}}`, verdict.Permanent("refused"), sink.No},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -891,7 +891,7 @@ func TestAnswersThatAreNotStripes(t *testing.T) {
 				w.Write([]byte(c.body))
 			}))
 			defer server.Close()
-			client := must[*stripe.Client](t)(stripe.New(wire.Static("test-key"), server.URL))
+			client := must[*stripe.Client](t)(stripe.New(sinkhttp.Static("test-key"), server.URL))
 			_, err := client.Customers().Save(t.Context(), customerRef(1), accountID, acme())
 			wantError(t, err, c.class, c.applied)
 			if hits != 1 {
@@ -906,14 +906,14 @@ func TestBaseAddress(t *testing.T) {
 		"": true, "https://api.stripe.com": true, "https://api.stripe.com/": true, "http://127.0.0.1:1": true, "http://localhost:1": true, "http://[::1]:1": true,
 		"http://api.stripe.com": false, "api.stripe.com": false, "https://u:p@h": false, "https://h/path": false, "https://h?q": false, "ftp://h": false,
 	} {
-		if _, err := stripe.New(wire.Static("test-key"), base); (err == nil) != ok {
+		if _, err := stripe.New(sinkhttp.Static("test-key"), base); (err == nil) != ok {
 			t.Errorf("New(%q) = %v", base, err)
 		}
 	}
 }
 
 func TestContractsSettleDoubt(t *testing.T) {
-	w := newWorld(t, sandbox.Options{})
+	w := newWorld(t, stripesandbox.Options{})
 	for _, c := range []sink.Contract{w.customers.Contract(), w.invoices.Contract()} {
 		if !c.Settles() || !c.Lookup || c.KeyWindow != 20*time.Hour {
 			t.Errorf("contract = %+v", c)
@@ -928,10 +928,10 @@ func TestContractsSettleDoubt(t *testing.T) {
 // The account of a won opportunity gets a customer and one invoice, however often
 // the event comes.
 func ExampleClient_Invoices() {
-	s := sandbox.New(sandbox.Options{})
+	s := stripesandbox.New(stripesandbox.Options{})
 	server := httptest.NewServer(s)
 	defer server.Close()
-	client, err := stripe.New(wire.Static("test-key"), server.URL)
+	client, err := stripe.New(sinkhttp.Static("test-key"), server.URL)
 	if err != nil {
 		panic(err)
 	}

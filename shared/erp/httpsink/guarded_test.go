@@ -10,8 +10,8 @@ import (
 	"sfrelay/shared/consumer"
 	"sfrelay/shared/consumer/consumertest"
 	"sfrelay/shared/erp"
+	"sfrelay/shared/sandbox/faults"
 	"sfrelay/shared/sink"
-	"sfrelay/shared/sink/faults"
 )
 
 // contact is what this test's consumer reads of an account.

@@ -1,5 +1,5 @@
 // Package httpsink connects the ERP ports to any system that answers the HTTP sink
-// contract (docs/http-sink.openapi.yaml): PUT a full state, PATCH the winning
+// contract (docs/reference/http-sink.openapi.yaml): PUT a full state, PATCH the winning
 // fields, DELETE what is gone, each with the version of the change and the fencing
 // token of the attempt.
 package httpsink
@@ -21,7 +21,7 @@ import (
 
 	"sfrelay/shared/erp"
 	"sfrelay/shared/sink"
-	"sfrelay/shared/sink/wire"
+	"sfrelay/shared/sink/sinkhttp"
 	"sfrelay/shared/verdict"
 )
 
@@ -31,14 +31,14 @@ const maxAnswer = 64 << 10
 // Client is one sink. It is safe for concurrent use.
 type Client struct {
 	base string
-	key  *wire.Key
+	key  *sinkhttp.Key
 	http *http.Client
 }
 
 // New connects to the sink at base, e.g. https://erp.example.com/sfrelay. The
 // bearer key is read before the first call, kept, and read once more when the sink
 // refuses it. Plain http is taken for loopback addresses only.
-func New(key wire.ReadKey, base string) (*Client, error) {
+func New(key sinkhttp.ReadKey, base string) (*Client, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, errors.New("the address of the ERP must be a scheme, a host and perhaps a path, e.g. https://erp.example.com/sfrelay")
@@ -47,7 +47,7 @@ func New(key wire.ReadKey, base string) (*Client, error) {
 	if loopback := u.Hostname() == "localhost" || ip.IsLoopback(); u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
 		return nil, errors.New("the address of the ERP must be https; plain http would send the key in the clear and is taken for loopback only")
 	}
-	return &Client{base: strings.TrimRight(base, "/"), key: wire.NewKey(key), http: wire.NewClient()}, nil
+	return &Client{base: strings.TrimRight(base, "/"), key: sinkhttp.NewKey(key), http: sinkhttp.NewClient()}, nil
 }
 
 // contract: the sink compares epochs and versions itself, so an attempt in doubt
@@ -161,7 +161,7 @@ func escape(key string) string {
 // once makes one request.
 func (c *Client) once(ctx context.Context, r request, bearer string) (sink.Receipt, error) {
 	what := r.method + " " + r.kind
-	ctx, x := wire.Watch(ctx)
+	ctx, x := sinkhttp.Watch(ctx)
 	var body io.Reader
 	if r.body != nil {
 		body = bytes.NewReader(r.body)
@@ -179,7 +179,7 @@ func (c *Client) once(ctx context.Context, r request, bearer string) (sink.Recei
 	defer res.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err == nil && len(answer) > maxAnswer {
-		err = wire.ErrTooLong
+		err = sinkhttp.ErrTooLong
 	}
 	// What was not applied is known by its status alone; everything else needs its
 	// body to be believed.
@@ -198,7 +198,7 @@ func (c *Client) once(ctx context.Context, r request, bearer string) (sink.Recei
 		e.Reason += " (problem type " + t + ")"
 	}
 	if e.Applied == sink.No {
-		e.RetryAfter = wire.RetryAfter(res.Header.Get("Retry-After"), time.Now())
+		e.RetryAfter = sinkhttp.RetryAfter(res.Header.Get("Retry-After"), time.Now())
 	}
 	return sink.Receipt{}, e
 }

@@ -14,11 +14,11 @@ import (
 	"sfrelay/shared/decimal"
 	"sfrelay/shared/erp"
 	"sfrelay/shared/erp/httpsink"
-	"sfrelay/shared/erp/sandbox"
 	"sfrelay/shared/erp/sinktest"
+	erpsandbox "sfrelay/shared/sandbox/erp"
+	"sfrelay/shared/sandbox/faults"
 	"sfrelay/shared/sink"
-	"sfrelay/shared/sink/faults"
-	"sfrelay/shared/sink/wire"
+	"sfrelay/shared/sink/sinkhttp"
 	"sfrelay/shared/verdict"
 )
 
@@ -27,7 +27,7 @@ const (
 	accountID = "001000000000001AAA"
 )
 
-func connect(t interface{ Fatal(...any) }, url string, read wire.ReadKey) *httpsink.Client {
+func connect(t interface{ Fatal(...any) }, url string, read sinkhttp.ReadKey) *httpsink.Client {
 	c, err := httpsink.New(read, url)
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +37,7 @@ func connect(t interface{ Fatal(...any) }, url string, read wire.ReadKey) *https
 
 func TestConnectorKeepsTheContract(t *testing.T) {
 	sinktest.RunConnector(t, func(t *testing.T, url, key string) (erp.Customers, erp.Stock) {
-		c := connect(t, url, wire.Static(key))
+		c := connect(t, url, sinkhttp.Static(key))
 		return c.Customers(), c.Stock()
 	})
 }
@@ -48,12 +48,12 @@ func ref(version, epoch int) sink.Ref {
 
 func named(name string) erp.Customer { return erp.Customer{Name: sink.Set(name)} }
 
-func newSandbox(t *testing.T) (*sandbox.Sandbox, *httptest.Server, *httpsink.Client) {
+func newSandbox(t *testing.T) (*erpsandbox.Sandbox, *httptest.Server, *httpsink.Client) {
 	t.Helper()
-	s := sandbox.New(sandbox.Options{Key: "test-key"})
+	s := erpsandbox.New(erpsandbox.Options{Key: "test-key"})
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
-	return s, server, connect(t, server.URL, wire.Static("test-key"))
+	return s, server, connect(t, server.URL, sinkhttp.Static("test-key"))
 }
 
 // Whatever happens to the first request, sending it again leaves one record with
@@ -140,7 +140,7 @@ func TestAnyOrderEndsInTheNewest(t *testing.T) {
 }
 
 func TestKeyIsReadLateKeptAndRenewedOnce(t *testing.T) {
-	s := sandbox.New(sandbox.Options{Key: "new-key"})
+	s := erpsandbox.New(erpsandbox.Options{Key: "new-key"})
 	server := httptest.NewServer(s)
 	defer server.Close()
 	reads := 0
@@ -159,7 +159,7 @@ func TestKeyIsReadLateKeptAndRenewedOnce(t *testing.T) {
 	if reads != 2 {
 		t.Errorf("the key was read %d times, want 2", reads)
 	}
-	wrong := connect(t, server.URL, wire.Static("wrong-key"))
+	wrong := connect(t, server.URL, sinkhttp.Static("wrong-key"))
 	_, err := wrong.Customers().Delete(t.Context(), ref(9, 9), accountID)
 	if e, ok := errors.AsType[*sink.Error](err); !ok || e.Class != verdict.Auth || e.Applied != sink.No {
 		t.Errorf("a wrong key = %v", err)
@@ -175,7 +175,7 @@ func TestAddress(t *testing.T) {
 		"https://erp.example.com": true, "https://erp.example.com/sfrelay/": true, "http://127.0.0.1:9000": true, "http://localhost:9000/x": true, "http://[::1]:1": true,
 		"": false, "http://erp.example.com": false, "erp.example.com": false, "https://u:p@erp.example.com": false, "https://erp.example.com?x=1": false, "https://erp.example.com#x": false, "ftp://erp.example.com": false,
 	} {
-		if _, err := httpsink.New(wire.Static("test-key"), base); (err == nil) != ok {
+		if _, err := httpsink.New(sinkhttp.Static("test-key"), base); (err == nil) != ok {
 			t.Errorf("New(%q) = %v", base, err)
 		}
 	}
@@ -191,10 +191,10 @@ func TestContract(t *testing.T) {
 }
 
 func ExampleClient_Customers() {
-	s := sandbox.New(sandbox.Options{})
+	s := erpsandbox.New(erpsandbox.Options{})
 	server := httptest.NewServer(s)
 	defer server.Close()
-	c, err := httpsink.New(wire.Static("test-key"), server.URL)
+	c, err := httpsink.New(sinkhttp.Static("test-key"), server.URL)
 	if err != nil {
 		panic(err)
 	}

@@ -20,17 +20,17 @@ import (
 	"sfrelay/shared/decimal"
 	"sfrelay/shared/erp"
 	"sfrelay/shared/erp/httpsink"
-	"sfrelay/shared/erp/sandbox"
 	"sfrelay/shared/erp/sinktest"
+	erpsandbox "sfrelay/shared/sandbox/erp"
 	"sfrelay/shared/sink"
-	"sfrelay/shared/sink/wire"
+	"sfrelay/shared/sink/sinkhttp"
 )
 
 // The contract as a file and the contract as code say the same: whatever the
 // reference sink takes is valid by the file, whatever is not valid it refuses, and
 // all its answers are in the file.
 func TestReferenceSinkAgreesWithTheFile(t *testing.T) {
-	checked := validate(t, sandbox.New(sandbox.Options{Key: "test-key"}))
+	checked := validate(t, erpsandbox.New(erpsandbox.Options{Key: "test-key"}))
 	server := httptest.NewServer(checked)
 	defer server.Close()
 	sinktest.RunSink(t, server.URL, "test-key")
@@ -41,10 +41,10 @@ func TestReferenceSinkAgreesWithTheFile(t *testing.T) {
 
 // What the connector sends is valid by the file.
 func TestConnectorAgreesWithTheFile(t *testing.T) {
-	checked := validate(t, sandbox.New(sandbox.Options{Key: "test-key"}))
+	checked := validate(t, erpsandbox.New(erpsandbox.Options{Key: "test-key"}))
 	server := httptest.NewServer(checked)
 	defer server.Close()
-	c, err := httpsink.New(wire.Static("test-key"), server.URL)
+	c, err := httpsink.New(sinkhttp.Static("test-key"), server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ type checker struct {
 
 func validate(t *testing.T, next http.Handler) *checker {
 	t.Helper()
-	b, err := os.ReadFile("../../../docs/http-sink.openapi.yaml")
+	b, err := os.ReadFile("../../../docs/reference/http-sink.openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

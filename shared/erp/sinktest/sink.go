@@ -1,4 +1,4 @@
-// Package sinktest is the HTTP sink contract (docs/http-sink.openapi.yaml) as
+// Package sinktest is the HTTP sink contract (docs/reference/http-sink.openapi.yaml) as
 // tests: RunSink for an ERP that answers it, RunConnector for a connector that
 // speaks it.
 package sinktest

@@ -12,7 +12,7 @@ import (
 )
 
 // Requests takes a guard over the store through every path and compares what it
-// sent with the two tables of docs/guard.md. take returns the writes and reads
+// sent with the two tables of docs/reference/guard.md. take returns the writes and reads
 // since it was last called.
 func Requests(t *testing.T, store guard.Store, take func() (writes, reads int)) {
 	t.Helper()

@@ -29,7 +29,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/smithy-go/logging"
 
-	"sfrelay/shared/guard/dynamo"
+	"sfrelay/shared/awsclient"
 )
 
 const (
@@ -161,7 +161,7 @@ func (s *Stack) Config(ctx context.Context) (aws.Config, error) {
 		config.WithEC2IMDSClientEnableState(imds.ClientDisabled),
 	)
 	// What a receive found stays hidden if its answer is lost. No service's own time-outs are needed on loopback.
-	cfg.HTTPClient = dynamo.OwnBody(cfg.HTTPClient)
+	cfg.HTTPClient = awsclient.OwnBody(cfg.HTTPClient)
 	return cfg, err
 }
 

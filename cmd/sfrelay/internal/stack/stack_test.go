@@ -17,7 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
-	"sfrelay/shared/guard/dynamo"
+	"sfrelay/shared/awsclient"
 )
 
 func TestProcessEndsAndIsToldApart(t *testing.T) {
@@ -141,7 +141,7 @@ func TestConfigReachesNothingElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if dynamo.OwnBody(cfg.HTTPClient) != cfg.HTTPClient {
+	if awsclient.OwnBody(cfg.HTTPClient) != cfg.HTTPClient {
 		t.Errorf("%T may lose the rest of an answer", cfg.HTTPClient)
 	}
 	client := sts.NewFromConfig(cfg, func(o *sts.Options) { o.HTTPClient = server.Client() })

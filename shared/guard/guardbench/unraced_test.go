@@ -1,5 +1,0 @@
-//go:build !race
-
-package guardbench_test
-
-const raced = false

@@ -1,0 +1,68 @@
+package sinkhttp
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	"sfrelay/shared/sink"
+	"sfrelay/shared/verdict"
+)
+
+// ReadKey reads a credential from where it is kept, e.g. awsclient.Secret(client, name).
+type ReadKey func(ctx context.Context) (string, error)
+
+// Key is a credential that is read before the first call, kept, and read once
+// more when the sink refuses it, because it may have been rotated.
+type Key struct {
+	read  ReadKey
+	mu    sync.Mutex
+	value string
+}
+
+// NewKey keeps what read returns. Nothing is read yet.
+func NewKey(read ReadKey) *Key { return &Key{read: read} }
+
+// Get is the credential. The error is a *sink.Error of class auth: nothing was
+// sent.
+func (k *Key) Get(ctx context.Context) (string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.value != "" {
+		return k.value, nil
+	}
+	return k.load(ctx)
+}
+
+// Renew reads again after the sink refused a credential. changed is false when
+// there is still no other one. Of many callers that were refused at once only the
+// first one reads.
+func (k *Key) Renew(ctx context.Context, refused string) (value string, changed bool, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.value != refused && k.value != "" {
+		return k.value, true, nil
+	}
+	value, err = k.load(ctx)
+	return value, err == nil && value != refused, err
+}
+
+func (k *Key) load(ctx context.Context) (string, error) {
+	v, err := k.read(ctx)
+	if err != nil {
+		return "", &sink.Error{Class: verdict.Auth, Applied: sink.No,
+			Reason: "the credential cannot be read: check that the secret exists and that the function's role may read it", Err: err}
+	}
+	v = strings.TrimSpace(v)
+	if v == "" || strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return "", &sink.Error{Class: verdict.Auth, Applied: sink.No,
+			Reason: "the secret must hold the bare credential: one line, printable ASCII, no blanks"}
+	}
+	k.value = v
+	return v, nil
+}
+
+// Static is a credential that is known already, for tests and sandboxes.
+func Static(value string) ReadKey {
+	return func(context.Context) (string, error) { return value, nil }
+}
