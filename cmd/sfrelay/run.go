@@ -14,7 +14,7 @@ import (
 
 type runCommand struct {
 	stackDirOf `prefix:""`
-	Scenario   string `default:"events" type:"existingdir" help:"Directory with scenario.json."`
+	Scenario   string `default:"events/scenario" type:"existingdir" help:"Directory with scenario.json."`
 	Mode       string `enum:",direct,buffered" default:"" env:"DELIVERY_MODE" help:"DeliveryMode of the template: direct (default) or buffered."`
 	Keep       bool   `help:"Keep the stack running afterwards."`
 }

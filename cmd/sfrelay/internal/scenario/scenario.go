@@ -1,5 +1,5 @@
 // Package scenario plays a scenario on a stack and compares what came of it with
-// what was written down by hand beforehand. docs/scenario.md describes its files.
+// what was written down by hand beforehand. docs/reference/scenario.md describes its files.
 package scenario
 
 import (
@@ -64,10 +64,10 @@ type queued struct {
 // The scenario's files in its directory.
 const (
 	stepsFile    = "scenario.json"
-	verdictsFile = "verdicts.want.json"
-	billingFile  = "billing.want.json"
-	erpFile      = "erp.want.json"
-	queuesFile   = "queues.want.json"
+	verdictsFile = "verdicts.json"
+	billingFile  = "billing.json"
+	erpFile      = "erp.json"
+	queuesFile   = "queues.json"
 )
 
 // Load reads the scenario of a directory and names every mistake in it.
@@ -165,7 +165,7 @@ func (s *Step) load(dir string, files map[string]bool) error {
 	}
 	s.event = events[0]
 	if s.Name == "" {
-		s.Name = strings.TrimSuffix(s.Send, filepath.Ext(s.Send))
+		s.Name = strings.TrimSuffix(filepath.Base(s.Send), filepath.Ext(s.Send))
 	}
 	if files[s.Send] {
 		if s.event, err = s.event.WithID(uuid.NewSHA1(again, []byte(s.Name)).String()); err != nil {

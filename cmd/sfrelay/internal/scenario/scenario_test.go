@@ -16,12 +16,12 @@ func write(t *testing.T, replace map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	files := map[string]string{
-		"a.json":             `{"id":"a-1","source":"s","detail-type":"T","detail":{}}`,
-		"scenario.json":      `{"title":"t","orgs":"00D5f000005KcCnEAK","steps":[{"send":"a.json"},{"wait":true},{"send":"a.json","name":"again"}]}`,
-		"verdicts.want.json": `{"a":{"inventory-erp":"applied"},"again":{"inventory-erp":"duplicate"}}`,
-		"billing.want.json":  `{}`,
-		"erp.want.json":      `{}`,
-		"queues.want.json":   `{"failure":[],"delivery":[]}`,
+		"a.json":        `{"id":"a-1","source":"s","detail-type":"T","detail":{}}`,
+		"scenario.json": `{"title":"t","orgs":"00D5f000005KcCnEAK","steps":[{"send":"a.json"},{"wait":true},{"send":"a.json","name":"again"}]}`,
+		"verdicts.json": `{"a":{"inventory-erp":"applied"},"again":{"inventory-erp":"duplicate"}}`,
+		"billing.json":  `{}`,
+		"erp.json":      `{}`,
+		"queues.json":   `{"failure":[],"delivery":[]}`,
 	}
 	for name, text := range replace {
 		files[name] = text
@@ -55,22 +55,33 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// Ours sends events from outside of its directory; their names are without it.
+func TestOursLoads(t *testing.T) {
+	s, err := Load("../../../../events/scenario")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Steps[0].Name; got != "01-account-create" {
+		t.Errorf("the first step is called %q", got)
+	}
+}
+
 func TestLoadNamesEveryMistake(t *testing.T) {
 	for _, c := range []struct{ file, text, says string }{
 		{"scenario.json", ``, "scenario.json is missing"},
-		{"erp.want.json", ``, "erp.want.json is missing"},
+		{"erp.json", ``, "erp.json is missing"},
 		{"scenario.json", `{"steps":[{"sent":"a.json"}]}`, `unknown field "sent"`},
 		{"scenario.json", `{"steps":[{}]}`, "say exactly one of send, wait, sandbox, run"},
 		{"scenario.json", `{"steps":[{"send":"a.json","wait":true}]}`, "say exactly one"},
 		{"scenario.json", `{"steps":[{"sandbox":"crm"}]}`, `no sandbox is called "crm"`},
 		{"scenario.json", `{"steps":[{"send":"missing.json"}]}`, "missing.json"},
 		{"scenario.json", `{"steps":[{"send":"a.json"},{"send":"a.json"}]}`, `the name "a" is taken`},
-		{"verdicts.want.json", `{"a":{}}`, `nothing is said of "again"`},
-		{"verdicts.want.json", `{"a":{},"again":{},"b":{}}`, `no step is called "b"`},
-		{"verdicts.want.json", `{"a":{"inventory-erp":"Applied"},"again":{}}`, "is no verdict"},
-		{"queues.want.json", `{"lost":[]}`, `no queue is called "lost"`},
-		{"queues.want.json", `{"failure":[{"event":"b"}]}`, `no step is called "b"`},
-		{"queues.want.json", `{"failure":[{"evnt":"b"}]}`, `unknown field "evnt"`},
+		{"verdicts.json", `{"a":{}}`, `nothing is said of "again"`},
+		{"verdicts.json", `{"a":{},"again":{},"b":{}}`, `no step is called "b"`},
+		{"verdicts.json", `{"a":{"inventory-erp":"Applied"},"again":{}}`, "is no verdict"},
+		{"queues.json", `{"lost":[]}`, `no queue is called "lost"`},
+		{"queues.json", `{"failure":[{"event":"b"}]}`, `no step is called "b"`},
+		{"queues.json", `{"failure":[{"evnt":"b"}]}`, `unknown field "evnt"`},
 		{"a.json", `[]`, "no event in it"},
 		{"a.json", `[{"id":"1"},{"id":"2"}]`, "holds 2 events"},
 	} {
@@ -79,7 +90,7 @@ func TestLoadNamesEveryMistake(t *testing.T) {
 			t.Errorf("%s = %s: error %v, want %q", c.file, c.text, err, c.says)
 		}
 	}
-	_, err := Load(write(t, map[string]string{"verdicts.want.json": `{"b":{"x":"?"}}`}))
+	_, err := Load(write(t, map[string]string{"verdicts.json": `{"b":{"x":"?"}}`}))
 	for _, says := range []string{`nothing is said of "a"`, `nothing is said of "again"`, `no step is called "b"`, "is no verdict"} {
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("error %v, want %q beside the others", err, says)
