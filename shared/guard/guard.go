@@ -8,40 +8,70 @@
 package guard
 
 import (
-	"errors"
-	"fmt"
-	"slices"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"math/rand/v2"
+	"strings"
 	"time"
 
 	"sfrelay/shared/order"
+	"sfrelay/shared/verdict"
 )
 
-// Policy is what order means to a consumer. There is no default.
-type Policy int
+// Guard decides for one consumer. It is safe for concurrent use.
+type Guard struct {
+	store Store
+	cfg   Config
+	times times
+}
 
-// The policies.
-const (
-	// EachOnce: an action that happens once per subject, whatever comes later. The
-	// subject is a business key ("Opportunity/006…/invoice") or an event id.
-	EachOnce Policy = iota + 1
-	// NewestWins: full states of a key; the newest one is what the sink ends with.
-	NewestWins
-	// FieldMerge: partial and full states of a record; every field is as new as the
-	// newest change that carried it.
-	FieldMerge
-)
-
-func (p Policy) String() string {
-	switch p {
-	case EachOnce:
-		return "EachOnce"
-	case NewestWins:
-		return "NewestWins"
-	case FieldMerge:
-		return "FieldMerge"
-	default:
-		return fmt.Sprintf("Policy(%d)", int(p))
+// New checks the configuration and names every mistake in it.
+func New(store Store, cfg Config) (*Guard, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Sleep == nil {
+		cfg.Sleep = sleep
+	}
+	if cfg.Jitter == nil {
+		cfg.Jitter = rand.Float64
+	}
+	return &Guard{store: store, cfg: cfg, times: cfg.scaled()}, nil
+}
+
+func sleep(done <-chan struct{}, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-done:
+		return false
+	}
+}
+
+// Call is what one delivery brings for one subject.
+type Call struct {
+	Org     string // 18-character org id
+	Subject string
+	// Changes of this subject, in any order; EachOnce takes exactly one. Equal
+	// versions are one change.
+	Changes []Change
+
+	EventSubject bool      // the subject is an event id: remembered for 35 days, refused when older
+	Published    time.Time // when the event was published; only looked at with EventSubject
+
+	Redrive     bool          // from a dead-letter queue: attempts count anew
+	MaxAttempts int           // reached: the change is parked; 0: never
+	BusyWait    time.Duration // how long to wait in process for somebody else's lease, scaled
+
+	// Park puts one change, with its reason, into the failure queue. Its error keeps
+	// the change unacknowledged.
+	Park func(ctx context.Context, p Parking) error
 }
 
 // ChangeKind is how much of its subject a change describes.
@@ -65,125 +95,128 @@ type Change struct {
 	Hash    [8]byte       // of the content; EachOnce tells a second fact by it. Zero: not known
 }
 
-// Sink is what the guard needs of a sink's contract.
-type Sink struct {
-	Fenced    bool // refuses an epoch lower than the last it took
-	Versioned bool // refuses a full state older than the last it took
-	// ParkInDoubt: the sink offers nothing to settle a doubt by, and its author chose
-	// at most once. Only EachOnce looks at it.
-	ParkInDoubt bool
+// Parking is a change on its way into the failure queue.
+type Parking struct {
+	Change   int // index in Call.Changes
+	Class    verdict.Class
+	Err      error
+	Attempts int64
+	FirstAt  time.Time // of the oldest attempt that is remembered
+	LastAt   time.Time
 }
 
-// Config is all that a Guard is made of. Times are those of AWS; Scale shortens
-// them for a local stack.
-type Config struct {
-	Consumer string // part of every key: never rename
-	Policy   Policy
-	Fields   []string // FieldMerge: the codes of all fields the consumer reads
-	Sink     Sink
+// Attempt is what a handler may do now, for as long as its context lives.
+type Attempt struct {
+	Epoch      int64 // fencing token
+	Number     int64 // attempts since the last success, this one included
+	Link       string
+	InDoubt    bool      // an earlier attempt may have reached the sink
+	DoubtSince time.Time // when that attempt claimed; zero: older than any key window
 
-	Effect time.Duration // longest time of one attempt; 0: 10 s
-	Settle time.Duration // longest time a sent request may still take effect
-	Margin time.Duration // clock difference and late kills; 0: 2 s
-	Scale  float64       // factor for all of them and for waits; 0: 1. Margin and Settle stay above 250 ms
-
-	RestoredAt time.Time // the table was restored to this point; zero: never
-
-	Now    func() time.Time                                      // nil: time.Now
-	Sleep  func(done <-chan struct{}, d time.Duration) (ok bool) // nil: a timer; ok is false when done came first
-	Random func() [10]byte                                       // the random part of tokens; required
-	Jitter func() float64                                        // in [0,1); nil: math/rand
+	Change  int           // the change whose content is sent; with FieldMerge see Wins
+	Version order.Version // what to tell the sink; zero for EachOnce
+	Wins    []Win         // FieldMerge: exactly the fields to write, nulls included
+	Whole   bool          // FieldMerge: Wins are all fields read, at one version: a full state
+	Deleted bool          // FieldMerge: the record is gone; no Wins
+	Resync  bool          // fetch the record now and send it whole at Version
 }
 
+// Effect is what a handler knows of its effect.
+type Effect int
+
+// The effects. The zero value is the careful one.
 const (
-	defaultEffect = 10 * time.Second
-	defaultMargin = 2 * time.Second
-	leastPause    = 250 * time.Millisecond // margins and settle times never scale below it
-	memory        = 35 * 24 * time.Hour    // how long subjects that are event ids are kept after their last use
-	maxFields     = 200                    // keeps a completion inside DynamoDB's expression limits
+	Unsure     Effect = iota // nobody knows: time-out after send, reset, 5xx, panic
+	Took                     // the sink took it
+	NotApplied               // certainly no effect
+	Superseded               // the sink holds a newer full state and said so
+	Fenced                   // the sink has seen a higher epoch: certainly no effect, never a verdict
 )
 
-func (c Config) validate() error {
-	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("guard: "+format, args...)) }
-	if c.Consumer == "" {
-		bad("Consumer is empty: give it a stable name, it is part of every key")
-	}
-	for _, r := range c.Consumer {
-		if r == '#' || r <= ' ' || r > '~' {
-			bad("Consumer %q: use letters, digits and '-'", c.Consumer)
-			break
-		}
-	}
-	switch c.Policy {
-	case EachOnce, NewestWins:
-		if len(c.Fields) > 0 {
-			bad("Fields are for FieldMerge; policy is %v", c.Policy)
-		}
-	case FieldMerge:
-		if len(c.Fields) == 0 {
-			bad("FieldMerge needs Fields, the codes of all fields the consumer reads")
-		}
-		if len(c.Fields) > maxFields {
-			bad("%d Fields, at most %d fit one item's expressions", len(c.Fields), maxFields)
-		}
-		seen := make(map[string]bool, len(c.Fields))
-		for _, f := range c.Fields {
-			if f == "" || seen[f] {
-				bad("field code %q is empty or used twice", f)
-			}
-			seen[f] = true
-		}
-	default:
-		bad("choose a Policy: EachOnce, NewestWins or FieldMerge")
-	}
-	if c.Random == nil {
-		bad("Random is missing: owner tokens must differ between processes")
-	}
-	if c.Effect < 0 || c.Settle < 0 || c.Margin < 0 || c.Scale < 0 {
-		bad("Effect, Settle, Margin and Scale cannot be negative")
-	}
-	if c.Policy != EachOnce && c.Sink.ParkInDoubt {
-		bad("ParkInDoubt is for EachOnce: a state in doubt is sent again, the newest one wins")
-	}
-	return errors.Join(errs...)
+// Outcome is what became of an attempt at the sink.
+type Outcome struct {
+	Effect     Effect
+	Permanent  bool          // with NotApplied: no retry mends it
+	Uncounted  bool          // with NotApplied: does not use up an attempt (a missing dependency)
+	Class      verdict.Class // unless Took
+	Err        error
+	RetryAfter time.Duration
+	Link       string        // with Took: the sink's own id, empty: unchanged
+	Park       verdict.Class // with Took: a class to park the change with all the same, e.g. "duplicate-remote"
+	Epoch      int64         // with Fenced: the highest the sink took
+	Newer      order.Version // with Superseded: what the sink holds
+	Deleted    bool          // with Took on a resync: it was sent as a delete
 }
 
-// scaled are the protocol's times under Config.Scale.
-func (c Config) scaled() times {
-	s := c.scale()
-	effect, margin := c.Effect, c.Margin
-	if effect == 0 {
-		effect = defaultEffect
-	}
-	if margin == 0 {
-		margin = defaultMargin
-	}
-	t := times{effect: scaleBy(effect, s), margin: max(scaleBy(margin, s), leastPause)}
-	if c.Settle > 0 {
-		t.settle = max(scaleBy(c.Settle, s), leastPause)
-	}
-	return t
+// Handler carries one attempt out. It must return when ctx ends.
+type Handler func(ctx context.Context, a Attempt) Outcome
+
+// Result is what became of one change.
+type Result struct {
+	Verdict   verdict.Verdict
+	Class     verdict.Class
+	Err       error
+	Attempt   int64
+	Epoch     int64
+	NotBefore time.Time // Busy, Failed: another delivery before it is in vain
+	InDoubt   bool
+	// Changed tells, for a duplicate of EachOnce, whether it had other content than
+	// what was done: "true", "false" or "unknown".
+	Changed string
 }
 
-func (c Config) scale() float64 {
-	if c.Scale == 0 {
-		return 1
-	}
-	return c.Scale
+// Report is what became of a Call.
+type Report struct {
+	Results     []Result // one per change
+	Requests    int      // sent to the store
+	EpochRaised bool     // the item was behind the sink's epoch (a restore) and was lifted
 }
 
-func scaleBy(d time.Duration, s float64) time.Duration { return time.Duration(float64(d) * s) }
+// Key is the key of a subject's item.
+func (g *Guard) Key(org, subject string) string { return Key(g.cfg.Consumer, org, subject) }
 
-// Lease is how long a claim lasts: effect + settle + margin, scaled.
-func (c Config) Lease() time.Duration { return c.scaled().lease() }
+// longestKey is what DynamoDB takes as a partition key (Developer Guide, "Quotas").
+const longestKey = 2048
 
-// sortedByVersion is the order in which a group is folded.
-func sortedByVersion(changes []Change) []int {
-	sorted := make([]int, len(changes))
-	for i := range sorted {
-		sorted[i] = i
+// Key is the key of the item of a consumer's subject: <consumer>#<org>#<subject>. One
+// that DynamoDB would refuse is cut, and ends with a hash of the whole.
+func Key(consumer, org, subject string) string {
+	key := consumer + "#" + org + "#" + subject
+	if len(key) <= longestKey {
+		return key
 	}
-	slices.SortStableFunc(sorted, func(a, b int) int { return changes[a].Version.Compare(changes[b].Version) })
-	return sorted
+	sum := sha256.Sum256([]byte(key))
+	hash := "#" + hex.EncodeToString(sum[:])
+	return strings.ToValidUTF8(key[:longestKey-len(hash)], "") + hash
+}
+
+// Done reports, with one consistent read, whether an EachOnce subject has
+// happened. It is for changes without content, which never claim.
+func (g *Guard) Done(ctx context.Context, org, subject string) (bool, error) {
+	r, err := g.store.Read(ctx, g.Key(org, subject))
+	if err != nil {
+		return false, err
+	}
+	it := ReadItem(r)
+	return it.Status == Done, nil
+}
+
+// Do takes the changes of one subject through the protocol. It never returns an
+// error: every change has its own Result.
+func (g *Guard) Do(ctx context.Context, call Call, handle Handler) Report {
+	r := &run{
+		Guard: g, ctx: ctx, call: call, handle: handle,
+		key:    g.Key(call.Org, call.Subject),
+		sorted: sortedByVersion(call.Changes),
+	}
+	r.report.Results = make([]Result, len(call.Changes))
+	if len(call.Changes) == 0 {
+		return r.report
+	}
+	if err := r.check(); err != nil {
+		r.each(func(*Change) Result { return Result{Verdict: verdict.Failed, Class: verdict.Unfinished, Err: err} })
+		return r.report
+	}
+	r.run()
+	return r.report
 }

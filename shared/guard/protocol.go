@@ -237,55 +237,8 @@ type merge struct {
 // version of the change it came from.
 func mergeInto(it *Item, read []string, changes []Change, sorted []int) merge {
 	var m merge
-	at := func(code string) order.Version {
-		v := order.Newest(it.field(code), m.full, m.tombstone)
-		for i := range m.wins {
-			if m.wins[i].Field == code {
-				v = order.Newest(v, m.wins[i].Version)
-			}
-		}
-		return v
-	}
-	win := func(code string, change int, v order.Version) {
-		for i := range m.wins {
-			if m.wins[i].Field == code {
-				m.wins[i].Change, m.wins[i].Version = change, v
-				return
-			}
-		}
-		m.wins = append(m.wins, Win{code, change, v})
-	}
 	for _, i := range sorted {
-		ch := &changes[i]
-		v := ch.Version
-		if !v.After(order.Newest(it.Full, m.full)) || !v.After(order.Newest(it.Tombstone, m.tombstone)) {
-			continue
-		}
-		switch ch.Kind {
-		case Delete:
-			newestField := order.Version{}
-			for _, f := range it.Fields {
-				newestField = order.Newest(newestField, f)
-			}
-			m.deleted = v.After(newestField)
-			m.tombstone = v
-			m.wins = m.wins[:0] // sorted: each is older than this delete
-		case Full:
-			m.wins = slices.Grow(m.wins, len(read))
-			for _, code := range read {
-				if v.After(at(code)) {
-					win(code, i, v)
-				}
-			}
-			m.full = v
-		default:
-			m.wins = slices.Grow(m.wins, len(ch.Fields))
-			for _, code := range ch.Fields {
-				if v.After(at(code)) {
-					win(code, i, v)
-				}
-			}
-		}
+		m.fold(it, read, &changes[i], i)
 	}
 	if len(m.wins) > 0 {
 		m.deleted = false
@@ -299,6 +252,48 @@ func mergeInto(it *Item, read []string, changes []Change, sorted []int) merge {
 		m.version = m.tombstone
 	}
 	return m
+}
+
+// fold adds change i, which is not older than what was folded before.
+func (m *merge) fold(it *Item, read []string, ch *Change, i int) {
+	v := ch.Version
+	if !v.After(order.Newest(it.Full, m.full)) || !v.After(order.Newest(it.Tombstone, m.tombstone)) {
+		return
+	}
+	switch ch.Kind {
+	case Delete:
+		newestField := order.Version{}
+		for _, f := range it.Fields {
+			newestField = order.Newest(newestField, f)
+		}
+		m.deleted = v.After(newestField)
+		m.tombstone = v
+		m.wins = m.wins[:0] // sorted: each is older than this delete
+	case Full:
+		m.foldFields(it, read, v, i)
+		m.full = v
+	default:
+		m.foldFields(it, ch.Fields, v, i)
+	}
+}
+
+// foldFields lets change i win every field of which nothing newer is known.
+func (m *merge) foldFields(it *Item, codes []string, v order.Version, i int) {
+	m.wins = slices.Grow(m.wins, len(codes))
+	for _, code := range codes {
+		newest := order.Newest(it.field(code), m.full, m.tombstone)
+		won := slices.IndexFunc(m.wins, func(w Win) bool { return w.Field == code })
+		if won >= 0 {
+			newest = order.Newest(newest, m.wins[won].Version)
+		}
+		switch {
+		case !v.After(newest):
+		case won >= 0:
+			m.wins[won].Change, m.wins[won].Version = i, v
+		default:
+			m.wins = append(m.wins, Win{code, i, v})
+		}
+	}
 }
 
 var removeDoubt = []string{attrDoubt} // a Write is never changed

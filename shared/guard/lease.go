@@ -1,0 +1,223 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"sfrelay/shared/verdict"
+)
+
+// forgotten parks an event that is older than the memory and unknown: its item may
+// have expired, so nobody can say whether it was applied. An operator who
+// redrives it decides that it was not.
+func (r *run) forgotten() bool {
+	if !r.call.EventSubject || r.call.Redrive || r.call.Published.IsZero() ||
+		r.cfg.Now().Sub(r.call.Published) < memory {
+		return false
+	}
+	rec, err := r.store.Read(r.ctx, r.key)
+	r.report.Requests++
+	if err == nil && rec != nil {
+		return false
+	}
+	for i := range r.call.Changes {
+		if err != nil {
+			r.report.Results[i] = Result{Verdict: verdict.Failed, Class: verdict.Unfinished, Err: err}
+			continue
+		}
+		r.park(i, verdict.TooOld, fmt.Errorf("published more than %d days ago, longer than events are remembered", int(memory.Hours()/24)))
+	}
+	return true
+}
+
+// claimTries bounds the waiting for somebody else's lease, whatever the clock does.
+const claimTries = 100
+
+// claim makes this run the one who may act. It reports false when there is nothing
+// to do, or nothing to do now; the results say which.
+func (r *run) claim() bool {
+	wait := scaleBy(r.call.BusyWait, r.cfg.scale())
+	giveUp := r.now() + wait.Milliseconds()
+	pause := 100 * time.Millisecond
+	for range claimTries {
+		now := r.now()
+		if d, ok := r.ctx.Deadline(); ok && d.Sub(r.cfg.Now()) < r.times.effect+r.times.margin {
+			r.each(func(*Change) Result {
+				return Result{Verdict: verdict.Failed, Class: verdict.Unfinished, NotBefore: time.UnixMilli(now),
+					Err: errors.New("too little of the invocation's time is left to begin")}
+			})
+			return false
+		}
+		c := claim{
+			policy: r.cfg.Policy, key: r.key, changes: r.call.Changes, redrive: r.call.Redrive,
+			token: newToken(r.cfg.Now(), r.cfg.Random()),
+			now:   now, until: now + r.times.lease().Milliseconds(),
+			expires: r.expires(now),
+		}
+		c.doubt = c.token
+		if !r.cfg.RestoredAt.IsZero() {
+			c.doubt = c.token.timeless()
+		}
+		old, ok, err := r.store.Write(r.ctx, c.write())
+		r.report.Requests++
+		if err != nil {
+			r.each(func(*Change) Result {
+				return Result{Verdict: verdict.Failed, Class: verdict.Unfinished, Err: fmt.Errorf("claim: %w", err)}
+			})
+			return false
+		}
+		it := ReadItem(old)
+		if ok || c.read(&it) == mine {
+			r.begin(&c, it, ok)
+			return true
+		}
+		if c.read(&it) == settled {
+			r.alreadySettled(&it)
+			return false
+		}
+		left := time.Duration(max(it.Until-now, 1)) * time.Millisecond
+		d := min(left, scaleBy(pause, r.cfg.scale()))
+		d += time.Duration(r.cfg.Jitter() * float64(d))
+		if now+d.Milliseconds() >= giveUp || !r.cfg.Sleep(r.ctx.Done(), d) {
+			notBefore := time.UnixMilli(max(it.Until, now+1))
+			r.each(func(*Change) Result {
+				return Result{Verdict: verdict.Busy, Class: verdict.SubjectBusy, NotBefore: notBefore, Epoch: it.Epoch}
+			})
+			return false
+		}
+		pause = min(2*pause, time.Second)
+	}
+	r.each(func(*Change) Result {
+		return Result{Verdict: verdict.Busy, Class: verdict.SubjectBusy, NotBefore: r.cfg.Now().Add(time.Millisecond)}
+	})
+	return false
+}
+
+// begin notes what the claim found. fresh is false when the item is my own claim
+// already, because a lost response was sent again.
+func (r *run) begin(c *claim, it Item, fresh bool) {
+	r.token, r.until, r.item = c.token, c.until, it
+	if fresh {
+		r.epoch, r.attempt = it.Epoch+1, it.Attempts+1
+		if !it.Exists {
+			r.epoch = c.now + 1
+		}
+		if c.redrive {
+			r.attempt = 1
+		}
+		r.inDoubt = it.InDoubt
+	} else {
+		r.epoch, r.attempt = it.Epoch, it.Attempts
+		r.inDoubt = !it.Doubt.sameAttempt(c.token)
+	}
+	r.since = time.Time{}
+	if r.inDoubt && it.Doubt.millis() > 0 {
+		r.since = time.UnixMilli(it.Doubt.millis())
+	}
+	if restored := r.cfg.RestoredAt; !restored.IsZero() {
+		// After a lost response the owner before me cannot be seen: careful.
+		if !fresh || !it.Exists || it.Owner.millis() < restored.UnixMilli() {
+			r.inDoubt, r.since = true, time.Time{}
+		}
+	}
+}
+
+func (r *run) alreadySettled(it *Item) {
+	for i := range r.call.Changes {
+		ch := &r.call.Changes[i]
+		res := Result{Verdict: ch.againstItem(it, r.cfg.Policy), Epoch: it.Epoch}
+		if r.cfg.Policy == EachOnce {
+			res.Changed = changed(it, ch)
+		}
+		r.report.Results[i] = res
+		if res.Changed == "true" {
+			r.parkAnyway(i, verdict.ChangedAfterDone, errors.New("the same fact came again with other content after it was done"))
+		}
+	}
+}
+
+func changed(it *Item, ch *Change) string {
+	switch {
+	case it.Hash == "" || ch.Hash == [8]byte{}:
+		return "unknown"
+	case it.Hash == string(ch.Hash[:]):
+		return "false"
+	default:
+		return "true"
+	}
+}
+
+// giveBack ends an attempt that did not get through: parked, or left for another
+// delivery.
+func (r *run) giveBack(out Outcome) {
+	now := r.now()
+	rel := r.releaseFor(out, now)
+	limit := r.call.MaxAttempts
+	toPark := out.Permanent || limit > 0 && r.attempt >= int64(limit) && !out.Uncounted
+	if toPark {
+		rel.reset = true
+		rel.uncounted = false
+		for i := range r.call.Changes {
+			r.park(i, out.Class, out.Err)
+			if r.report.Results[i].Verdict != verdict.Parked {
+				rel.reset = false // still unacknowledged: the attempt counts
+			}
+		}
+	} else {
+		r.each(func(*Change) Result {
+			res := r.result(verdict.Failed, out.Class, out.Err)
+			res.NotBefore = time.UnixMilli(rel.notBefore)
+			return res
+		})
+	}
+	r.release(&rel)
+}
+
+func (r *run) releaseFor(out Outcome, now int64) release {
+	rel := release{key: r.key, token: r.token, class: out.Class, uncounted: out.Uncounted}
+	if out.Effect == Unsure {
+		rel.status = StatusUnknown
+		rel.notBefore = now + max(r.times.settle+r.times.margin, out.RetryAfter).Milliseconds()
+		return rel
+	}
+	rel.status = Retry
+	rel.notBefore = now + out.RetryAfter.Milliseconds()
+	rel.settled = !r.inDoubt
+	return rel
+}
+
+// release is best effort: if it fails, the lease ends by itself.
+func (r *run) release(rel *release) {
+	_, _, _ = r.store.Write(context.WithoutCancel(r.ctx), rel.write())
+	r.report.Requests++
+}
+
+// lift answers a fence: the item's epoch is raised above what the sink has seen. It
+// reports whether to claim once more in this delivery.
+func (r *run) lift(out Outcome, lifts int) bool {
+	now := r.now()
+	epoch := max(out.Epoch, now)
+	old, ok, err := r.store.Write(context.WithoutCancel(r.ctx), lift(r.key, r.token, now, epoch, !r.inDoubt))
+	r.report.Requests++
+	if err == nil && !ok {
+		it := ReadItem(old)
+		ok = it.Owner == r.token && it.Epoch >= epoch // my own write, sent twice
+	}
+	if err != nil || !ok {
+		if err == nil {
+			err = errors.New("fenced off: somebody else claimed")
+		}
+		r.each(func(*Change) Result { return r.result(verdict.Failed, verdict.Conflict, fmt.Errorf("lift: %w", err)) })
+		return false
+	}
+	r.report.EpochRaised = true
+	if lifts == 0 {
+		return true
+	}
+	for i := range r.call.Changes {
+		r.park(i, verdict.EpochConflict, fmt.Errorf("the sink refused epoch %d twice: somebody else writes to it", r.epoch))
+	}
+	return false
+}

@@ -1,0 +1,167 @@
+package guard
+
+import (
+	"errors"
+	"slices"
+
+	"sfrelay/shared/order"
+	"sfrelay/shared/verdict"
+)
+
+// solo is a group on its way one by one.
+type solo struct {
+	*run
+	it    Item       // as the changes so far have left it
+	total completion // of the changes so far
+	stop  *Outcome   // what keeps the rest from being tried
+	took  bool       // the sink took one, or has something newer
+}
+
+// oneByOne repeats a merged call that was refused for good, change by change under
+// the same lease: only the guilty one is parked.
+func (r *run) oneByOne() {
+	s := solo{run: r, it: r.item, total: completion{key: r.key, token: r.token, expires: r.expires(r.now())}}
+	s.it.Fields = make(map[string]order.Version, len(r.item.Fields))
+	for code, v := range r.item.Fields {
+		s.it.Fields[code] = v
+	}
+	for _, i := range r.sorted {
+		s.one(i)
+	}
+	s.end()
+}
+
+// one takes change i through.
+func (s *solo) one(i int) {
+	results := s.report.Results
+	if first := s.firstEqual(i); first != i {
+		results[i] = results[first]
+		if sent(results[i].Verdict) {
+			results[i].Verdict = verdict.Duplicate
+		}
+		return
+	}
+	if s.stop != nil {
+		results[i] = s.result(verdict.Failed, s.stop.Class, s.stop.Err)
+		return
+	}
+	m, out := s.ask(i)
+	switch {
+	case out.Effect == Took || out.Effect == Superseded:
+		if out.Link != "" {
+			s.total.link, s.item.Link = out.Link, out.Link
+		}
+		results[i] = s.result(s.soloVerdict(&s.call.Changes[i], &s.it, &m, out), "", nil)
+		s.total.add(&s.it, m)
+		if out.Effect == Took && out.Park != "" {
+			s.parkAnyway(i, out.Park, out.Err)
+		}
+	case out.Effect == NotApplied && out.Permanent:
+		s.park(i, out.Class, out.Err)
+	default:
+		if out.Effect == Fenced {
+			out = Outcome{Effect: NotApplied, Class: verdict.Conflict, Err: errors.New("fenced off in the middle of a group")}
+		}
+		results[i] = s.result(verdict.Failed, out.Class, out.Err)
+		s.stop = &out
+	}
+}
+
+// ask hands change i to the handler, unless the item already has something newer.
+func (s *solo) ask(i int) (merge, Outcome) {
+	m, send := s.alone(&s.it, i)
+	if !send {
+		return m, Outcome{Effect: Superseded}
+	}
+	a := m.attempt()
+	if s.cfg.Policy == NewestWins {
+		a.Change = i
+	}
+	out := s.try(a)
+	s.took = s.took || out.Effect == Took || out.Effect == Superseded
+	return m, out
+}
+
+// end records what got through, or gives the whole back.
+func (s *solo) end() {
+	if s.stop != nil && !s.took {
+		s.giveBackRest(*s.stop)
+		return
+	}
+	if s.stop != nil {
+		rel := s.releaseFor(*s.stop, s.now())
+		s.total.status, s.total.notBefore = rel.status, rel.notBefore
+		s.total.keepDoubt = s.stop.Effect == Unsure || s.inDoubt
+	} else {
+		s.total.keepDoubt = s.inDoubt && !s.took // refusals settle no older doubt
+	}
+	results := slices.Clone(s.report.Results)
+	if s.record(&s.total) {
+		s.report.Results = results
+		s.resyncZombies()
+		return
+	}
+	for i, res := range results { // what is parked or was stale before stays so
+		if res.Verdict == verdict.Parked || res.Verdict == verdict.Stale || res.Verdict == verdict.Duplicate {
+			s.report.Results[i] = res
+		}
+	}
+}
+
+// alone is what change i makes of the item by itself, and whether the sink is asked.
+func (r *run) alone(it *Item, i int) (m merge, send bool) {
+	if r.cfg.Policy == NewestWins {
+		v := r.call.Changes[i].Version
+		if !v.After(it.Full) {
+			return merge{}, false
+		}
+		return merge{full: v, version: v}, true
+	}
+	m = mergeInto(it, r.cfg.Fields, r.call.Changes, []int{i})
+	return m, len(m.wins) > 0 || m.deleted
+}
+
+// giveBackRest gives back a group of which nothing got through: the attempt counts, and what
+// has used up its attempts is parked.
+func (r *run) giveBackRest(out Outcome) {
+	rel := r.releaseFor(out, r.now())
+	limit := r.call.MaxAttempts
+	if limit > 0 && r.attempt >= int64(limit) && !out.Uncounted {
+		rel.reset = true
+		for i := range r.report.Results {
+			if r.report.Results[i].Verdict == verdict.Failed {
+				r.park(i, out.Class, out.Err)
+				rel.reset = rel.reset && r.report.Results[i].Verdict == verdict.Parked
+			}
+		}
+	}
+	r.release(&rel)
+}
+
+func (r *run) soloVerdict(ch *Change, it *Item, m *merge, out Outcome) verdict.Verdict {
+	want := len(ch.Fields)
+	if ch.Kind == Full {
+		want = len(r.cfg.Fields)
+	}
+	switch {
+	case !ch.isNewTo(it, r.cfg.Policy):
+		return ch.againstItem(it, r.cfg.Policy)
+	case out.Effect == Superseded:
+		return verdict.Stale
+	case m.deleted || len(m.wins) == want:
+		return verdict.Applied
+	default:
+		return verdict.PartlyStale
+	}
+}
+
+// add moves both the completion and the item it is computed against.
+func (c *completion) add(it *Item, m merge) {
+	c.full, c.tombstone = order.Newest(c.full, m.full), order.Newest(c.tombstone, m.tombstone)
+	it.Full, it.Tombstone = order.Newest(it.Full, m.full), order.Newest(it.Tombstone, m.tombstone)
+	for _, w := range m.wins {
+		it.Fields[w.Field] = order.Newest(it.Fields[w.Field], w.Version)
+		c.wins = slices.DeleteFunc(c.wins, func(x Win) bool { return x.Field == w.Field })
+		c.wins = append(c.wins, w)
+	}
+}
