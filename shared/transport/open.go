@@ -29,14 +29,14 @@ func Open(raw []byte) (Batch, error) {
 	o := opener{left: maxMessages}
 	var err error
 	b := Batch{}
-	switch shape(raw) {
+	switch s := shape(raw); s {
 	case batchShape:
 		b.SQS = true
 		b.Messages, err = o.batch(raw, 0)
 	case receivedShape:
 		b.Messages, err = o.received(raw)
 	default:
-		b.Messages = o.open(raw, 0)
+		b.Messages = o.shaped(s, raw, 0)
 	}
 	if err == nil && o.left < 0 {
 		err = &Error{"invalid-batch", "", "there are more than " + strconv.Itoa(maxMessages) + " messages"}
@@ -62,13 +62,37 @@ const (
 	parkedShape
 )
 
-// shape tells the wrappings apart by their top-level keys, without keeping a value.
+// keys are those by which wrappings are told apart.
+type keys uint16
+
+const (
+	detailTypeKey keys = 1 << iota
+	sourceKey
+	detailKey
+	replayNameKey
+	recordsKey
+	messagesKey
+	bodyKey
+	messageIDKey
+	requestContextKey
+	requestPayloadKey
+	eventKey
+	consumerKey
+	classKey
+)
+
+var keysByName = map[string]keys{
+	`"detail-type"`: detailTypeKey, `"source"`: sourceKey, `"detail"`: detailKey, `"replay-name"`: replayNameKey,
+	`"Records"`:  recordsKey,
+	`"Messages"`: messagesKey, `"Body"`: bodyKey, `"MessageId"`: messageIDKey,
+	`"requestContext"`: requestContextKey, `"requestPayload"`: requestPayloadKey,
+	`"event"`: eventKey, `"consumer"`: consumerKey, `"class"`: classKey,
+}
+
+// shape tells the wrappings apart by their top-level keys, without keeping a value. It
+// reads all of raw: once a wrapping is enough.
 func shape(raw []byte) wrapping {
-	var seen struct {
-		detailType, source, detail, replay              bool
-		records, messages, body, messageID              bool
-		context, requestPayload, event, consumer, class bool
-	}
+	var seen keys
 	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), lenient)
 	if token, err := dec.ReadToken(); err != nil || token.Kind() != '{' {
 		return bareShape
@@ -78,51 +102,25 @@ func shape(raw []byte) wrapping {
 		if err != nil {
 			return bareShape
 		}
-		switch string(name) {
-		case `"detail-type"`:
-			seen.detailType = true
-		case `"source"`:
-			seen.source = true
-		case `"detail"`:
-			seen.detail = true
-		case `"replay-name"`:
-			seen.replay = true
-		case `"Records"`:
-			seen.records = true
-		case `"Messages"`:
-			seen.messages = true
-		case `"Body"`:
-			seen.body = true
-		case `"MessageId"`:
-			seen.messageID = true
-		case `"requestContext"`:
-			seen.context = true
-		case `"requestPayload"`:
-			seen.requestPayload = true
-		case `"event"`:
-			seen.event = true
-		case `"consumer"`:
-			seen.consumer = true
-		case `"class"`:
-			seen.class = true
-		}
+		seen |= keysByName[string(name)]
 		if err := dec.SkipValue(); err != nil {
 			return bareShape
 		}
 	}
+	has := func(all keys) bool { return seen&all == all }
 	switch {
-	case seen.detailType || seen.source && seen.detail:
-		if seen.replay {
+	case has(detailTypeKey), has(sourceKey | detailKey):
+		if has(replayNameKey) {
 			return replayShape
 		}
 		return bareShape
-	case seen.records:
+	case has(recordsKey):
 		return batchShape
-	case seen.messages || seen.body && seen.messageID:
+	case has(messagesKey), has(bodyKey | messageIDKey):
 		return receivedShape
-	case seen.context && seen.requestPayload:
+	case has(requestContextKey | requestPayloadKey):
 		return onFailureShape
-	case seen.event && seen.consumer && seen.class:
+	case has(eventKey | consumerKey | classKey):
 		return parkedShape
 	}
 	return bareShape
@@ -143,8 +141,10 @@ func (o *opener) broken(raw []byte, name, where, what string) []Message {
 }
 
 // open never fails: what it cannot open becomes a message with its error.
-func (o *opener) open(raw []byte, depth int) []Message {
-	s := shape(raw)
+func (o *opener) open(raw []byte, depth int) []Message { return o.shaped(shape(raw), raw, depth) }
+
+// shaped is open for bytes whose shape is known.
+func (o *opener) shaped(s wrapping, raw []byte, depth int) []Message {
 	if depth > maxNesting && s != bareShape && s != replayShape {
 		return o.broken(raw, "nested-too-deep", "", "there are more than "+strconv.Itoa(maxNesting)+" wrappings around the event")
 	}
