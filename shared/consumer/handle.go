@@ -136,20 +136,7 @@ func (in *invocation[T]) open(msg *transport.Message) {
 		}
 		return
 	}
-	changes := make([]*salesforce.Change, 0, len(event.Changes))
-	strange := slices.Clone(msg.Records)
-	for i := range event.Changes {
-		ch := &event.Changes[i]
-		if msg.Records == nil || slices.Contains(msg.Records, ch.RecordID) {
-			changes = append(changes, ch)
-			strange = slices.DeleteFunc(strange, func(id string) bool { return id == ch.RecordID })
-		}
-	}
-	if msg.Records != nil && (len(strange) > 0 || len(changes) == 0) {
-		w := in.add(&work[T]{msg: msg, event: event})
-		w.describe(nil)
-		in.park(w, verdict.Permanent("unknown-record"), errors.New("the message is about records that are not in its event: mend its list of records"), strange)
-	}
+	changes := in.chosen(msg, event)
 	if !in.sqs && len(changes) > fanOutAbove {
 		in.fanOut(msg, event, changes)
 		return
@@ -165,6 +152,26 @@ func (in *invocation[T]) open(msg *transport.Message) {
 		}
 		in.prepareSafely(w, ch, source)
 	}
+}
+
+// chosen are the changes of the event that the message is about. Records that are not in
+// the event are parked.
+func (in *invocation[T]) chosen(msg *transport.Message, event *salesforce.Event) []*salesforce.Change {
+	changes := make([]*salesforce.Change, 0, len(event.Changes))
+	strange := slices.Clone(msg.Records)
+	for i := range event.Changes {
+		ch := &event.Changes[i]
+		if msg.Records == nil || slices.Contains(msg.Records, ch.RecordID) {
+			changes = append(changes, ch)
+			strange = slices.DeleteFunc(strange, func(id string) bool { return id == ch.RecordID })
+		}
+	}
+	if msg.Records != nil && (len(strange) > 0 || len(changes) == 0) {
+		w := in.add(&work[T]{msg: msg, event: event})
+		w.describe(nil)
+		in.park(w, verdict.Permanent("unknown-record"), errors.New("the message is about records that are not in its event: mend its list of records"), strange)
+	}
+	return changes
 }
 
 // prepareSafely is prepare; a panic in the consumer's own code costs it this change only.

@@ -69,6 +69,12 @@ func (in *invocation[T]) prepare(w *work[T], ch *salesforce.Change, source Sourc
 			reason = "no field of it is carried" // something was saved, and the event does not say what
 		}
 	}
+	in.decide(w, ch, reason)
+}
+
+// decide gives the change its subject, and parks it or readies it for the guard. reason
+// says why its content has to be read from Salesforce; empty: it is all there.
+func (in *invocation[T]) decide(w *work[T], ch *salesforce.Change, reason string) {
 	key := in.def.key(ch, w.seen)
 	if key.whole {
 		w.subject = key.String()
