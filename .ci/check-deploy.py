@@ -1,6 +1,6 @@
 """Refuses a build whose binaries are of another architecture than the one that will be deployed.
 
-usage: check-architecture ENVIRONMENT BUILD-DIRECTORY
+usage: check-deploy.py ENVIRONMENT BUILD-DIRECTORY
 
 SAM does not tell make which architecture the template asks for, so a wrong pair would ship without a word and
 fail at the first event. What will be deployed is the parameter Architecture: of samconfig.toml's environment, else

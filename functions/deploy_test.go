@@ -1,4 +1,4 @@
-package template_test
+package functions_test
 
 import (
 	"os"
@@ -17,7 +17,7 @@ func TestDeployRefusesTheWrongArchitecture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	script, err := filepath.Abs(filepath.Join(root, ".ci", "check-architecture"))
+	script, err := filepath.Abs(filepath.Join(root, ".ci", "check-deploy.py"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package template_test
+package functions_test
 
 import (
 	"encoding/json"
@@ -11,11 +11,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"sfrelay/cmd/sfrelay/internal/template"
 )
 
-const root = "../../../.."
+const root = ".."
 
 // python is that of the tools that make installs; empty where it did not.
 func python() (string, error) {
@@ -32,13 +30,13 @@ var translated = sync.OnceValues(func() ([]byte, error) {
 	if err != nil || python == "" {
 		return nil, err
 	}
-	cmd := exec.Command(python, ".ci/translate", "template.yaml")
+	cmd := exec.Command(python, ".ci/translate-template.py", "template.yaml")
 	cmd.Dir = root
 	cmd.Stderr = os.Stderr
 	return cmd.Output()
 })
 
-func load(t *testing.T) template.Template {
+func load(t *testing.T) Template {
 	t.Helper()
 	b, err := translated()
 	if err != nil {
@@ -50,7 +48,7 @@ func load(t *testing.T) template.Template {
 		}
 		t.Skip("SAM's translator is not installed: run make tools")
 	}
-	var tmpl template.Template
+	var tmpl Template
 	if err := json.Unmarshal(b, &tmpl); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +57,7 @@ func load(t *testing.T) template.Template {
 
 func TestTemplateKeepsTheRules(t *testing.T) {
 	tmpl := load(t)
-	for _, rule := range template.Rules {
+	for _, rule := range templateRules {
 		for _, wrong := range rule.Check(tmpl) {
 			t.Errorf("%s: %s", rule.Name, wrong)
 		}
@@ -189,22 +187,22 @@ func TestEveryRuleRefusesItsMutations(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var mutated template.Template
+			var mutated Template
 			if err := json.Unmarshal(b, &mutated); err != nil {
 				t.Fatal(err)
 			}
-			i := slices.IndexFunc(template.Rules, func(r template.Rule) bool { return r.Name == m.rule })
+			i := slices.IndexFunc(templateRules, func(r Rule) bool { return r.Name == m.rule })
 			if i < 0 {
 				t.Fatalf("no rule is called %s", m.rule)
 			}
 			tried[m.rule] = true
-			wrong := template.Rules[i].Check(mutated)
+			wrong := templateRules[i].Check(mutated)
 			if !slices.ContainsFunc(wrong, func(s string) bool { return strings.Contains(s, m.says) }) {
 				t.Errorf("%s = %s: want %q, got %q", m.path, m.value, m.says, wrong)
 			}
 		})
 	}
-	for _, r := range template.Rules {
+	for _, r := range templateRules {
 		if !tried[r.Name] {
 			t.Errorf("no mutation tries the rule %s", r.Name)
 		}

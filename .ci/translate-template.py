@@ -1,6 +1,6 @@
 """Prints template.yaml as CloudFormation sees it: translated by SAM's own translator, as JSON, offline.
 
-usage: translate TEMPLATE
+usage: translate-template.py TEMPLATE
 """
 
 import json

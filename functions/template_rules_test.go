@@ -1,10 +1,4 @@
-// Package template holds template.yaml to the rules that keep events from getting
-// lost and functions from doing more than they need to.
-//
-// The rules look at the template as CloudFormation sees it, translated by SAM's own
-// translator, with its intrinsics in place: a rule must hold whatever the
-// parameters are.
-package template
+package functions_test
 
 import (
 	"encoding/json"
@@ -13,6 +7,11 @@ import (
 	"slices"
 	"strings"
 )
+
+// template.yaml is held to the rules that keep events from getting lost and functions
+// from doing more than they need to. The rules look at it as CloudFormation sees it,
+// translated by SAM's own translator, with its intrinsics in place: a rule must hold
+// whatever the parameters are.
 
 // Template is a translated template.
 type Template struct {
@@ -39,8 +38,8 @@ type Rule struct {
 	Check func(Template) []string
 }
 
-// Rules are all rules.
-var Rules = []Rule{
+// templateRules are all rules.
+var templateRules = []Rule{
 	{"rules-keep-what-they-cannot-deliver", rulesKeep},
 	{"rules-switch-between-function-and-buffer", rulesSwitch},
 	{"rules-are-let-in", rulesAreLetIn},
