@@ -273,6 +273,27 @@ func TestNothingIsBuiltFromACache(t *testing.T) {
 	}
 }
 
+// The SAM CLI expands loops only for commands that samconfig.toml tells it to, and
+// CloudFormation only with leave.
+func TestSAMExpandsTheLoops(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join(root, "samconfig.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, environment := range []string{"default", "local"} {
+		for _, command := range []string{"validate", "build", "package", "deploy", "sync", "local_invoke", "local_start_api", "local_start_lambda"} {
+			_, section, found := strings.Cut(string(b), "\n["+environment+"."+command+".parameters]\n")
+			section, _, _ = strings.Cut(section, "\n[")
+			if !found || !strings.Contains("\n"+section, "\nlanguage_extensions = true") {
+				t.Errorf("sam %s of environment %s would see Fn::ForEach instead of resources", command, environment)
+			}
+			if command == "deploy" && !strings.Contains(section, `"CAPABILITY_AUTO_EXPAND"`) {
+				t.Errorf("CloudFormation would refuse to expand the loops of environment %s", environment)
+			}
+		}
+	}
+}
+
 var buildSection = regexp.MustCompile(`(?ms)^\[(\w+)\.build\.parameters\]\n(.*?)(?:^\[|\z)`)
 
 func cached(config string) string {
