@@ -14,7 +14,7 @@ GO_BUILD = CGO_ENABLED=0 GOGC=off GOMEMLIMIT=1GiB go build -trimpath -buildvcs=f
 FUNCTION_FLAGS = -s -w
 CLI_FLAGS = -s -w -X main.version=$$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUNCTION_BUILD = GOOS=$(OS) GOARCH=$(ARCH) $(GO_BUILD) -ldflags='$(FUNCTION_FLAGS)'
-FUNCTIONS = $(notdir $(patsubst %/,%,$(wildcard functions/*/)))
+FUNCTIONS = $(notdir $(patsubst %/,%,$(dir $(wildcard functions/*/main.go))))
 GO_TOOL = go tool -modfile=.ci/tools.mod
 SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools python)/sam"
 

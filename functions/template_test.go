@@ -25,16 +25,18 @@ func python() (string, error) {
 }
 
 // translated is template.yaml as CloudFormation sees it, as JSON.
-var translated = sync.OnceValues(func() ([]byte, error) {
+var translated = sync.OnceValues(func() ([]byte, error) { return translate("template.yaml") })
+
+func translate(file string) ([]byte, error) {
 	python, err := python()
 	if err != nil || python == "" {
 		return nil, err
 	}
-	cmd := exec.Command(python, ".ci/translate-template.py", "template.yaml")
+	cmd := exec.Command(python, ".ci/translate-template.py", file)
 	cmd.Dir = root
 	cmd.Stderr = os.Stderr
 	return cmd.Output()
-})
+}
 
 func load(t *testing.T) Template {
 	t.Helper()
@@ -67,6 +69,16 @@ func TestTemplateKeepsTheRules(t *testing.T) {
 // Every rule has to refuse each of its mutations: a path into the template and what
 // is put there (null removes), and a piece of what the rule must say.
 var mutations = []struct{ rule, path, value, says string }{
+	{"table-and-functions-agree", "Mappings/Consumers/InventoryErp", `null`, "InventoryErp has a buffer but no row"},
+	{"table-and-functions-agree", "Mappings/Consumers/ReturnsErp", `{"Name":"returns-erp","Events":["Stock_Return__e"]}`, "ReturnsErp has a row, but is no function"},
+	{"table-and-functions-agree", "Resources/InventoryErp", `null`, "InventoryErp has a row, but is no function"},
+	{"table-and-functions-agree", "Resources/InventoryErp/Properties/Environment/Variables/BUFFER_QUEUE_URL", `null`, "or a row but no buffer"},
+	{"table-and-functions-agree", "Mappings/Consumers/InventoryErp/Name", `"customer-erp"`, "its folder is inventory-erp"},
+	{"table-and-functions-agree", "Mappings/Consumers/InventoryErp/Events", `null`, "InventoryErp takes no events"},
+	{"table-and-functions-agree", "Mappings/Consumers/InventoryErp/Changes", `["AccountChangeEvent"]`, "for InventoryErpChanges, but the loops make that rule: false"},
+	{"table-and-functions-agree", "Mappings/Consumers/CustomerErp/Changes", `[]`, "for CustomerErpChanges, but the loops make that rule: true"},
+	{"table-and-functions-agree", "Mappings/Consumers/OpportunityBilling/LinksOf", `"customer-biling"`, "which is no consumer"},
+
 	{"rules-keep-what-they-cannot-deliver", "Resources/CustomerErpEvents/Properties/Targets/0/DeadLetterConfig", `null`, "CustomerErpEvents has no dead-letter queue"},
 	{"rules-keep-what-they-cannot-deliver", "Resources/CustomerErpEvents/Properties/Targets/0/DeadLetterConfig/Arn", `{"Fn::GetAtt":["FailureQueue","Arn"]}`, "another one than DeliveryQueue"},
 	{"rules-keep-what-they-cannot-deliver", "Resources/CustomerErpChanges/Properties/Targets/0/RetryPolicy", `null`, "CustomerErpChanges does not retry"},
@@ -81,14 +93,31 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"rules-switch-between-function-and-buffer", "Resources/CustomerErpEvents/Properties/Targets/0/Arn", `{"Fn::GetAtt":["CustomerErp","Arn"]}`, "does not go to its function, or its buffer"},
 	{"rules-switch-between-function-and-buffer", "Resources/CustomerErpEvents/Properties/Targets/0/Arn", `{"Fn::If":["Buffered",{"Fn::GetAtt":["CustomerBillingBuffer","Arn"]},{"Fn::GetAtt":["CustomerErp","Arn"]}]}`, "does not go to"},
 
+	{"rules-switch-between-function-and-buffer", "Resources/CustomerErpEvents/Properties/EventPattern/detail-type", `["Inventory_Update__e"]`, "does not take what the row of CustomerErp says"},
+	{"rules-switch-between-function-and-buffer", "Resources/Forgotten", `{"Type":"AWS::Events::Rule","Properties":{"EventPattern":{}}}`, "Forgotten is not called"},
+
 	{"rules-are-let-in", "Resources/CustomerErpEventsPermission", `null`, "CustomerErp lets in the rules [CustomerErpChanges]"},
 	{"rules-are-let-in", "Resources/CustomerErpEventsPermission/Properties/SourceArn", `null`, "lets in more than one rule"},
 	{"rules-are-let-in", "Resources/CustomerErpEventsPermission/Properties/Principal", `"*"`, "lets in more than one rule"},
 	{"rules-are-let-in", "Resources/CustomerErpEventsPermission/Condition", `null`, "another condition than its rule"},
-	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Fn::If/1/Condition/ArnEquals/aws:SourceArn/3", `null`, "DeliveryQueue lets in the rules"},
-	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Fn::If/1/Condition", `null`, "DeliveryQueue lets in more than rules"},
+	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/3", `null`, "DeliveryQueue lets in the rules"},
+	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Condition", `null`, "DeliveryQueue lets in more than rules"},
 	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1", `null`, "CustomerErpBuffer lets in the rules"},
-	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1/Fn::If/1/Principal", `"*"`, "CustomerErpBuffer lets in more"},
+	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1/Principal", `"*"`, "CustomerErpBuffer lets in more"},
+	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn", `["*"]`, "DeliveryQueue lets in the rules []"},
+	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"*"}`, "a rule of another account"},
+	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${EventBusName}/${AWS::StackName}*-CustomerBillingEvents-*"}`, "a rule of stack sfrelay-test"},
+	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${EventBusName}/*${AWS::StackName}-CustomerBillingEvents-*"}`, "a rule of stack my-sfrelay"},
+	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${EventBusName}/*-CustomerBillingEvents-*"}`, "a rule of stack sfrelay2"},
+	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${EventBusName}/${AWS::StackName}-CustomerBillingEvents*"}`, "a rule of another name"},
+	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${EventBusName}/${AWS::StackName}-*"}`, "a rule of a consumer that ends the same"},
+	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${EventBusName}/${AWS::StackName}-CustomerErp*"}`, "a rule of a consumer with a longer name"},
+	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${EventBusName}/${AWS::StackName}-Customer*Events-*"}`, "CustomerErpBuffer lets in the rules [CustomerBillingEvents"},
+	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/*${AWS::StackName}-CustomerErpEvents-*"}`, "a rule of the default bus"},
+	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${EventBusName}*/${AWS::StackName}-CustomerErpEvents-*"}`, "a rule of another bus"},
+	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:*:rule/${EventBusName}/${AWS::StackName}-CustomerErpEvents-*"}`, "a rule of another account"},
+	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:*:${AWS::AccountId}:rule/${EventBusName}/${AWS::StackName}-CustomerErpEvents-*"}`, "a rule of another region"},
+	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${ChangeBusName}/${AWS::StackName}-CustomerErpEvents-*"}`, "CustomerErpBuffer lets in the rules [CustomerErpChanges]"},
 
 	{"functions-keep-what-they-cannot-process", "Resources/InventoryErpEventInvokeConfig", `null`, "InventoryErp has no failure destination"},
 	{"functions-keep-what-they-cannot-process", "Resources/InventoryErpEventInvokeConfig/Properties/DestinationConfig", `null`, "InventoryErp has no failure destination"},
@@ -115,12 +144,14 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/1/Resource", `"*"`, "must be on GuardTable.Arn alone"},
 	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/1/Condition", `null`, "other items than its own"},
 	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/1/Condition/ForAllValues:StringLike/dynamodb:LeadingKeys", `["*"]`, "other items than its own"},
-	{"roles-do-no-more-than-needed", "Resources/OpportunityBillingRole/Properties/Policies/0/PolicyDocument/Statement/2/Condition", `null`, "more than one consumer"},
+	{"roles-do-no-more-than-needed", "Resources/OpportunityBillingRole/Properties/Policies/0/PolicyDocument/Statement/2/Condition", `null`, "other items than its own and those that its row names"},
+	{"roles-do-no-more-than-needed", "Mappings/Consumers/OpportunityBilling/LinksOf", `null`, "OpportunityBillingRole: CustomerLinks: may read other items"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/2/Condition/ForAllValues:StringLike/dynamodb:LeadingKeys", `["customer-billing#*"]`, "InventoryErpRole: CustomerLinks: may read other items"},
 	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/1/Action", `["dynamodb:*"]`, `no function needs "dynamodb:*"`},
 	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/1/Action", `"dynamodb:DeleteItem"`, `no function needs "dynamodb:DeleteItem"`},
-	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/2/Resource", `{"Fn::GetAtt":["CustomerErpBuffer","Arn"]}`, "must be on FailureQueue.Arn alone"},
-	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/4/Resource", `{"Ref":"StripeSecret"}`, "another secret"},
-	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/4/Resource", `"*"`, "another secret"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/3/Resource", `{"Fn::GetAtt":["CustomerErpBuffer","Arn"]}`, "must be on FailureQueue.Arn alone"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/5/Resource", `{"Ref":"StripeSecret"}`, "another secret"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/5/Resource", `"*"`, "another secret"},
 
 	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueue/Properties/MessageRetentionPeriod", `null`, "FailureQueue keeps its messages for less"},
 	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueue/Properties/SqsManagedSseEnabled", `false`, "not encrypted"},
@@ -148,6 +179,7 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"failures-raise-alarms", "Resources/DeliveryQueueAlarm/Properties/Threshold", `10`, "no alarm on the first message in DeliveryQueue"},
 	{"failures-raise-alarms", "Resources/DeliveryQueueAlarm/Properties/AlarmActions", `null`, "tells nobody"},
 	{"failures-raise-alarms", "Resources/DroppedAlarm/Properties/Metrics/2", `null`, "DroppedAlarm watches AsyncEventsDropped of"},
+	{"failures-raise-alarms", "Resources/SilenceAlarm/Properties/Metrics/0/Expression", `"FILL(m1,0)+FILL(m2,0)+FILL(m3,0)"`, "SilenceAlarm does not look at its metric m4"},
 	{"failures-raise-alarms", "Resources/SilenceAlarm", `null`, "SilenceAlarm watches Invocations of []"},
 
 	{"trial-buses-cut-no-relay", "Resources/TrialEventBus/Condition", `null`, "more than a bus for trials"},
@@ -209,6 +241,48 @@ func TestEveryRuleRefusesItsMutations(t *testing.T) {
 	}
 }
 
+// A function that a clock starts is no consumer: it has no row, no buffer and no rule for
+// events. Its parts are named as SAM names those of an event "Schedule".
+func TestScheduledFunctionsNeedNoRow(t *testing.T) {
+	load(t)
+	original, err := translated()
+	if err != nil {
+		t.Fatal(err)
+	}
+	scheduled := strings.ReplaceAll(string(original), "InventoryErp", "Reconcile")
+	scheduled = strings.ReplaceAll(scheduled, "inventory-erp", "reconcile")
+	var tmpl, other Template
+	for text, into := range map[string]*Template{string(original): &tmpl, scheduled: &other} {
+		if err := json.Unmarshal([]byte(text), into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, part := range []string{"Reconcile", "ReconcileRole", "ReconcileLogs", "ReconcileEventInvokeConfig"} {
+		tmpl.Resources[part] = other.Resources[part]
+	}
+	delete(at(tmpl.Resources["Reconcile"].Properties, "Environment", "Variables").(map[string]any), "BUFFER_QUEUE_URL")
+	tmpl.Resources["ReconcileSchedule"] = Resource{Type: "AWS::Events::Rule", Properties: map[string]any{
+		"ScheduleExpression": "rate(1 hour)",
+		"Targets":            []any{map[string]any{"Id": "function", "Arn": map[string]any{"Fn::GetAtt": []any{"Reconcile", "Arn"}}}},
+	}}
+	tmpl.Resources["ReconcileSchedulePermission"] = Resource{Type: "AWS::Lambda::Permission", Properties: map[string]any{
+		"Action": "lambda:InvokeFunction", "Principal": "events.amazonaws.com", "FunctionName": map[string]any{"Ref": "Reconcile"},
+		"SourceArn": map[string]any{"Fn::GetAtt": []any{"ReconcileSchedule", "Arn"}},
+	}}
+	for _, part := range []string{"ReconcileEvents", "ReconcileBuffer"} { // these make it a consumer
+		tmpl.Resources[part] = other.Resources[part]
+		if wrong := nothingOrphaned(tmpl); !slices.Contains(wrong, part+" belongs to no function") {
+			t.Errorf("%s without a row: %q", part, wrong)
+		}
+		delete(tmpl.Resources, part)
+	}
+	for _, rule := range templateRules {
+		for _, wrong := range rule.Check(tmpl) {
+			t.Errorf("%s: %s", rule.Name, wrong)
+		}
+	}
+}
+
 // mutate puts value at path, or removes what is there.
 func mutate(t *testing.T, tree any, path []string, value any) {
 	t.Helper()
@@ -250,6 +324,52 @@ func mutate(t *testing.T, tree any, path []string, value any) {
 		p[i] = value
 	default:
 		t.Fatalf("%v leads into %T", path, parent)
+	}
+}
+
+func TestDetailTypes(t *testing.T) {
+	var tmpl Template
+	if err := json.Unmarshal([]byte(`{
+		"Mappings": {"Consumers": {"A": {}, "B": {}}},
+		"Resources": {
+			"AChanges": {"Type": "AWS::Events::Rule", "Properties": {"EventPattern": {"detail-type": ["AChangeEvent"]}}},
+			"AEvents": {"Type": "AWS::Events::Rule", "Properties": {"EventPattern": {"detail-type": ["B__e", "A__e"]}}},
+			"BEvents": {"Type": "AWS::Events::Rule", "Properties": {"EventPattern": {"detail-type": ["B__e"]}}},
+			"Schedule": {"Type": "AWS::Events::Rule", "Properties": {"ScheduleExpression": "rate(1 day)"}}
+		}}`), &tmpl); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := text(detailTypes(tmpl)), `{"A":["AChangeEvent","A__e","B__e"],"B":["B__e"]}`; got != want {
+		t.Errorf("detailTypes = %s, want %s", got, want)
+	}
+}
+
+// A resource that gets another logical id is another resource for CloudFormation.
+func TestLogicalIDsStay(t *testing.T) {
+	tmpl := load(t)
+	const file = "testdata/logical-ids.txt"
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := strings.Split(strings.TrimSpace(string(b)), "\n")
+	var now []string
+	for id, r := range tmpl.Resources {
+		now = append(now, r.Type+" "+id)
+	}
+	for _, line := range known {
+		if !slices.Contains(now, line) {
+			t.Errorf("%s is gone: on a stack that runs it would be deleted, or replaced if it was renamed, and the messages in it "+
+				"lost. Keep its type and logical id; take it out of %s only if that is meant", line, file)
+		}
+	}
+	for _, line := range now {
+		if !slices.Contains(known, line) {
+			t.Errorf("%s is new: add it to %s, so that it stays", line, file)
+		}
+	}
+	if !slices.IsSorted(known) {
+		t.Errorf("%s is not sorted", file)
 	}
 }
 
@@ -318,7 +438,7 @@ func TestFunctionsHaveFolders(t *testing.T) {
 	var want []string
 	for id, r := range tmpl.Resources {
 		if r.Type == "AWS::Lambda::Function" {
-			want = append(want, strings.ToLower(regexp.MustCompile(`([a-z])([A-Z])`).ReplaceAllString(id, "$1-$2")))
+			want = append(want, consumerName(id))
 		}
 	}
 	slices.Sort(want)
@@ -328,7 +448,7 @@ func TestFunctionsHaveFolders(t *testing.T) {
 	}
 	var got []string
 	for _, e := range entries {
-		if e.IsDir() {
+		if e.IsDir() && e.Name() != "testdata" {
 			got = append(got, e.Name())
 		}
 	}
