@@ -68,6 +68,7 @@ var templateRules = []Rule{
 	{"failures-raise-alarms", failuresRaiseAlarms},
 	{"trial-buses-cut-no-relay", trialBuses},
 	{"emulators-take-core", emulatorsTakeCore},
+	{"dashboard-finds-what-there-is", dashboardFinds},
 	{"nothing-is-orphaned", nothingOrphaned},
 }
 
@@ -525,10 +526,6 @@ func nothingOrphaned(t Template) (wrong []string) {
 		}
 		if !slices.Contains(outputs, id+"Function") || !slices.Contains(outputs, id+"BufferUrl") {
 			wrong = append(wrong, id+" is not in the outputs, so sfrelay does not know it")
-		}
-		body := text(at(t.Resources["Dashboard"].Properties, "DashboardBody"))
-		if !strings.Contains(body, "${"+id+"}") || !strings.Contains(body, "${"+id+"Buffer.QueueName}") {
-			wrong = append(wrong, id+" is not on the dashboard")
 		}
 	}
 	return wrong

@@ -194,7 +194,12 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"nothing-is-orphaned", "Resources/InventoryErpEvents", `null`, "InventoryErp gets no events"},
 	{"nothing-is-orphaned", "Resources/InventoryErpBufferMapping", `null`, "InventoryErpBufferMapping is missing"},
 	{"nothing-is-orphaned", "Outputs/InventoryErpFunction", `null`, "not in the outputs"},
-	{"nothing-is-orphaned", "Resources/Dashboard", `null`, "not on the dashboard"},
+
+	{"dashboard-finds-what-there-is", "Resources/Dashboard", `null`, "the dashboard is no JSON"},
+	{"dashboard-finds-what-there-is", "Resources/Dashboard/Properties/DashboardBody/Fn::Sub/1/Consumers/Fn::Join/1/3", `null`, "InventoryErp is not on the dashboard"},
+	{"dashboard-finds-what-there-is", "Resources/Dashboard/Properties/DashboardBody/Fn::Sub/1/Consumers/Fn::Join/1/3", `{"Fn::Sub":"\\\"${InventoryErpLogs}\\\""}`, "nothing is called"},
+	{"dashboard-finds-what-there-is", "Resources/Dashboard/Properties/DashboardBody/Fn::Sub/1/Buses", `{"Fn::Sub":"\\\"${AWS::StackName}-\\\""}`, `nothing is called "sfrelay-"`},
+	{"dashboard-finds-what-there-is", "Resources/Dashboard/Properties/DashboardBody/Fn::Sub/1/Buses", `{"Fn::Sub":"${AWS::StackName}"}`, "is not in double quotes"},
 }
 
 func TestEveryRuleRefusesItsMutations(t *testing.T) {
@@ -238,6 +243,56 @@ func TestEveryRuleRefusesItsMutations(t *testing.T) {
 		if !tried[r.Name] {
 			t.Errorf("no mutation tries the rule %s", r.Name)
 		}
+	}
+}
+
+// Every text of the dashboard that CloudWatch compares has to be refused when it changes.
+func TestTheDashboardRefusesWhatFindsNothing(t *testing.T) {
+	tmpl := load(t)
+	sub, _ := tmpl.Resources["Dashboard"].Properties["DashboardBody"].(map[string]any)["Fn::Sub"].([]any)
+	body, _ := sub[0].(string)
+	for _, m := range []struct{ old, replacement, says string }{
+		{`MetricName=\"FailedInvocations\"`, `MetricName=\"InvocationsFailed\"`, "nothing has the metric InvocationsFailed of AWS/Events"},
+		{`{AWS/Events,EventBusName,RuleName}`, `{AWS/Events,BusName,RuleName}`, "by [BusName RuleName]"},
+		{`{AWS/Events,EventBusName,RuleName}`, `{AWS/Events,RuleName}`, "by [RuleName]"},
+		{`${Buses}`, `\"${AWS::StackName}-rule\"`, `nothing is called "sfrelay-rule"`},
+		{`${Buses}`, `RuleName=\"${AWS::StackName}\"`, `nothing is called "RuleName=sfrelay"`},
+		{`MetricName=\"Errors\"`, `MetricName=\"Error\"`, "nothing has the metric Error of AWS/Lambda"},
+		{`{AWS/Lambda,FunctionName}`, `{AWS/Lambda,Function}`, "by [Function]"},
+		{`MetricName=\"lagMs\"`, `MetricName=\"lag\"`, "nothing has the metric lag of sfrelay"},
+		{`{sfrelay,service,consumer} `, `{sfrelay,service} `, "nothing has the metric lagMs of sfrelay by [service]"},
+		{`{sfrelay,service,consumer,verdict}`, `{sfrelay,service,consumer}`, "nothing has the metric changes of sfrelay by [consumer service]"},
+		{`service=\"${AWS::StackName}\"`, `service=\"${AWS::StackId}\"`, `nothing is called "service="`},
+		{`service=\"${AWS::StackName}\"`, `stack=\"${AWS::StackName}\"`, `nothing is called "stack=sfrelay"`},
+		{`"QueueName", "${DeliveryQueue.QueueName}"`, `"Queue", "${DeliveryQueue.QueueName}"`, "no Queue is"},
+		{`"QueueName", "${DeliveryQueue.QueueName}"`, `"QueueName", "${GuardTable}"`, "no QueueName is"},
+		{`"ApproximateNumberOfMessagesVisible", "QueueName", "${F`, `"NumberOfMessages", "QueueName", "${F`, "nothing has the metric NumberOfMessages of AWS/SQS"},
+		{`, 'Sum', 300)`, `, 'Total', 300)`, "not a search with schema"},
+	} {
+		if !strings.Contains(body, m.old) {
+			t.Errorf("the dashboard has no %s", m.old)
+			continue
+		}
+		sub[0] = strings.Replace(body, m.old, m.replacement, 1)
+		wrong := dashboardFinds(tmpl)
+		if !slices.ContainsFunc(wrong, func(s string) bool { return strings.Contains(s, m.says) }) {
+			t.Errorf("%s for %s: want %q, got %q", m.replacement, m.old, m.says, wrong)
+		}
+	}
+}
+
+// The search for all consumers must not outgrow CloudWatch's limit unseen.
+func TestTheDashboardRefusesLongSearches(t *testing.T) {
+	tmpl := load(t)
+	list, _ := at(tmpl.Resources["Dashboard"].Properties, "DashboardBody", "Fn::Sub").([]any)
+	join, _ := at(list[1], "Consumers", "Fn::Join").([]any)
+	names, _ := join[1].([]any)
+	for len(names) < 12 {
+		names = append(names, names[0])
+	}
+	join[1] = names
+	if wrong := tmpl.queriesFit(); len(wrong) == 0 || !strings.Contains(wrong[0], "CloudWatch takes 1024") {
+		t.Errorf("12 consumers: %q", wrong)
 	}
 }
 
@@ -370,6 +425,128 @@ func TestLogicalIDsStay(t *testing.T) {
 	}
 	if !slices.IsSorted(known) {
 		t.Errorf("%s is not sorted", file)
+	}
+}
+
+const linesOfAConsumer = 25 // at most
+
+// A consumer is a function, a row and a place in some lists.
+func TestConsumersAreShort(t *testing.T) {
+	tmpl := load(t)
+	b, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, consumer := range keys(tmpl.Mappings.Consumers) {
+		n := linesOf(string(b), consumer)
+		t.Logf("%s: %d lines", consumer, n)
+		if n < 2 || n > linesOfAConsumer {
+			t.Errorf("%s has %d lines of template.yaml, at most %d", consumer, n, linesOfAConsumer)
+		}
+	}
+}
+
+// linesOf counts the lines that name a consumer or one of its parts, or lie in its
+// function or row: below a key of its name, deeper than that key.
+func linesOf(template, consumer string) (n int) {
+	names := regexp.MustCompile(`\b` + consumer + `(Role|Logs|Buffer|Events|Changes)?\b`)
+	key := regexp.MustCompile(`^ *` + consumer + `:`)
+	depth := -1
+	for line := range strings.Lines(template) {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		indent := len(line) - len(strings.TrimLeft(line, " "))
+		if indent <= depth {
+			depth = -1
+		}
+		if key.MatchString(line) {
+			depth = indent
+		}
+		if depth >= 0 || names.MatchString(line) {
+			n++
+		}
+	}
+	return n
+}
+
+// TestAddingAConsumer does to the template what the README says under "Add a consumer":
+// wherever inventory-erp is named it writes the same for another consumer.
+func TestAddingAConsumer(t *testing.T) {
+	load(t)
+	b, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := strings.NewReplacer("InventoryErp", "ReturnsErp", "inventory-erp", "returns-erp", "Inventory_Update__e", "Stock_Return__e", "{Id: m4,", "{Id: m5,")
+	var out, block []string
+	depth := -1
+	for _, line := range append(strings.Split(string(b), "\n"), "") {
+		indent := len(line) - len(strings.TrimLeft(line, " "))
+		if depth >= 0 && line != "" && indent > depth {
+			block = append(block, line)
+			continue
+		}
+		if depth >= 0 { // the function or the row ends
+			out = append(append(out, block...), names.Replace(strings.Join(block, "\n")))
+			block, depth = nil, -1
+		}
+		switch {
+		case strings.HasPrefix(strings.TrimSpace(line), "InventoryErp:"):
+			block, depth = []string{line}, indent
+		case strings.Contains(line, ", InventoryErp]"):
+			out = append(out, strings.Replace(line, ", InventoryErp]", ", InventoryErp, ReturnsErp]", 1))
+		case strings.Contains(line, "InventoryErp"):
+			out = append(out, line, names.Replace(line))
+		default:
+			out = append(out, strings.Replace(line, "+FILL(m4,0)", "+FILL(m4,0)+FILL(m5,0)", 1))
+		}
+	}
+	file := filepath.Join(t.TempDir(), "template.yaml")
+	if err := os.WriteFile(file, []byte(strings.Join(out, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if b, err = translate(file); err != nil {
+		t.Fatal(err)
+	}
+	var tmpl Template
+	if err := json.Unmarshal(b, &tmpl); err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range templateRules {
+		for _, wrong := range rule.Check(tmpl) {
+			t.Errorf("%s: %s", rule.Name, wrong)
+		}
+	}
+	if got := text(detailTypes(tmpl)["ReturnsErp"]); got != `["Stock_Return__e"]` {
+		t.Errorf("ReturnsErp takes %s", got)
+	}
+	if n, most := linesOf(strings.Join(out, "\n"), "ReturnsErp"), linesOfAConsumer; n > most {
+		t.Errorf("%d lines were needed, at most %d", n, most)
+	}
+}
+
+func TestLinesOf(t *testing.T) {
+	const template = `
+Mappings:
+  Consumers:
+    A:
+      {Name: a}
+    AB: {Name: ab}
+  Loops: {All: [A, AB]}
+Resources:
+  A:
+    Type: F
+
+    Role: !GetAtt ARole.Arn
+  AB:
+    Type: F
+  Policy:
+    - ${X}-AEvents-*
+    - !Ref ABBuffer
+`
+	if a, ab := linesOf(template, "A"), linesOf(template, "AB"); a != 7 || ab != 5 {
+		t.Errorf("A has %d lines, AB %d; want 7 and 5", a, ab)
 	}
 }
 
