@@ -11,7 +11,8 @@ import (
 
 // TestAddingAConsumer does what the README says under "Add a consumer": it copies the
 // smallest function, changes its name and its event, builds it and runs its tests. The
-// copy only exists in an overlay of the build.
+// copy only exists in an overlay of the build. What the template needs is tried in
+// functions/template_test.go.
 func TestAddingAConsumer(t *testing.T) {
 	root, err := filepath.Abs("..")
 	if err != nil {
