@@ -102,7 +102,7 @@ build-%:
 .PHONY: deploy
 deploy: go python ## sam build and sam deploy to your AWS account; ENV=<environment of samconfig.toml>, ARCH=…
 	@ARCH=$(ARCH) OS=linux $(SAM) build --config-env $(ENV)
-	@"$$(.ci/tools python)/python" .ci/check-architecture $(ENV) .aws-sam/build
+	@"$$(.ci/tools python)/python" .ci/check-deploy.py $(ENV) .aws-sam/build
 	@$(SAM) deploy --config-env $(ENV)
 
 .PHONY: undeploy

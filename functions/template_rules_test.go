@@ -1,10 +1,4 @@
-// Package template holds template.yaml to the rules that keep events from getting
-// lost and functions from doing more than they need to.
-//
-// The rules look at the template as CloudFormation sees it, translated by SAM's own
-// translator, with its intrinsics in place: a rule must hold whatever the
-// parameters are.
-package template
+package functions_test
 
 import (
 	"encoding/json"
@@ -14,9 +8,18 @@ import (
 	"strings"
 )
 
+// template.yaml is held to the rules that keep events from getting lost and functions
+// from doing more than they need to. The rules look at it as CloudFormation sees it,
+// its loops expanded and translated by SAM's own translator, with its intrinsics in
+// place: a rule must hold whatever the parameters are. A consumer is a function with a
+// row in the table; other functions need neither rules nor a buffer.
+
 // Template is a translated template.
 type Template struct {
-	Parameters map[string]any      `json:"Parameters"`
+	Parameters map[string]any `json:"Parameters"`
+	Mappings   struct {
+		Consumers map[string]row // by the logical id of the function
+	} `json:"Mappings"`
 	Conditions map[string]any      `json:"Conditions"`
 	Resources  map[string]Resource `json:"Resources"`
 	Outputs    map[string]any      `json:"Outputs"`
@@ -32,6 +35,15 @@ type Resource struct {
 	Properties          map[string]any `json:"Properties"`
 }
 
+// row is what the table says of a consumer.
+type row struct {
+	Name    string   // of the consumer and its folder
+	Secret  string   // of its sink
+	Events  []string // detail-types that it takes from the bus of the platform events
+	Changes []string // and from that of the change events
+	LinksOf string   // the consumer whose items it may read besides
+}
+
 // Rule is one thing a template has to fulfil. Check returns what is wrong: resource
 // and reason.
 type Rule struct {
@@ -39,8 +51,9 @@ type Rule struct {
 	Check func(Template) []string
 }
 
-// Rules are all rules.
-var Rules = []Rule{
+// templateRules are all rules.
+var templateRules = []Rule{
+	{"table-and-functions-agree", tableAgrees},
 	{"rules-keep-what-they-cannot-deliver", rulesKeep},
 	{"rules-switch-between-function-and-buffer", rulesSwitch},
 	{"rules-are-let-in", rulesAreLetIn},
@@ -55,14 +68,61 @@ var Rules = []Rule{
 	{"failures-raise-alarms", failuresRaiseAlarms},
 	{"trial-buses-cut-no-relay", trialBuses},
 	{"emulators-take-core", emulatorsTakeCore},
+	{"dashboard-finds-what-there-is", dashboardFinds},
 	{"nothing-is-orphaned", nothingOrphaned},
 }
 
 const twoWeeks = 14 * 24 * 60 * 60 // seconds, SQS's longest
 
+// tableAgrees: every row is a function with the rules that the row names, every function
+// that looks like a consumer has a row, and the loops make the rules that a row needs.
+func tableAgrees(t Template) (wrong []string) {
+	rows := t.Mappings.Consumers
+	for id, r := range rows {
+		if t.Resources[id].Type != "AWS::Lambda::Function" {
+			wrong = append(wrong, id+" has a row, but is no function")
+		}
+		if r.Name != consumerName(id) {
+			wrong = append(wrong, fmt.Sprintf("%s is called %s in its row, its folder is %s", id, r.Name, consumerName(id)))
+		}
+		if r.LinksOf != "" && !slices.ContainsFunc(keys(rows), func(other string) bool { return rows[other].Name == r.LinksOf }) {
+			wrong = append(wrong, fmt.Sprintf("%s reads links of %s, which is no consumer", id, r.LinksOf))
+		}
+		if len(r.Events)+len(r.Changes) == 0 {
+			wrong = append(wrong, id+" takes no events: its row names no detail-type")
+		}
+		for rule, types := range map[string][]string{id + "Events": r.Events, id + "Changes": r.Changes} {
+			if _, exists := t.Resources[rule]; exists != (len(types) > 0) {
+				wrong = append(wrong, fmt.Sprintf("the row of %s has the detail-types %v for %s, but the loops make that rule: %t", id, types, rule, exists))
+			}
+		}
+	}
+	for id, f := range t.of("AWS::Lambda::Function") {
+		_, consumer := rows[id]
+		if looks := at(f.Properties, "Environment", "Variables", "BUFFER_QUEUE_URL") != nil; looks != consumer {
+			wrong = append(wrong, id+" has a buffer but no row in the table of consumers, or a row but no buffer")
+		}
+	}
+	return wrong
+}
+
+// detailTypes are the detail-types of each consumer's rules, sorted.
+func detailTypes(t Template) map[string][]string {
+	found := map[string][]string{}
+	for id, r := range t.eventRules() {
+		consumer, _ := t.ruleOf(id)
+		for _, each := range flatten(at(r.Properties["EventPattern"], "detail-type")) {
+			name, _ := each.(string)
+			found[consumer] = append(found[consumer], name)
+		}
+		slices.Sort(found[consumer])
+	}
+	return found
+}
+
 // rulesKeep: EventBridge retries for a day, then the delivery queue has the event.
 func rulesKeep(t Template) (wrong []string) {
-	for id, r := range t.of("AWS::Events::Rule") {
+	for id, r := range t.eventRules() {
 		targets, _ := r.Properties["Targets"].([]any)
 		if len(targets) == 0 {
 			wrong = append(wrong, id+" has no target")
@@ -85,14 +145,18 @@ func rulesKeep(t Template) (wrong []string) {
 	return wrong
 }
 
-// rulesSwitch: one rule per consumer and bus; an empty bus name switches it off, the
-// delivery mode turns its target.
+// rulesSwitch: one rule per consumer and bus, for what the consumer's row says; an empty
+// bus name switches it off, the delivery mode turns its target.
 func rulesSwitch(t Template) (wrong []string) {
-	for id, r := range t.of("AWS::Events::Rule") {
+	for id, r := range t.eventRules() {
 		consumer, bus := t.ruleOf(id)
 		if consumer == "" {
-			wrong = append(wrong, id+" is not called <function>Events or <function>Changes")
+			wrong = append(wrong, id+" is not called <consumer>Events or <consumer>Changes")
 			continue
+		}
+		types := map[string][]string{"Event": t.Mappings.Consumers[consumer].Events, "Change": t.Mappings.Consumers[consumer].Changes}[bus]
+		if text(at(r.Properties["EventPattern"], "detail-type")) != text(types) {
+			wrong = append(wrong, fmt.Sprintf("%s does not take what the row of %s says", id, consumer))
 		}
 		condition := map[string]string{"Event": "HasEvents", "Change": "HasChanges"}[bus]
 		if r.Condition != condition {
@@ -110,54 +174,6 @@ func rulesSwitch(t Template) (wrong []string) {
 		}
 		if text(arns) != want {
 			wrong = append(wrong, id+" does not go to its function, or its buffer in buffered mode")
-		}
-	}
-	return wrong
-}
-
-// rulesAreLetIn: each rule may invoke its function, write to its buffer and to the
-// delivery queue, and nobody else may.
-func rulesAreLetIn(t Template) (wrong []string) {
-	allowed := map[string][]string{} // function or queue -> rules
-	for id, p := range t.of("AWS::Lambda::Permission") {
-		rule, _, _ := strings.Cut(getAtt(p.Properties["SourceArn"]), ".")
-		function, _, _ := strings.Cut(getAtt(p.Properties["FunctionName"]), ".")
-		if p.Properties["Principal"] != "events.amazonaws.com" || p.Properties["Action"] != "lambda:InvokeFunction" || rule == "" {
-			wrong = append(wrong, id+" lets in more than one rule")
-			continue
-		}
-		if p.Condition != t.Resources[rule].Condition {
-			wrong = append(wrong, id+" has another condition than its rule")
-		}
-		allowed[function] = append(allowed[function], rule)
-	}
-	for queue, statements := range t.queueStatements() {
-		for _, s := range statements {
-			if s["Effect"] != "Allow" {
-				continue
-			}
-			sources := flatten(at(s, "Condition", "ArnEquals", "aws:SourceArn"))
-			if text(s["Principal"]) != `{"Service":"events.amazonaws.com"}` || s["Action"] != "sqs:SendMessage" || len(sources) == 0 {
-				wrong = append(wrong, queue+" lets in more than rules that send")
-			}
-			for _, source := range sources {
-				rule, _, _ := strings.Cut(getAtt(source), ".")
-				allowed[queue] = append(allowed[queue], rule)
-			}
-		}
-	}
-	want := map[string][]string{}
-	for id := range t.of("AWS::Events::Rule") {
-		consumer, _ := t.ruleOf(id)
-		for _, target := range []string{consumer, consumer + "Buffer", "DeliveryQueue"} {
-			want[target] = append(want[target], id)
-		}
-	}
-	for _, target := range keys(want, allowed) {
-		slices.Sort(want[target])
-		slices.Sort(allowed[target])
-		if !slices.Equal(want[target], allowed[target]) {
-			wrong = append(wrong, fmt.Sprintf("%s lets in the rules %v, must be %v", target, allowed[target], want[target]))
 		}
 	}
 	return wrong
@@ -222,11 +238,11 @@ func functionsLog(t Template) (wrong []string) {
 
 var (
 	variables = []string{ // of every function
-		"ACCOUNT_FIELDS", "AWS_NEW_RETRIES_2026", "BUFFER_QUEUE_URL", "FAILURE_QUEUE_URL", "GOGC", "GOMAXPROCS", "GUARD_RESTORED_AT",
+		"ACCOUNT_FIELDS", "AWS_NEW_RETRIES_2026", "FAILURE_QUEUE_URL", "GOGC", "GOMAXPROCS", "GUARD_RESTORED_AT",
 		"GUARD_TABLE", "LOG_LEVEL", "MAX_ATTEMPTS", "OPPORTUNITY_WON_STAGES", "SALESFORCE_CLIENT_NAME", "SALESFORCE_ORGS", "SERVICE_NAME", "TIME_SCALE",
 	}
-	billing = []string{"BILLING", "STRIPE_API_BASE", "STRIPE_SECRET"}
-	erp     = []string{"ERP", "ERP_SECRET", "ERP_URL"}
+	ofBilling = []string{"BILLING", "STRIPE_API_BASE", "STRIPE_SECRET"}
+	ofERP     = []string{"ERP", "ERP_SECRET", "ERP_URL"}
 )
 
 // functionsKnow: the variables that the functions read, secrets by reference only.
@@ -234,18 +250,21 @@ func functionsKnow(t Template) (wrong []string) {
 	for id, f := range t.of("AWS::Lambda::Function") {
 		set, _ := at(f.Properties, "Environment", "Variables").(map[string]any)
 		want := slices.Clone(variables)
+		if _, consumer := t.Mappings.Consumers[id]; consumer {
+			want = append(want, "BUFFER_QUEUE_URL")
+			if ref(set["BUFFER_QUEUE_URL"]) != id+"Buffer" {
+				wrong = append(wrong, id+" has the buffer of another function")
+			}
+		}
 		if set["BILLING"] != nil {
-			want = append(want, billing...)
+			want = append(want, ofBilling...)
 		}
 		if set["ERP"] != nil {
-			want = append(want, erp...)
+			want = append(want, ofERP...)
 		}
 		slices.Sort(want)
 		if got := keys(set); !slices.Equal(got, want) {
 			wrong = append(wrong, fmt.Sprintf("%s has the variables %v, must be %v", id, got, want))
-		}
-		if ref(set["BUFFER_QUEUE_URL"]) != id+"Buffer" {
-			wrong = append(wrong, id+" has the buffer of another function")
 		}
 		for _, name := range []string{"StripeSecret", "ErpSecret"} {
 			if pattern, _ := at(t.Parameters[name], "AllowedPattern").(string); !strings.HasPrefix(pattern, "arn:") {
@@ -257,7 +276,7 @@ func functionsKnow(t Template) (wrong []string) {
 }
 
 // rolesAreSmall: one role per function, nothing managed, nothing on everything, of
-// the table its own items only.
+// the table its own items only and the links of one other consumer.
 func rolesAreSmall(t Template) (wrong []string) {
 	owners := map[string]string{}
 	for id, f := range t.of("AWS::Lambda::Function") {
@@ -278,7 +297,7 @@ func rolesAreSmall(t Template) (wrong []string) {
 		for _, policy := range policies {
 			statements, _ := at(policy, "PolicyDocument", "Statement").([]any)
 			for _, s := range statements {
-				if reason := needless(s, function, secret); reason != "" {
+				if reason := needless(s, function, secret, t.Mappings.Consumers[function].LinksOf); reason != "" {
 					wrong = append(wrong, fmt.Sprintf("%s: %v: %s", id, at(s, "Sid"), reason))
 				}
 			}
@@ -288,9 +307,10 @@ func rolesAreSmall(t Template) (wrong []string) {
 }
 
 // needless says why a statement of a role allows more than the function needs.
-func needless(statement any, function, secret string) string {
+func needless(statement any, function, secret, linksOf string) string {
 	actions := flatten(at(statement, "Action"))
 	keys := text(at(statement, "Condition", "ForAllValues:StringLike", "dynamodb:LeadingKeys"))
+	own, links := fmt.Sprintf("[%q]", consumerName(function)+"#*"), fmt.Sprintf("[%q]", linksOf+"#*")
 	for _, a := range actions {
 		action, _ := a.(string)
 		var resource string
@@ -303,13 +323,13 @@ func needless(statement any, function, secret string) string {
 			resource = function + "Buffer.Arn"
 		case "dynamodb:UpdateItem":
 			resource = "GuardTable.Arn"
-			if keys != fmt.Sprintf("[%q]", consumerName(function)+"#*") {
+			if keys != own {
 				return "may write other items than its own"
 			}
 		case "dynamodb:GetItem":
 			resource = "GuardTable.Arn"
-			if !oneConsumer.MatchString(keys) {
-				return "may read the items of more than one consumer"
+			if keys != own && keys != links {
+				return "may read other items than its own and those that its row names"
 			}
 		case "secretsmanager:GetSecretValue":
 			if ref(at(statement, "Resource")) != secret {
@@ -325,8 +345,6 @@ func needless(statement any, function, secret string) string {
 	}
 	return ""
 }
-
-var oneConsumer = regexp.MustCompile(`^\["[a-z-]+#\*"\]$`)
 
 // queuesKeep: two weeks, encrypted, over TLS.
 func queuesKeep(t Template) (wrong []string) {
@@ -353,14 +371,15 @@ func queuesKeep(t Template) (wrong []string) {
 	return wrong
 }
 
-// buffersComeAgain: a buffer in front of each function, drained in buffered mode
+// buffersComeAgain: a buffer in front of each consumer, drained in buffered mode
 // only, message by message, without ever giving up before the consumer does.
 func buffersComeAgain(t Template) (wrong []string) {
 	mappings := map[string]Resource{}
 	for _, m := range t.of("AWS::Lambda::EventSourceMapping") {
 		mappings[getAtt(m.Properties["EventSourceArn"])+" "+getAtt(m.Properties["FunctionName"])] = m
 	}
-	for id, f := range t.of("AWS::Lambda::Function") {
+	for id := range t.Mappings.Consumers {
+		f := t.Resources[id]
 		buffer := t.Resources[id+"Buffer"].Properties
 		if getAtt(at(buffer, "RedrivePolicy", "deadLetterTargetArn")) != "FailureQueue.Arn" || number(at(buffer, "RedrivePolicy", "maxReceiveCount")) != 1000 {
 			wrong = append(wrong, id+"Buffer does not give up to FailureQueue after 1000 receives")
@@ -423,14 +442,17 @@ func failuresRaiseAlarms(t Template) (wrong []string) {
 			wrong = append(wrong, "no alarm on the first message in "+queue)
 		}
 	}
-	functions := keys(t.of("AWS::Lambda::Function"))
 	for id, metric := range map[string]string{
 		"DroppedAlarm": "AsyncEventsDropped", "RecordLostAlarm": "DestinationDeliveryFailures", "ThrottledAlarm": "Throttles",
 		"LateAlarm": "AsyncEventAge", "SilenceAlarm": "Invocations", "BufferAlarm": "ApproximateAgeOfOldestMessage",
 	} {
 		var of []string
+		expression := ""
 		metrics, _ := t.Resources[id].Properties["Metrics"].([]any)
 		for _, m := range metrics {
+			if e, ok := at(m, "Expression").(string); ok {
+				expression = e
+			}
 			if at(m, "MetricStat", "Metric", "MetricName") == metric {
 				dimensions, _ := at(m, "MetricStat", "Metric", "Dimensions").([]any)
 				for _, d := range dimensions {
@@ -438,9 +460,16 @@ func failuresRaiseAlarms(t Template) (wrong []string) {
 				}
 			}
 		}
-		slices.Sort(of)
-		if !slices.Equal(of, functions) {
-			wrong = append(wrong, fmt.Sprintf("%s watches %s of %v, must be of %v", id, metric, of, functions))
+		for _, m := range metrics {
+			name, _ := at(m, "Id").(string)
+			if at(m, "MetricStat") != nil && expression != "MAX(METRICS())" && !strings.Contains(expression, "FILL("+name+",0)") {
+				wrong = append(wrong, id+" does not look at its metric "+name)
+			}
+		}
+		for _, consumer := range keys(t.Mappings.Consumers) {
+			if !slices.Contains(of, consumer) {
+				wrong = append(wrong, fmt.Sprintf("%s watches %s of %v, but not of %s", id, metric, of, consumer))
+			}
 		}
 	}
 	return wrong
@@ -477,16 +506,14 @@ func nothingOrphaned(t Template) (wrong []string) {
 	shared := []string{
 		"GuardTable", "DeliveryQueue", "DeliveryQueuePolicy", "FailureQueue", "FailureQueuePolicy", "TrialEventBus", "TrialChangeBus", "Dashboard",
 	}
-	functions := t.of("AWS::Lambda::Function")
 	outputs := keys(t.Outputs)
 	for id, r := range t.Resources {
 		watches := r.Type == "AWS::CloudWatch::Alarm" || r.Type == "AWS::Logs::QueryDefinition"
-		_, own := functions[owner(functions, id)]
-		if !own && !watches && !slices.Contains(shared, id) {
+		if t.owner(id) == "" && !watches && !slices.Contains(shared, id) {
 			wrong = append(wrong, id+" belongs to no function")
 		}
 	}
-	for id := range functions {
+	for id := range t.Mappings.Consumers {
 		for _, suffix := range []string{"Role", "Logs", "Buffer", "BufferPolicy", "BufferMapping"} {
 			if _, ok := t.Resources[id+suffix]; !ok {
 				wrong = append(wrong, id+suffix+" is missing")
@@ -500,21 +527,18 @@ func nothingOrphaned(t Template) (wrong []string) {
 		if !slices.Contains(outputs, id+"Function") || !slices.Contains(outputs, id+"BufferUrl") {
 			wrong = append(wrong, id+" is not in the outputs, so sfrelay does not know it")
 		}
-		body := text(at(t.Resources["Dashboard"].Properties, "DashboardBody"))
-		if !strings.Contains(body, "${"+id+"}") || !strings.Contains(body, "${"+id+"Buffer.QueueName}") {
-			wrong = append(wrong, id+" is not on the dashboard")
-		}
 	}
 	return wrong
 }
 
-func owner(functions map[string]Resource, id string) string {
-	for f := range functions {
-		rest, ok := strings.CutPrefix(id, f)
-		if ok && slices.Contains([]string{
-			"", "Role", "Logs", "Buffer", "BufferPolicy", "BufferMapping", "EventInvokeConfig",
-			"Events", "EventsPermission", "Changes", "ChangesPermission",
-		}, rest) {
+// owner is the function that a resource belongs to by its name.
+func (t Template) owner(id string) string {
+	for f := range t.of("AWS::Lambda::Function") {
+		parts := []string{"", "Role", "Logs", "EventInvokeConfig", "Schedule", "SchedulePermission"}
+		if _, consumer := t.Mappings.Consumers[f]; consumer {
+			parts = append(parts, "Buffer", "BufferPolicy", "BufferMapping", "Events", "EventsPermission", "Changes", "ChangesPermission")
+		}
+		if rest, ok := strings.CutPrefix(id, f); ok && slices.Contains(parts, rest) {
 			return f
 		}
 	}
@@ -532,11 +556,24 @@ func (t Template) of(kind string) map[string]Resource {
 	return found
 }
 
-// ruleOf is the function of a rule, and Event or Change for its bus.
-func (t Template) ruleOf(id string) (function, bus string) {
+// eventRules are the rules that take events: all but those that only follow a clock.
+func (t Template) eventRules() map[string]Resource {
+	rules := t.of("AWS::Events::Rule")
+	for id, r := range rules {
+		if r.Properties["ScheduleExpression"] != nil && r.Properties["EventPattern"] == nil {
+			delete(rules, id)
+		}
+	}
+	return rules
+}
+
+// ruleOf is the consumer of a rule, and Event or Change for its bus.
+func (t Template) ruleOf(id string) (consumer, bus string) {
 	for suffix, bus := range map[string]string{"Events": "Event", "Changes": "Change"} {
-		if f, ok := strings.CutSuffix(id, suffix); ok && t.Resources[f].Type == "AWS::Lambda::Function" {
-			return f, bus
+		if c, ok := strings.CutSuffix(id, suffix); ok {
+			if _, ok := t.Mappings.Consumers[c]; ok {
+				return c, bus
+			}
 		}
 	}
 	return "", ""

@@ -1,0 +1,79 @@
+"""Refuses to deploy what would fail on AWS without a word: binaries of another architecture than the one that will be
+deployed, and a stack name that is too long.
+
+usage: check-deploy.py ENVIRONMENT BUILD-DIRECTORY
+
+SAM does not tell make which architecture the template asks for, so a wrong pair would ship and fail at the first event.
+What will be deployed is the parameter Architecture: of samconfig.toml's environment, else the template's default.
+
+CloudFormation names a rule or role <stack>-<logical id>-<random>. Where that is longer than the 64 characters that
+EventBridge and IAM take, it shortens stack name and logical id. The queue policies name the rules by both: they would let
+no rule in, and every event would be refused. AWS shows such names in its examples, but does not document how it shortens
+them. The source for that, and for 12 or 13 random characters, is names that others observed: KensioSoftware/yulin#1113 and
+hackoregon/civic-devops#128 on GitHub.
+"""
+
+import pathlib
+import sys
+
+from ministack.services.cloudformation import language_extensions
+from samcli.cli.types import CfnParameterOverridesType
+from samcli.lib.config.samconfig import SamConfig
+from samcli.yamlhelper import parse_yaml_file
+
+MACHINES = {0x3E: "x86_64", 0xB7: "arm64"}  # e_machine of an ELF header: EM_X86_64, EM_AARCH64
+LONGEST_NAME = 64  # of a rule (EventBridge, PutRule) and of a role (IAM, CreateRole)
+RANDOM = 13
+
+
+def settings(environment):
+    """What samconfig.toml says for sam deploy."""
+    config = SamConfig(".")
+    try:
+        return config.get_all(["deploy"], "parameters", environment) if config.exists() else {}
+    except KeyError:
+        return {}
+
+
+def check_architecture(settings, template, build):
+    value = settings.get("parameter_overrides", "")
+    overrides = CfnParameterOverridesType().convert(value, None, None) if value else {}
+    architecture = overrides.get("Architecture") or template["Parameters"]["Architecture"]["Default"]
+    arch = {"x86_64": "amd64"}.get(architecture, architecture)
+    binaries = sorted(build.glob("*/bootstrap"))
+    if not binaries:
+        sys.exit(f"no binary in {build}: run sam build first")
+    for binary in binaries:
+        header = binary.read_bytes()[:20]
+        machine = MACHINES.get(int.from_bytes(header[18:20], "little")) if header[:4] == b"\x7fELF" else None
+        if machine != architecture:
+            sys.exit(
+                f"{binary} is built for {machine or 'another system'}, but Architecture={architecture} would be deployed: "
+                f"say ARCH={arch}, or change Architecture in samconfig.toml"
+            )
+
+
+def check_names(settings, template, environment):
+    stack = settings.get("stack_name", "")
+    resources = language_extensions.apply(template, {}).get("Resources", {})
+    named = [name for name, r in resources.items() if r["Type"] in ("AWS::Events::Rule", "AWS::IAM::Role")]
+    longest = max(named, key=len, default="")
+    most = LONGEST_NAME - len(f"--{longest}") - RANDOM
+    if len(stack) > most:
+        sys.exit(
+            f"the stack_name of environment {environment} in samconfig.toml, {stack!r}, has {len(stack)} characters: "
+            f"CloudFormation would cut it in the name of {longest}, and the queue policies would let no rule in. "
+            f"Choose a name of at most {most} characters"
+        )
+
+
+def main(environment, directory):
+    build = pathlib.Path(directory)
+    template = parse_yaml_file(str(build / "template.yaml"))
+    deploy = settings(environment)
+    check_architecture(deploy, template, build)
+    check_names(deploy, template, environment)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:3])

@@ -1,0 +1,635 @@
+package functions_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+const root = ".."
+
+// python is that of the tools that make installs; empty where it did not.
+func python() (string, error) {
+	found, err := filepath.Glob(filepath.Join(root, ".cache", "python-*", ".complete"))
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	return filepath.Abs(filepath.Join(filepath.Dir(found[len(found)-1]), "bin", "python"))
+}
+
+// translated is template.yaml as CloudFormation sees it, as JSON.
+var translated = sync.OnceValues(func() ([]byte, error) { return translate("template.yaml") })
+
+func translate(file string) ([]byte, error) {
+	python, err := python()
+	if err != nil || python == "" {
+		return nil, err
+	}
+	cmd := exec.Command(python, ".ci/translate-template.py", file)
+	cmd.Dir = root
+	cmd.Stderr = os.Stderr
+	return cmd.Output()
+}
+
+func load(t *testing.T) Template {
+	t.Helper()
+	b, err := translated()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b == nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("SAM's translator is not installed: run make tools")
+		}
+		t.Skip("SAM's translator is not installed: run make tools")
+	}
+	var tmpl Template
+	if err := json.Unmarshal(b, &tmpl); err != nil {
+		t.Fatal(err)
+	}
+	return tmpl
+}
+
+func TestTemplateKeepsTheRules(t *testing.T) {
+	tmpl := load(t)
+	for _, rule := range templateRules {
+		for _, wrong := range rule.Check(tmpl) {
+			t.Errorf("%s: %s", rule.Name, wrong)
+		}
+	}
+}
+
+// Every rule has to refuse each of its mutations: a path into the template and what
+// is put there (null removes), and a piece of what the rule must say.
+var mutations = []struct{ rule, path, value, says string }{
+	{"table-and-functions-agree", "Mappings/Consumers/InventoryErp", `null`, "InventoryErp has a buffer but no row"},
+	{"table-and-functions-agree", "Mappings/Consumers/ReturnsErp", `{"Name":"returns-erp","Events":["Stock_Return__e"]}`, "ReturnsErp has a row, but is no function"},
+	{"table-and-functions-agree", "Resources/InventoryErp", `null`, "InventoryErp has a row, but is no function"},
+	{"table-and-functions-agree", "Resources/InventoryErp/Properties/Environment/Variables/BUFFER_QUEUE_URL", `null`, "or a row but no buffer"},
+	{"table-and-functions-agree", "Mappings/Consumers/InventoryErp/Name", `"customer-erp"`, "its folder is inventory-erp"},
+	{"table-and-functions-agree", "Mappings/Consumers/InventoryErp/Events", `null`, "InventoryErp takes no events"},
+	{"table-and-functions-agree", "Mappings/Consumers/InventoryErp/Changes", `["AccountChangeEvent"]`, "for InventoryErpChanges, but the loops make that rule: false"},
+	{"table-and-functions-agree", "Mappings/Consumers/CustomerErp/Changes", `[]`, "for CustomerErpChanges, but the loops make that rule: true"},
+	{"table-and-functions-agree", "Mappings/Consumers/OpportunityBilling/LinksOf", `"customer-biling"`, "which is no consumer"},
+
+	{"rules-keep-what-they-cannot-deliver", "Resources/CustomerErpEvents/Properties/Targets/0/DeadLetterConfig", `null`, "CustomerErpEvents has no dead-letter queue"},
+	{"rules-keep-what-they-cannot-deliver", "Resources/CustomerErpEvents/Properties/Targets/0/DeadLetterConfig/Arn", `{"Fn::GetAtt":["FailureQueue","Arn"]}`, "another one than DeliveryQueue"},
+	{"rules-keep-what-they-cannot-deliver", "Resources/CustomerErpChanges/Properties/Targets/0/RetryPolicy", `null`, "CustomerErpChanges does not retry"},
+	{"rules-keep-what-they-cannot-deliver", "Resources/CustomerErpChanges/Properties/Targets/0/RetryPolicy/MaximumRetryAttempts", `0`, "does not retry"},
+	{"rules-keep-what-they-cannot-deliver", "Resources/CustomerErpChanges/Properties/Targets", `[]`, "has no target"},
+	{"rules-keep-what-they-cannot-deliver", "Resources/InventoryErpEvents/Properties/EventPattern/source", `null`, "do not come from the relay"},
+	{"rules-keep-what-they-cannot-deliver", "Resources/InventoryErpEvents/Properties/EventPattern/detail-type", `null`, "events of any name"},
+
+	{"rules-switch-between-function-and-buffer", "Resources/CustomerErpEvents/Condition", `null`, "not switched off"},
+	{"rules-switch-between-function-and-buffer", "Resources/CustomerErpEvents/Condition", `"HasChanges"`, "not switched off"},
+	{"rules-switch-between-function-and-buffer", "Resources/CustomerErpEvents/Properties/EventBusName", `{"Ref":"EventBusName"}`, "not on its bus"},
+	{"rules-switch-between-function-and-buffer", "Resources/CustomerErpEvents/Properties/Targets/0/Arn", `{"Fn::GetAtt":["CustomerErp","Arn"]}`, "does not go to its function, or its buffer"},
+	{"rules-switch-between-function-and-buffer", "Resources/CustomerErpEvents/Properties/Targets/0/Arn", `{"Fn::If":["Buffered",{"Fn::GetAtt":["CustomerBillingBuffer","Arn"]},{"Fn::GetAtt":["CustomerErp","Arn"]}]}`, "does not go to"},
+
+	{"rules-switch-between-function-and-buffer", "Resources/CustomerErpEvents/Properties/EventPattern/detail-type", `["Inventory_Update__e"]`, "does not take what the row of CustomerErp says"},
+	{"rules-switch-between-function-and-buffer", "Resources/Forgotten", `{"Type":"AWS::Events::Rule","Properties":{"EventPattern":{}}}`, "Forgotten is not called"},
+
+	{"rules-are-let-in", "Resources/CustomerErpEventsPermission", `null`, "CustomerErp lets in the rules [CustomerErpChanges]"},
+	{"rules-are-let-in", "Resources/CustomerErpEventsPermission/Properties/SourceArn", `null`, "lets in more than one rule"},
+	{"rules-are-let-in", "Resources/CustomerErpEventsPermission/Properties/Principal", `"*"`, "lets in more than one rule"},
+	{"rules-are-let-in", "Resources/CustomerErpEventsPermission/Condition", `null`, "another condition than its rule"},
+	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/3", `null`, "DeliveryQueue lets in the rules"},
+	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Condition", `null`, "DeliveryQueue lets in more than rules"},
+	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1", `null`, "CustomerErpBuffer lets in the rules"},
+	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1/Principal", `"*"`, "CustomerErpBuffer lets in more"},
+	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn", `["*"]`, "DeliveryQueue lets in the rules []"},
+	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"*"}`, "a rule of another account"},
+	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${EventBusName}/${AWS::StackName}*-CustomerBillingEvents-*"}`, "a rule of stack sfrelay-test"},
+	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${EventBusName}/*${AWS::StackName}-CustomerBillingEvents-*"}`, "a rule of stack my-sfrelay"},
+	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${EventBusName}/*-CustomerBillingEvents-*"}`, "a rule of stack sfrelay2"},
+	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${EventBusName}/${AWS::StackName}-CustomerBillingEvents*"}`, "a rule of another name"},
+	{"rules-are-let-in", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${EventBusName}/${AWS::StackName}-*"}`, "a rule of a consumer that ends the same"},
+	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${EventBusName}/${AWS::StackName}-CustomerErp*"}`, "a rule of a consumer with a longer name"},
+	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${EventBusName}/${AWS::StackName}-Customer*Events-*"}`, "CustomerErpBuffer lets in the rules [CustomerBillingEvents"},
+	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/*${AWS::StackName}-CustomerErpEvents-*"}`, "a rule of the default bus"},
+	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${EventBusName}*/${AWS::StackName}-CustomerErpEvents-*"}`, "a rule of another bus"},
+	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:*:rule/${EventBusName}/${AWS::StackName}-CustomerErpEvents-*"}`, "a rule of another account"},
+	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:*:${AWS::AccountId}:rule/${EventBusName}/${AWS::StackName}-CustomerErpEvents-*"}`, "a rule of another region"},
+	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${ChangeBusName}/${AWS::StackName}-CustomerErpEvents-*"}`, "CustomerErpBuffer lets in the rules [CustomerErpChanges]"},
+
+	{"functions-keep-what-they-cannot-process", "Resources/InventoryErpEventInvokeConfig", `null`, "InventoryErp has no failure destination"},
+	{"functions-keep-what-they-cannot-process", "Resources/InventoryErpEventInvokeConfig/Properties/DestinationConfig", `null`, "InventoryErp has no failure destination"},
+	{"functions-keep-what-they-cannot-process", "Resources/InventoryErpEventInvokeConfig/Properties/MaximumRetryAttempts", `0`, "two retries"},
+
+	{"functions-are-what-is-built", "Resources/InventoryErp/Metadata/BuildMethod", `"go1.x"`, "InventoryErp is built by go1.x"},
+	{"functions-are-what-is-built", "Resources/InventoryErp/Metadata", `null`, "InventoryErp is built by"},
+	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/Runtime", `"go1.x"`, "provided.al2023"},
+	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/Architectures", `["arm64"]`, "architecture of its own"},
+	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/ReservedConcurrentExecutions", `1`, "throttles"},
+	{"functions-are-what-is-built", "Resources/InventoryErpAlias", `{"Type":"AWS::Lambda::Alias","Properties":{}}`, "no versions and aliases"},
+
+	{"functions-say-where-they-log", "Resources/InventoryErp/Properties/LoggingConfig", `null`, "does not log into InventoryErpLogs"},
+	{"functions-say-where-they-log", "Resources/InventoryErpLogs/Properties/RetentionInDays", `null`, "for ever"},
+
+	{"functions-know-only-named-variables", "Resources/InventoryErp/Properties/Environment/Variables/SURPRISE", `"1"`, "SURPRISE"},
+	{"functions-know-only-named-variables", "Resources/InventoryErp/Properties/Environment/Variables/FAILURE_QUEUE_URL", `null`, "InventoryErp has the variables"},
+	{"functions-know-only-named-variables", "Resources/InventoryErp/Properties/Environment/Variables/BUFFER_QUEUE_URL", `{"Ref":"CustomerErpBuffer"}`, "buffer of another function"},
+	{"functions-know-only-named-variables", "Parameters/StripeSecret/AllowedPattern", `".*"`, "takes more than the ARN"},
+
+	{"roles-do-no-more-than-needed", "Resources/InventoryErp/Properties/Role", `{"Fn::GetAtt":["CustomerErpRole","Arn"]}`, "does not have the role"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/ManagedPolicyArns", `["arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"]`, "managed policies"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/0/Resource", `"*"`, "OwnLog: logs:CreateLogStream must be on InventoryErpLogs.Arn alone"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/1/Resource", `"*"`, "must be on GuardTable.Arn alone"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/1/Condition", `null`, "other items than its own"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/1/Condition/ForAllValues:StringLike/dynamodb:LeadingKeys", `["*"]`, "other items than its own"},
+	{"roles-do-no-more-than-needed", "Resources/OpportunityBillingRole/Properties/Policies/0/PolicyDocument/Statement/2/Condition", `null`, "other items than its own and those that its row names"},
+	{"roles-do-no-more-than-needed", "Mappings/Consumers/OpportunityBilling/LinksOf", `null`, "OpportunityBillingRole: CustomerLinks: may read other items"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/2/Condition/ForAllValues:StringLike/dynamodb:LeadingKeys", `["customer-billing#*"]`, "InventoryErpRole: CustomerLinks: may read other items"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/1/Action", `["dynamodb:*"]`, `no function needs "dynamodb:*"`},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/1/Action", `"dynamodb:DeleteItem"`, `no function needs "dynamodb:DeleteItem"`},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/3/Resource", `{"Fn::GetAtt":["CustomerErpBuffer","Arn"]}`, "must be on FailureQueue.Arn alone"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/5/Resource", `{"Ref":"StripeSecret"}`, "another secret"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/5/Resource", `"*"`, "another secret"},
+
+	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueue/Properties/MessageRetentionPeriod", `null`, "FailureQueue keeps its messages for less"},
+	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueue/Properties/SqsManagedSseEnabled", `false`, "not encrypted"},
+	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueue/DeletionPolicy", `null`, "would be deleted"},
+	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueuePolicy", `null`, "FailureQueue answers without TLS"},
+	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueuePolicy/Properties/PolicyDocument/Statement/0/Action", `"sqs:SendMessage"`, "FailureQueue answers without TLS"},
+	{"queues-keep-two-weeks-over-tls", "Resources/Forgotten", `{"Type":"AWS::SQS::Queue","Properties":{}}`, "Forgotten answers without TLS"},
+
+	{"buffers-come-again", "Resources/InventoryErpBuffer/Properties/RedrivePolicy", `null`, "does not give up to FailureQueue"},
+	{"buffers-come-again", "Resources/InventoryErpBuffer/Properties/RedrivePolicy/maxReceiveCount", `3`, "after 1000 receives"},
+	{"buffers-come-again", "Resources/InventoryErpBuffer/Properties/VisibilityTimeout", `30`, "while they are worked on"},
+	{"buffers-come-again", "Resources/InventoryErpBufferMapping/Properties/Enabled", `true`, "not drained in buffered mode, or is in direct mode"},
+	{"buffers-come-again", "Resources/InventoryErpBufferMapping/Properties/FunctionResponseTypes", `null`, "repeats whole batches"},
+	{"buffers-come-again", "Resources/InventoryErpBufferMapping/Properties/ScalingConfig", `null`, "no bound on concurrency"},
+
+	{"table-cannot-be-lost", "Resources/GuardTable/DeletionPolicy", `"Delete"`, "can be deleted"},
+	{"table-cannot-be-lost", "Resources/GuardTable/UpdateReplacePolicy", `null`, "can be deleted"},
+	{"table-cannot-be-lost", "Resources/GuardTable/Properties/DeletionProtectionEnabled", `null`, "can be deleted"},
+	{"table-cannot-be-lost", "Resources/GuardTable/Properties/PointInTimeRecoverySpecification", `null`, "PointInTimeRecovery"},
+	{"table-cannot-be-lost", "Resources/GuardTable/Properties/TimeToLiveSpecification/AttributeName", `"ttl"`, "TimeToLive"},
+	{"table-cannot-be-lost", "Resources/GuardTable/Properties/BillingMode", `"PROVISIONED"`, "BillingMode"},
+
+	{"failures-raise-alarms", "Resources/FailureQueueAlarm", `null`, "no alarm on the first message in FailureQueue"},
+	{"failures-raise-alarms", "Resources/DeliveryQueueAlarm/Condition", `"FullMonitoring"`, "no alarm on the first message in DeliveryQueue"},
+	{"failures-raise-alarms", "Resources/DeliveryQueueAlarm/Properties/Threshold", `10`, "no alarm on the first message in DeliveryQueue"},
+	{"failures-raise-alarms", "Resources/DeliveryQueueAlarm/Properties/AlarmActions", `null`, "tells nobody"},
+	{"failures-raise-alarms", "Resources/DroppedAlarm/Properties/Metrics/2", `null`, "DroppedAlarm watches AsyncEventsDropped of"},
+	{"failures-raise-alarms", "Resources/SilenceAlarm/Properties/Metrics/0/Expression", `"FILL(m1,0)+FILL(m2,0)+FILL(m3,0)"`, "SilenceAlarm does not look at its metric m4"},
+	{"failures-raise-alarms", "Resources/SilenceAlarm", `null`, "SilenceAlarm watches Invocations of []"},
+
+	{"trial-buses-cut-no-relay", "Resources/TrialEventBus/Condition", `null`, "more than a bus for trials"},
+	{"trial-buses-cut-no-relay", "Resources/TrialEventBus/Properties/EventSourceName", `{"Ref":"EventBusName"}`, "more than a bus for trials"},
+	{"trial-buses-cut-no-relay", "Parameters/CreateBus/Default", `"true"`, "not off by default"},
+
+	{"emulators-take-core", "Resources/SilenceAlarm/Condition", `null`, "SilenceAlarm has to stand behind FullMonitoring"},
+	{"emulators-take-core", "Resources/LagQuery/Condition", `null`, "LagQuery has to stand behind FullMonitoring"},
+
+	{"nothing-is-orphaned", "Resources/Forgotten", `{"Type":"AWS::SQS::Queue","Properties":{}}`, "Forgotten belongs to no function"},
+	{"nothing-is-orphaned", "Resources/InventoryErp", `null`, "InventoryErpRole belongs to no function"},
+	{"nothing-is-orphaned", "Resources/InventoryErpEvents", `null`, "InventoryErp gets no events"},
+	{"nothing-is-orphaned", "Resources/InventoryErpBufferMapping", `null`, "InventoryErpBufferMapping is missing"},
+	{"nothing-is-orphaned", "Outputs/InventoryErpFunction", `null`, "not in the outputs"},
+
+	{"dashboard-finds-what-there-is", "Resources/Dashboard", `null`, "the dashboard is no JSON"},
+	{"dashboard-finds-what-there-is", "Resources/Dashboard/Properties/DashboardBody/Fn::Sub/1/Consumers/Fn::Join/1/3", `null`, "InventoryErp is not on the dashboard"},
+	{"dashboard-finds-what-there-is", "Resources/Dashboard/Properties/DashboardBody/Fn::Sub/1/Consumers/Fn::Join/1/3", `{"Fn::Sub":"\\\"${InventoryErpLogs}\\\""}`, "nothing is called"},
+	{"dashboard-finds-what-there-is", "Resources/Dashboard/Properties/DashboardBody/Fn::Sub/1/Buses", `{"Fn::Sub":"\\\"${AWS::StackName}-\\\""}`, `nothing is called "sfrelay-"`},
+	{"dashboard-finds-what-there-is", "Resources/Dashboard/Properties/DashboardBody/Fn::Sub/1/Buses", `{"Fn::Sub":"${AWS::StackName}"}`, "is not in double quotes"},
+}
+
+func TestEveryRuleRefusesItsMutations(t *testing.T) {
+	load(t)
+	original, err := translated()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := map[string]bool{}
+	for _, m := range mutations {
+		t.Run(m.rule+"/"+m.path, func(t *testing.T) {
+			var tree, value any
+			if err := json.Unmarshal(original, &tree); err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal([]byte(m.value), &value); err != nil {
+				t.Fatal(err)
+			}
+			path := strings.Split(m.path, "/")
+			mutate(t, tree, path, value)
+			b, err := json.Marshal(tree)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var mutated Template
+			if err := json.Unmarshal(b, &mutated); err != nil {
+				t.Fatal(err)
+			}
+			i := slices.IndexFunc(templateRules, func(r Rule) bool { return r.Name == m.rule })
+			if i < 0 {
+				t.Fatalf("no rule is called %s", m.rule)
+			}
+			tried[m.rule] = true
+			wrong := templateRules[i].Check(mutated)
+			if !slices.ContainsFunc(wrong, func(s string) bool { return strings.Contains(s, m.says) }) {
+				t.Errorf("%s = %s: want %q, got %q", m.path, m.value, m.says, wrong)
+			}
+		})
+	}
+	for _, r := range templateRules {
+		if !tried[r.Name] {
+			t.Errorf("no mutation tries the rule %s", r.Name)
+		}
+	}
+}
+
+// Every text of the dashboard that CloudWatch compares has to be refused when it changes.
+func TestTheDashboardRefusesWhatFindsNothing(t *testing.T) {
+	tmpl := load(t)
+	sub, _ := tmpl.Resources["Dashboard"].Properties["DashboardBody"].(map[string]any)["Fn::Sub"].([]any)
+	body, _ := sub[0].(string)
+	for _, m := range []struct{ old, replacement, says string }{
+		{`MetricName=\"FailedInvocations\"`, `MetricName=\"InvocationsFailed\"`, "nothing has the metric InvocationsFailed of AWS/Events"},
+		{`{AWS/Events,EventBusName,RuleName}`, `{AWS/Events,BusName,RuleName}`, "by [BusName RuleName]"},
+		{`{AWS/Events,EventBusName,RuleName}`, `{AWS/Events,RuleName}`, "by [RuleName]"},
+		{`${Buses}`, `\"${AWS::StackName}-rule\"`, `nothing is called "sfrelay-rule"`},
+		{`${Buses}`, `RuleName=\"${AWS::StackName}\"`, `nothing is called "RuleName=sfrelay"`},
+		{`MetricName=\"Errors\"`, `MetricName=\"Error\"`, "nothing has the metric Error of AWS/Lambda"},
+		{`{AWS/Lambda,FunctionName}`, `{AWS/Lambda,Function}`, "by [Function]"},
+		{`MetricName=\"lagMs\"`, `MetricName=\"lag\"`, "nothing has the metric lag of sfrelay"},
+		{`{sfrelay,service,consumer} `, `{sfrelay,service} `, "nothing has the metric lagMs of sfrelay by [service]"},
+		{`{sfrelay,service,consumer,verdict}`, `{sfrelay,service,consumer}`, "nothing has the metric changes of sfrelay by [consumer service]"},
+		{`service=\"${AWS::StackName}\"`, `service=\"${AWS::StackId}\"`, `nothing is called "service="`},
+		{`service=\"${AWS::StackName}\"`, `stack=\"${AWS::StackName}\"`, `nothing is called "stack=sfrelay"`},
+		{`"QueueName", "${DeliveryQueue.QueueName}"`, `"Queue", "${DeliveryQueue.QueueName}"`, "no Queue is"},
+		{`"QueueName", "${DeliveryQueue.QueueName}"`, `"QueueName", "${GuardTable}"`, "no QueueName is"},
+		{`"ApproximateNumberOfMessagesVisible", "QueueName", "${F`, `"NumberOfMessages", "QueueName", "${F`, "nothing has the metric NumberOfMessages of AWS/SQS"},
+		{`, 'Sum', 300)`, `, 'Total', 300)`, "not a search with schema"},
+	} {
+		if !strings.Contains(body, m.old) {
+			t.Errorf("the dashboard has no %s", m.old)
+			continue
+		}
+		sub[0] = strings.Replace(body, m.old, m.replacement, 1)
+		wrong := dashboardFinds(tmpl)
+		if !slices.ContainsFunc(wrong, func(s string) bool { return strings.Contains(s, m.says) }) {
+			t.Errorf("%s for %s: want %q, got %q", m.replacement, m.old, m.says, wrong)
+		}
+	}
+}
+
+// The search for all consumers must not outgrow CloudWatch's limit unseen.
+func TestTheDashboardRefusesLongSearches(t *testing.T) {
+	tmpl := load(t)
+	list, _ := at(tmpl.Resources["Dashboard"].Properties, "DashboardBody", "Fn::Sub").([]any)
+	join, _ := at(list[1], "Consumers", "Fn::Join").([]any)
+	names, _ := join[1].([]any)
+	for len(names) < 12 {
+		names = append(names, names[0])
+	}
+	join[1] = names
+	if wrong := tmpl.queriesFit(); len(wrong) == 0 || !strings.Contains(wrong[0], "CloudWatch takes 1024") {
+		t.Errorf("12 consumers: %q", wrong)
+	}
+}
+
+// A function that a clock starts is no consumer: it has no row, no buffer and no rule for
+// events. Its parts are named as SAM names those of an event "Schedule".
+func TestScheduledFunctionsNeedNoRow(t *testing.T) {
+	load(t)
+	original, err := translated()
+	if err != nil {
+		t.Fatal(err)
+	}
+	scheduled := strings.ReplaceAll(string(original), "InventoryErp", "Reconcile")
+	scheduled = strings.ReplaceAll(scheduled, "inventory-erp", "reconcile")
+	var tmpl, other Template
+	for text, into := range map[string]*Template{string(original): &tmpl, scheduled: &other} {
+		if err := json.Unmarshal([]byte(text), into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, part := range []string{"Reconcile", "ReconcileRole", "ReconcileLogs", "ReconcileEventInvokeConfig"} {
+		tmpl.Resources[part] = other.Resources[part]
+	}
+	delete(at(tmpl.Resources["Reconcile"].Properties, "Environment", "Variables").(map[string]any), "BUFFER_QUEUE_URL")
+	tmpl.Resources["ReconcileSchedule"] = Resource{Type: "AWS::Events::Rule", Properties: map[string]any{
+		"ScheduleExpression": "rate(1 hour)",
+		"Targets":            []any{map[string]any{"Id": "function", "Arn": map[string]any{"Fn::GetAtt": []any{"Reconcile", "Arn"}}}},
+	}}
+	tmpl.Resources["ReconcileSchedulePermission"] = Resource{Type: "AWS::Lambda::Permission", Properties: map[string]any{
+		"Action": "lambda:InvokeFunction", "Principal": "events.amazonaws.com", "FunctionName": map[string]any{"Ref": "Reconcile"},
+		"SourceArn": map[string]any{"Fn::GetAtt": []any{"ReconcileSchedule", "Arn"}},
+	}}
+	for _, part := range []string{"ReconcileEvents", "ReconcileBuffer"} { // these make it a consumer
+		tmpl.Resources[part] = other.Resources[part]
+		if wrong := nothingOrphaned(tmpl); !slices.Contains(wrong, part+" belongs to no function") {
+			t.Errorf("%s without a row: %q", part, wrong)
+		}
+		delete(tmpl.Resources, part)
+	}
+	for _, rule := range templateRules {
+		for _, wrong := range rule.Check(tmpl) {
+			t.Errorf("%s: %s", rule.Name, wrong)
+		}
+	}
+}
+
+// mutate puts value at path, or removes what is there.
+func mutate(t *testing.T, tree any, path []string, value any) {
+	t.Helper()
+	last := len(path) - 1
+	parent := tree
+	for _, name := range path[:last] {
+		switch p := parent.(type) {
+		case map[string]any:
+			parent = p[name]
+		case []any:
+			i, err := strconv.Atoi(name)
+			if err != nil || i >= len(p) {
+				t.Fatalf("no element %s", name)
+			}
+			parent = p[i]
+		}
+		if parent == nil {
+			t.Fatalf("nothing at %s of %v", name, path)
+		}
+	}
+	switch p := parent.(type) {
+	case map[string]any:
+		if value == nil {
+			if _, ok := p[path[last]]; !ok {
+				t.Fatalf("nothing to remove at %v", path)
+			}
+			delete(p, path[last])
+			return
+		}
+		p[path[last]] = value
+	case []any:
+		i, err := strconv.Atoi(path[last])
+		if err != nil || i >= len(p) {
+			t.Fatalf("no element %s", path[last])
+		}
+		if value == nil {
+			value = map[string]any{"Ref": "AWS::NoValue"} // a place in a list is emptied
+		}
+		p[i] = value
+	default:
+		t.Fatalf("%v leads into %T", path, parent)
+	}
+}
+
+func TestDetailTypes(t *testing.T) {
+	var tmpl Template
+	if err := json.Unmarshal([]byte(`{
+		"Mappings": {"Consumers": {"A": {}, "B": {}}},
+		"Resources": {
+			"AChanges": {"Type": "AWS::Events::Rule", "Properties": {"EventPattern": {"detail-type": ["AChangeEvent"]}}},
+			"AEvents": {"Type": "AWS::Events::Rule", "Properties": {"EventPattern": {"detail-type": ["B__e", "A__e"]}}},
+			"BEvents": {"Type": "AWS::Events::Rule", "Properties": {"EventPattern": {"detail-type": ["B__e"]}}},
+			"Schedule": {"Type": "AWS::Events::Rule", "Properties": {"ScheduleExpression": "rate(1 day)"}}
+		}}`), &tmpl); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := text(detailTypes(tmpl)), `{"A":["AChangeEvent","A__e","B__e"],"B":["B__e"]}`; got != want {
+		t.Errorf("detailTypes = %s, want %s", got, want)
+	}
+}
+
+// A resource that gets another logical id is another resource for CloudFormation.
+func TestLogicalIDsStay(t *testing.T) {
+	tmpl := load(t)
+	const file = "testdata/logical-ids.txt"
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := strings.Split(strings.TrimSpace(string(b)), "\n")
+	var now []string
+	for id, r := range tmpl.Resources {
+		now = append(now, r.Type+" "+id)
+	}
+	for _, line := range known {
+		if !slices.Contains(now, line) {
+			t.Errorf("%s is gone: on a stack that runs it would be deleted, or replaced if it was renamed, and the messages in it "+
+				"lost. Keep its type and logical id; take it out of %s only if that is meant", line, file)
+		}
+	}
+	for _, line := range now {
+		if !slices.Contains(known, line) {
+			t.Errorf("%s is new: add it to %s, so that it stays", line, file)
+		}
+	}
+	if !slices.IsSorted(known) {
+		t.Errorf("%s is not sorted", file)
+	}
+}
+
+const linesOfAConsumer = 25 // at most
+
+// A consumer is a function, a row and a place in some lists.
+func TestConsumersAreShort(t *testing.T) {
+	tmpl := load(t)
+	b, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, consumer := range keys(tmpl.Mappings.Consumers) {
+		n := linesOf(string(b), consumer)
+		t.Logf("%s: %d lines", consumer, n)
+		if n < 2 || n > linesOfAConsumer {
+			t.Errorf("%s has %d lines of template.yaml, at most %d", consumer, n, linesOfAConsumer)
+		}
+	}
+}
+
+// linesOf counts the lines that name a consumer or one of its parts, or lie in its
+// function or row: below a key of its name, deeper than that key.
+func linesOf(template, consumer string) (n int) {
+	names := regexp.MustCompile(`\b` + consumer + `(Role|Logs|Buffer|Events|Changes)?\b`)
+	key := regexp.MustCompile(`^ *` + consumer + `:`)
+	depth := -1
+	for line := range strings.Lines(template) {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		indent := len(line) - len(strings.TrimLeft(line, " "))
+		if indent <= depth {
+			depth = -1
+		}
+		if key.MatchString(line) {
+			depth = indent
+		}
+		if depth >= 0 || names.MatchString(line) {
+			n++
+		}
+	}
+	return n
+}
+
+// TestAddingAConsumer does to the template what the README says under "Add a consumer":
+// wherever inventory-erp is named it writes the same for another consumer.
+func TestAddingAConsumer(t *testing.T) {
+	load(t)
+	b, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := strings.NewReplacer("InventoryErp", "ReturnsErp", "inventory-erp", "returns-erp", "Inventory_Update__e", "Stock_Return__e", "{Id: m4,", "{Id: m5,")
+	var out, block []string
+	depth := -1
+	for _, line := range append(strings.Split(string(b), "\n"), "") {
+		indent := len(line) - len(strings.TrimLeft(line, " "))
+		if depth >= 0 && line != "" && indent > depth {
+			block = append(block, line)
+			continue
+		}
+		if depth >= 0 { // the function or the row ends
+			out = append(append(out, block...), names.Replace(strings.Join(block, "\n")))
+			block, depth = nil, -1
+		}
+		switch {
+		case strings.HasPrefix(strings.TrimSpace(line), "InventoryErp:"):
+			block, depth = []string{line}, indent
+		case strings.Contains(line, ", InventoryErp]"):
+			out = append(out, strings.Replace(line, ", InventoryErp]", ", InventoryErp, ReturnsErp]", 1))
+		case strings.Contains(line, "InventoryErp"):
+			out = append(out, line, names.Replace(line))
+		default:
+			out = append(out, strings.Replace(line, "+FILL(m4,0)", "+FILL(m4,0)+FILL(m5,0)", 1))
+		}
+	}
+	file := filepath.Join(t.TempDir(), "template.yaml")
+	if err := os.WriteFile(file, []byte(strings.Join(out, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if b, err = translate(file); err != nil {
+		t.Fatal(err)
+	}
+	var tmpl Template
+	if err := json.Unmarshal(b, &tmpl); err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range templateRules {
+		for _, wrong := range rule.Check(tmpl) {
+			t.Errorf("%s: %s", rule.Name, wrong)
+		}
+	}
+	if got := text(detailTypes(tmpl)["ReturnsErp"]); got != `["Stock_Return__e"]` {
+		t.Errorf("ReturnsErp takes %s", got)
+	}
+	if n, most := linesOf(strings.Join(out, "\n"), "ReturnsErp"), linesOfAConsumer; n > most {
+		t.Errorf("%d lines were needed, at most %d", n, most)
+	}
+}
+
+func TestLinesOf(t *testing.T) {
+	const template = `
+Mappings:
+  Consumers:
+    A:
+      {Name: a}
+    AB: {Name: ab}
+  Loops: {All: [A, AB]}
+Resources:
+  A:
+    Type: F
+
+    Role: !GetAtt ARole.Arn
+  AB:
+    Type: F
+  Policy:
+    - ${X}-AEvents-*
+    - !Ref ABBuffer
+`
+	if a, ab := linesOf(template, "A"), linesOf(template, "AB"); a != 7 || ab != 5 {
+		t.Errorf("A has %d lines, AB %d; want 7 and 5", a, ab)
+	}
+}
+
+// sam build must never take a binary from its cache: with a makefile build it does
+// not see that a package below shared/ changed.
+func TestNothingIsBuiltFromACache(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join(root, "samconfig.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if wrong := cached(string(b)); wrong != "" {
+		t.Error(wrong)
+	}
+	for _, mutated := range []string{
+		strings.Replace(string(b), "build_in_source = true", "build_in_source = true\ncached = true", 1),
+		strings.Replace(string(b), "[local.build.parameters]\nbuild_in_source = true", "[local.build.parameters]", 1),
+	} {
+		if cached(mutated) == "" {
+			t.Errorf("accepted:\n%s", mutated)
+		}
+	}
+}
+
+// The SAM CLI expands loops only for commands that samconfig.toml tells it to, and
+// CloudFormation only with leave.
+func TestSAMExpandsTheLoops(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join(root, "samconfig.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, environment := range []string{"default", "local"} {
+		for _, command := range []string{"validate", "build", "package", "deploy", "sync", "local_invoke", "local_start_api", "local_start_lambda"} {
+			_, section, found := strings.Cut(string(b), "\n["+environment+"."+command+".parameters]\n")
+			section, _, _ = strings.Cut(section, "\n[")
+			if !found || !strings.Contains("\n"+section, "\nlanguage_extensions = true") {
+				t.Errorf("sam %s of environment %s would see Fn::ForEach instead of resources", command, environment)
+			}
+			if command == "deploy" && !strings.Contains(section, `"CAPABILITY_AUTO_EXPAND"`) {
+				t.Errorf("CloudFormation would refuse to expand the loops of environment %s", environment)
+			}
+		}
+	}
+}
+
+var buildSection = regexp.MustCompile(`(?ms)^\[(\w+)\.build\.parameters\]\n(.*?)(?:^\[|\z)`)
+
+func cached(config string) string {
+	sections := buildSection.FindAllStringSubmatch(config, -1)
+	if len(sections) != 2 {
+		return "samconfig.toml needs the build parameters of default and local"
+	}
+	for _, s := range sections {
+		if !strings.Contains(s[2], "build_in_source = true") {
+			return s[1] + " copies the whole tree for every function"
+		}
+		if regexp.MustCompile(`(?m)^cached\s*=\s*true`).MatchString(s[2]) {
+			return s[1] + " builds from a cache"
+		}
+	}
+	return ""
+}
+
+// Every function of the template has its folder, and every folder its function.
+func TestFunctionsHaveFolders(t *testing.T) {
+	tmpl := load(t)
+	var want []string
+	for id, r := range tmpl.Resources {
+		if r.Type == "AWS::Lambda::Function" {
+			want = append(want, consumerName(id))
+		}
+	}
+	slices.Sort(want)
+	entries, err := os.ReadDir(filepath.Join(root, "functions"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		if e.IsDir() && e.Name() != "testdata" {
+			got = append(got, e.Name())
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("functions/ holds %v, template.yaml %v", got, want)
+	}
+}
