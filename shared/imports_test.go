@@ -52,8 +52,9 @@ var layers = []layer{
 	{"shared/salesforce", []string{"shared/order"}, []string{json2}},
 	{"shared/transport", []string{"shared/salesforce", "shared/verdict"}, []string{json2}},
 	// Ports and connectors.
-	{"shared/billing/stripe", []string{"shared/billing", "shared/sink", "shared/verdict", "shared/decimal"}, []string{stripeGo}},
+	{"shared/billing/stripe", []string{"shared/billing", "shared/config", "shared/sink", "shared/verdict", "shared/decimal"}, []string{stripeGo}},
 	{"shared/billing", []string{"shared/sink", "shared/decimal"}, nil},
+	{"shared/erp/httpsink", []string{"shared/erp", "shared/config", "shared/sink", "shared/verdict"}, nil},
 	{"shared/erp", []string{"shared/erp", "shared/sink", "shared/verdict", "shared/decimal"}, nil},
 	// What joins them.
 	{"shared/consumer", []string{"shared/guard", "shared/order", "shared/salesforce", "shared/sink", "shared/transport", "shared/telemetry", "shared/verdict"},

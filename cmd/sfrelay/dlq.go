@@ -34,8 +34,8 @@ type dlqFlags struct {
 	Consumer string `help:"Only messages of this consumer."`
 }
 
-// office opens the queues of the stack.
-func (f *dlqFlags) office(ctx context.Context) (*deadletter.Office, error) {
+// queues opens those of the stack.
+func (f *dlqFlags) queues(ctx context.Context) (*deadletter.Queues, error) {
 	cfg, err := f.Config(ctx)
 	if err != nil {
 		return nil, err
@@ -44,7 +44,9 @@ func (f *dlqFlags) office(ctx context.Context) (*deadletter.Office, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &deadletter.Office{SQS: sqs.NewFromConfig(cfg), Lambda: lambda.NewFromConfig(cfg), OneServer: !f.AWS}
+	qs := &deadletter.Queues{
+		SQS: sqs.NewFromConfig(cfg), Lambda: lambda.NewFromConfig(cfg), OneServer: !f.AWS, Consumers: account.Consumers(outputs),
+	}
 	for _, q := range []struct{ name, output string }{{"failure", "FailureQueueUrl"}, {"delivery", "DeliveryQueueUrl"}} {
 		if f.Queue != "all" && f.Queue != q.name {
 			continue
@@ -53,15 +55,12 @@ func (f *dlqFlags) office(ctx context.Context) (*deadletter.Office, error) {
 		if url == "" {
 			return nil, fmt.Errorf("the CloudFormation stack %q has no output %s; deploy template.yaml of this version", f.StackName, q.output)
 		}
-		o.Queues = append(o.Queues, deadletter.Queue{Name: q.name, URL: url})
+		qs.List = append(qs.List, deadletter.Queue{Name: q.name, URL: url})
 	}
-	for _, c := range account.Consumers(outputs) {
-		o.Consumers = append(o.Consumers, deadletter.Consumer{Name: c.Name, Function: c.Function, Buffer: c.BufferURL})
+	if f.Consumer != "" && !known(qs.Consumers, f.Consumer) {
+		return nil, fmt.Errorf("--consumer: this stack has no %q; it has %s", f.Consumer, names(qs.Consumers))
 	}
-	if f.Consumer != "" && !known(o.Consumers, f.Consumer) {
-		return nil, fmt.Errorf("--consumer: this stack has no %q; it has %s", f.Consumer, names(o.Consumers))
-	}
-	return o, nil
+	return qs, nil
 }
 
 func known(consumers []deadletter.Consumer, name string) bool {
@@ -93,62 +92,62 @@ type dlqListCommand struct {
 
 // Run implements kong's interface of a command.
 func (c *dlqListCommand) Run(ctx context.Context) error {
-	o, err := c.office(ctx)
+	qs, err := c.queues(ctx)
 	if err != nil {
 		return err
 	}
-	letters, err := o.Read(ctx, c.filter(), c.Limit)
+	messages, err := qs.Read(ctx, c.filter(), c.Limit)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return writeLettersJSON(os.Stdout, letters)
+		return writeMessagesJSON(os.Stdout, messages)
 	}
-	if err := writeLetters(os.Stdout, letters, time.Now()); err != nil {
+	if err := writeMessages(os.Stdout, messages, time.Now()); err != nil {
 		return err
 	}
-	if c.Limit > 0 && len(letters) == c.Limit {
+	if c.Limit > 0 && len(messages) == c.Limit {
 		fmt.Fprintf(os.Stderr, "There may be more than %d; see --limit.\n", c.Limit)
 	}
 	return nil
 }
 
-// writeLetters prints a table.
-func writeLetters(w io.Writer, letters []deadletter.Letter, now time.Time) error {
-	if len(letters) == 0 {
+// writeMessages prints a table.
+func writeMessages(w io.Writer, messages []deadletter.Message, now time.Time) error {
+	if len(messages) == 0 {
 		_, err := fmt.Fprintln(w, "Nothing failed: the queues hold no such message.")
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "AGE\tQUEUE\tCONSUMER\tCLASS\tEVENT\tOF\tREASON\tMESSAGE")
-	for _, l := range letters {
+	for _, m := range messages {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			age(now.Sub(l.FirstAt)), l.Queue.Name, dash(l.Consumer), dash(string(l.Class)), what(l), of(l), brief(l.Reason), first(l.ID, 8))
+			age(now.Sub(m.FirstAt)), m.Queue.Name, dash(m.Consumer), dash(string(m.Class)), what(m), of(m), brief(m.Reason), first(m.ID, 8))
 	}
 	return t.Flush()
 }
 
-// what is the event of a letter: its name and identity.
-func what(l deadletter.Letter) string {
-	if len(l.Events) == 0 {
+// what is the event of a message: its name and identity.
+func what(m deadletter.Message) string {
+	if len(m.Events) == 0 {
 		return "–"
 	}
-	e := l.Events[0]
+	e := m.Events[0]
 	identity := e.Identity
 	if parts := strings.Split(identity, ":"); len(parts) == 6 {
 		identity = parts[1] + ":" + parts[2] // of a change event: transaction and number; the rest stands beside it
 	}
 	s := strings.TrimSpace(e.DetailType + " " + identity)
-	if n := len(l.Events) - 1; n > 0 {
+	if n := len(m.Events) - 1; n > 0 {
 		s += fmt.Sprintf(" and %d more", n)
 	}
 	return dash(s)
 }
 
-// of is the records of a letter.
-func of(l deadletter.Letter) string {
+// of is the records of a message.
+func of(m deadletter.Message) string {
 	var subjects []string
-	for _, e := range l.Events {
+	for _, e := range m.Events {
 		subjects = append(subjects, e.Subjects...)
 	}
 	const most = 2
@@ -190,8 +189,8 @@ func age(d time.Duration) string {
 	}
 }
 
-// letterJSON is a letter for machines.
-type letterJSON struct {
+// messageJSON is a message for machines.
+type messageJSON struct {
 	Message  string        `json:"message"` // id of the SQS message
 	Queue    string        `json:"queue"`
 	Form     string        `json:"form"`
@@ -212,20 +211,20 @@ type eventJSON struct {
 	Refused    string   `json:"refused,omitempty"`
 }
 
-func forMachines(l deadletter.Letter) letterJSON {
-	j := letterJSON{
-		Message: l.ID, Queue: l.Queue.Name, Form: string(l.Form), Consumer: l.Consumer, Class: l.Class,
-		Reason: l.Reason, Attempts: l.Attempts, FirstAt: l.FirstAt, Events: []eventJSON{},
+func forMachines(m deadletter.Message) messageJSON {
+	j := messageJSON{
+		Message: m.ID, Queue: m.Queue.Name, Form: string(m.Form), Consumer: m.Consumer, Class: m.Class,
+		Reason: m.Reason, Attempts: m.Attempts, FirstAt: m.FirstAt, Events: []eventJSON{},
 	}
-	for _, e := range l.Events {
+	for _, e := range m.Events {
 		j.Events = append(j.Events, eventJSON{e.DetailType, e.Identity, append([]string{}, e.Subjects...), e.Refused})
 	}
 	return j
 }
 
-func writeLettersJSON(w io.Writer, letters []deadletter.Letter) error {
-	for _, l := range letters {
-		if err := json.NewEncoder(w).Encode(forMachines(l)); err != nil {
+func writeMessagesJSON(w io.Writer, messages []deadletter.Message) error {
+	for _, m := range messages {
+		if err := json.NewEncoder(w).Encode(forMachines(m)); err != nil {
 			return err
 		}
 	}
@@ -239,45 +238,45 @@ type dlqShowCommand struct {
 
 // Run implements kong's interface of a command.
 func (c *dlqShowCommand) Run(ctx context.Context) error {
-	o, err := c.office(ctx)
+	qs, err := c.queues(ctx)
 	if err != nil {
 		return err
 	}
 	f := c.filter()
 	f.ID = c.Message
-	letters, err := o.Read(ctx, f, 2)
+	messages, err := qs.Read(ctx, f, 2)
 	switch {
 	case err != nil:
 		return err
-	case len(letters) == 0:
+	case len(messages) == 0:
 		return fmt.Errorf("no message %q; sfrelay dlq list shows what there is", c.Message)
-	case len(letters) > 1:
+	case len(messages) > 1:
 		return fmt.Errorf("more than one message begins with %q; write more of it", c.Message)
 	}
-	return showLetter(os.Stdout, o, letters[0])
+	return showMessage(os.Stdout, qs, messages[0])
 }
 
-// showLetter prints a letter whole: unlike logs, it holds the values of the record.
-func showLetter(w io.Writer, o *deadletter.Office, l deadletter.Letter) error {
+// showMessage prints a message whole: unlike logs, it holds the values of the record.
+func showMessage(w io.Writer, qs *deadletter.Queues, m deadletter.Message) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(t, "%s\t%s\n", name, value)
 		}
 	}
-	line("message", l.ID+" in the "+l.Queue.Name+" queue, "+string(l.Form))
-	line("consumer", dash(l.Consumer))
-	line("target", l.Target)
-	line("class", dash(string(l.Class)))
-	line("reason", l.Reason)
-	line("attempts", fmt.Sprint(l.Attempts))
-	line("first failed", l.FirstAt.UTC().Format(time.RFC3339))
-	if reason := o.Refusal(l); reason != "" {
+	line("message", m.ID+" in the "+m.Queue.Name+" queue, "+string(m.Form))
+	line("consumer", dash(m.Consumer))
+	line("target", m.Target)
+	line("class", dash(string(m.Class)))
+	line("reason", m.Reason)
+	line("attempts", fmt.Sprint(m.Attempts))
+	line("first failed", m.FirstAt.UTC().Format(time.RFC3339))
+	if reason := qs.Refusal(m); reason != "" {
 		line("redrive", "refused: "+reason)
 	} else {
-		line("redrive", "sfrelay dlq redrive --message "+l.ID)
+		line("redrive", "sfrelay dlq redrive --message "+m.ID)
 	}
-	for _, e := range l.Events {
+	for _, e := range m.Events {
 		line("event", strings.TrimSpace(e.DetailType+" "+e.Identity))
 		line("records", strings.Join(e.Subjects, " "))
 		line("refused", e.Refused)
@@ -285,7 +284,7 @@ func showLetter(w io.Writer, o *deadletter.Office, l deadletter.Letter) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	for _, e := range l.Events {
+	for _, e := range m.Events {
 		var pretty bytes.Buffer
 		if json.Indent(&pretty, e.JSON, "", "  ") != nil {
 			pretty.Reset()
@@ -316,68 +315,51 @@ func (dlqRedriveCommand) Help() string {
 
 // Run implements kong's interface of a command.
 func (c *dlqRedriveCommand) Run(ctx context.Context) error {
-	o, err := c.office(ctx)
+	qs, err := c.queues(ctx)
 	if err != nil {
 		return err
 	}
 	f := c.filter()
 	f.ID = c.Message
-	o.TooOld = c.Message != "" || c.Class == string(verdict.TooOld)
-	letters, err := o.Read(ctx, f, c.Limit)
-	if err != nil {
-		return err
-	}
-	return c.redrive(ctx, o, letters, os.Stdout, os.Stderr)
-}
-
-func (c *dlqRedriveCommand) redrive(ctx context.Context, o *deadletter.Office, letters []deadletter.Letter, w, progress io.Writer) error {
-	counts := map[deadletter.Outcome]int{}
-	report := func(r deadletter.Result) {
-		counts[r.Outcome]++
-		if c.JSON {
-			j := forMachines(r.Letter)
-			j.Outcome, j.Why = string(r.Outcome), r.Reason
-			_ = json.NewEncoder(w).Encode(j)
-			return
-		}
-		fmt.Fprintf(progress, "%-8s %s  %s  %s%s\n", r.Outcome, first(r.Letter.ID, 8), dash(r.Letter.Consumer), what(r.Letter), because(r.Reason))
-	}
+	qs.TooOld = c.Message != "" || c.Class == string(verdict.TooOld)
 	if c.DryRun {
-		for _, l := range letters {
-			r := deadletter.Result{Letter: l, Outcome: "would go", Reason: o.Refusal(l)}
-			if r.Reason != "" {
-				r.Outcome = deadletter.Refused
-			}
-			report(r)
+		messages, err := qs.Read(ctx, f, c.Limit)
+		if err != nil {
+			return err
 		}
-		if !c.JSON {
-			fmt.Fprintf(w, "%d would be redriven, %d refused.\n", counts["would go"], counts[deadletter.Refused])
-		}
+		c.wouldRedrive(qs, messages, os.Stdout, os.Stderr)
 		return nil
 	}
-	taken := map[string]bool{}
-	err := o.Redrive(ctx, letters, func(r deadletter.Result) {
-		if r.Outcome == deadletter.Taken {
-			taken[content(r.Letter)] = true
+	return c.redrive(ctx, qs, f, os.Stdout, os.Stderr)
+}
+
+// wouldRedrive says what a redrive of messages would do.
+func (c *dlqRedriveCommand) wouldRedrive(qs *deadletter.Queues, messages []deadletter.Message, w, progress io.Writer) {
+	const wouldGo deadletter.Outcome = "would go"
+	counts := map[deadletter.Outcome]int{}
+	for _, m := range messages {
+		r := deadletter.Result{Message: m, Outcome: wouldGo, Reason: qs.Refusal(m)}
+		if r.Reason != "" {
+			r.Outcome = deadletter.Refused
 		}
-		report(r)
+		counts[r.Outcome]++
+		c.report(r, w, progress)
+	}
+	if !c.JSON {
+		fmt.Fprintf(w, "%d would be redriven, %d refused.\n", counts[wouldGo], counts[deadletter.Refused])
+	}
+}
+
+func (c *dlqRedriveCommand) redrive(ctx context.Context, qs *deadletter.Queues, f deadletter.Filter, w, progress io.Writer) error {
+	counts := map[deadletter.Outcome]int{}
+	parkedAgain, err := qs.Redrive(ctx, f, c.Limit, func(r deadletter.Result) {
+		counts[r.Outcome]++
+		c.report(r, w, progress)
 	})
 	if !c.JSON {
 		fmt.Fprintf(w, "%d taken, %d left, %d refused.\n", counts[deadletter.Taken], counts[deadletter.Left], counts[deadletter.Refused])
-	}
-	if err == nil && len(taken) > 0 && !c.JSON {
-		now, readErr := o.Read(ctx, deadletter.Filter{}, 0)
-		if readErr != nil {
-			return readErr
-		}
-		again := 0
-		for _, l := range now {
-			if taken[content(l)] {
-				again++
-			}
-		}
-		if again > 0 {
-			fmt.Fprintf(w, "%d of those taken were parked again: what stood against them still does; see sfrelay dlq list.\n", again)
+		if err == nil && parkedAgain > 0 {
+			fmt.Fprintf(w, "%d of those taken were parked again: what stood against them still does; see sfrelay dlq list.\n", parkedAgain)
 		}
 	}
 	switch {
@@ -391,18 +373,15 @@ func (c *dlqRedriveCommand) redrive(ctx context.Context, o *deadletter.Office, l
 	return nil
 }
 
-// content is the consumer and the events of a letter: the same for a copy that the
-// consumer parks again.
-func content(l deadletter.Letter) string {
-	s := l.Consumer
-	for _, e := range l.Events {
-		what := e.Identity
-		if what == "" {
-			what = string(e.JSON) // a queue may rewrite JSON; what has no identity is text to it
-		}
-		s += "\x00" + what + "\x00" + strings.Join(e.Subjects, " ")
+// report prints the outcome of one message.
+func (c *dlqRedriveCommand) report(r deadletter.Result, w, progress io.Writer) {
+	if c.JSON {
+		j := forMachines(r.Message)
+		j.Outcome, j.Why = string(r.Outcome), r.Reason
+		_ = json.NewEncoder(w).Encode(j)
+		return
 	}
-	return s
+	fmt.Fprintf(progress, "%-8s %s  %s  %s%s\n", r.Outcome, first(r.Message.ID, 8), dash(r.Message.Consumer), what(r.Message), because(r.Reason))
 }
 
 func because(reason string) string {

@@ -12,8 +12,8 @@ import (
 )
 
 var (
-	testOffice = &deadletter.Office{Consumers: []deadletter.Consumer{{Name: "customer-erp", Function: "fn"}}}
-	letters    = []deadletter.Letter{
+	testQueues = &deadletter.Queues{Consumers: []deadletter.Consumer{{Name: "customer-erp", Function: "fn"}}}
+	messages   = []deadletter.Message{
 		{
 			ID: "aaaaaaaa-1111-4111-8111-111111111111", Queue: deadletter.Queue{Name: "failure"}, Form: transport.ParkedMessage,
 			Consumer: "customer-erp", Class: "permanent/invalid-currency", Reason: "the ERP refuses\nthe currency", Attempts: 2,
@@ -31,7 +31,7 @@ var (
 
 func TestDLQList(t *testing.T) {
 	var out bytes.Buffer
-	if err := writeLetters(&out, letters, time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)); err != nil {
+	if err := writeMessages(&out, messages, time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)); err != nil {
 		t.Fatal(err)
 	}
 	const want = `AGE  QUEUE    CONSUMER      CLASS                       EVENT                  OF                              REASON                        MESSAGE
@@ -42,11 +42,11 @@ func TestDLQList(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}
 	out.Reset()
-	if err := writeLetters(&out, nil, time.Now()); err != nil || !strings.HasPrefix(out.String(), "Nothing failed") {
+	if err := writeMessages(&out, nil, time.Now()); err != nil || !strings.HasPrefix(out.String(), "Nothing failed") {
 		t.Errorf("%v, %s", err, out.String())
 	}
 	out.Reset()
-	if err := writeLettersJSON(&out, letters[:1]); err != nil {
+	if err := writeMessagesJSON(&out, messages[:1]); err != nil {
 		t.Fatal(err)
 	}
 	const wantJSON = `{"message":"aaaaaaaa-1111-4111-8111-111111111111","queue":"failure","form":"parked","consumer":"customer-erp","class":"permanent/invalid-currency","reason":"the ERP refuses\nthe currency",` +
@@ -62,7 +62,7 @@ func TestDLQShow(t *testing.T) {
 		{"refused: it was done once", "invalid-json: the event is cut off", "{\"a\":\n"},
 	} {
 		var out bytes.Buffer
-		if err := showLetter(&out, testOffice, letters[i]); err != nil {
+		if err := showMessage(&out, testQueues, messages[i]); err != nil {
 			t.Fatal(err)
 		}
 		for _, want := range wanted {
@@ -76,21 +76,17 @@ func TestDLQShow(t *testing.T) {
 func TestDLQDryRun(t *testing.T) {
 	var out, progress bytes.Buffer
 	c := dlqRedriveCommand{DryRun: true}
-	if err := c.redrive(t.Context(), testOffice, letters, &out, &progress); err != nil {
-		t.Fatal(err)
-	}
+	c.wouldRedrive(testQueues, messages, &out, &progress)
 	if out.String() != "1 would be redriven, 1 refused.\n" || !strings.HasPrefix(progress.String(), "would go aaaaaaaa  customer-erp  AccountChangeEvent e1\n") {
 		t.Errorf("%s%s", out.String(), progress.String())
 	}
 	out.Reset()
 	c.JSON = true
-	if err := c.redrive(t.Context(), testOffice, letters, &out, &progress); err != nil {
-		t.Fatal(err)
-	}
+	c.wouldRedrive(testQueues, messages, &out, &progress)
 	var outcomes []string
 	d := json.NewDecoder(&out)
 	for d.More() {
-		var l letterJSON
+		var l messageJSON
 		if err := d.Decode(&l); err != nil {
 			t.Fatal(err)
 		}

@@ -16,6 +16,7 @@ import (
 	"sfrelay/cmd/sfrelay/internal/account"
 	"sfrelay/cmd/sfrelay/internal/bus"
 	"sfrelay/cmd/sfrelay/internal/verdicts"
+	"sfrelay/shared/deadletter"
 )
 
 type sendCommand struct {
@@ -75,7 +76,7 @@ type sending struct {
 	*sendCommand
 	bus       *bus.Bus
 	outputs   map[string]string
-	consumers []account.Consumer
+	consumers []deadletter.Consumer
 	reader    *verdicts.Reader
 	awaited   []verdicts.Awaited
 }

@@ -9,12 +9,7 @@ import (
 )
 
 func main() {
-	function.Main(func(f *function.Function) (consumer.Definition, error) {
-		env := f.Stripe()
-		client, err := stripe.New(f.Secret(env.Secret), env.APIBase)
-		if err != nil {
-			return nil, err
-		}
-		return functions.CustomerBilling(client.Customers()), nil
+	function.Main(func(f *function.Function) consumer.Definition {
+		return functions.CustomerBilling(stripe.FromEnv(f.Reader, f.Secret).Customers())
 	})
 }

@@ -9,12 +9,7 @@ import (
 )
 
 func main() {
-	function.Main(func(f *function.Function) (consumer.Definition, error) {
-		env := f.ERP()
-		client, err := httpsink.New(f.Secret(env.Secret), env.URL)
-		if err != nil {
-			return nil, err
-		}
-		return functions.CustomerERP(client.Customers()), nil
+	function.Main(func(f *function.Function) consumer.Definition {
+		return functions.CustomerERP(httpsink.FromEnv(f.Reader, f.Secret).Customers())
 	})
 }

@@ -9,12 +9,7 @@ import (
 )
 
 func main() {
-	function.Main(func(f *function.Function) (consumer.Definition, error) {
-		env := f.ERP()
-		client, err := httpsink.New(f.Secret(env.Secret), env.URL)
-		if err != nil {
-			return nil, err
-		}
-		return functions.InventoryERP(client.Stock()), nil
+	function.Main(func(f *function.Function) consumer.Definition {
+		return functions.InventoryERP(httpsink.FromEnv(f.Reader, f.Secret).Stock())
 	})
 }

@@ -9,12 +9,8 @@ import (
 )
 
 func main() {
-	function.Main(func(f *function.Function) (consumer.Definition, error) {
-		env := f.Stripe()
-		client, err := stripe.New(f.Secret(env.Secret), env.APIBase)
-		if err != nil {
-			return nil, err
-		}
-		return functions.OpportunityBilling(client.Invoices(), f, f.Config.WonStages), nil
+	function.Main(func(f *function.Function) consumer.Definition {
+		invoices := stripe.FromEnv(f.Reader, f.Secret).Invoices()
+		return functions.OpportunityBilling(invoices, f, f.List("OPPORTUNITY_WON_STAGES", "Closed Won"))
 	})
 }

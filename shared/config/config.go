@@ -1,5 +1,6 @@
 // Package config reads the environment of a function once and reports all mistakes
-// in it together.
+// in it together: what every function is told, and by FromEnv of its connector what
+// that needs.
 package config
 
 import (
@@ -15,8 +16,7 @@ import (
 // Env is a source of variables: os.LookupEnv, or a map in tests.
 type Env func(name string) (string, bool)
 
-// Config is what a function may be told. Which of it is required depends on the
-// function: see Reader.
+// Config is what every function may be told.
 type Config struct {
 	GuardTable      string
 	RestoredAt      time.Time // GUARD_RESTORED_AT; zero: the table was never restored
@@ -25,23 +25,10 @@ type Config struct {
 	Orgs            []string // SALESFORCE_ORGS, as written; at least one, or Reader.Err says so
 	ClientName      string   // SALESFORCE_CLIENT_NAME: our own writes carry it
 	AccountFields   map[string]string
-	WonStages       []string
 	MaxAttempts     int     // 0: the default of the transport
 	TimeScale       float64 // 1 on AWS
 	LogLevel        slog.Level
 	ServiceName     string
-}
-
-// Stripe is how to reach Stripe.
-type Stripe struct {
-	Secret  string // name or ARN of the secret with the API key
-	APIBase string // overrides the endpoint; empty: Stripe's
-}
-
-// ERP is how to reach the HTTP sink.
-type ERP struct {
-	URL    string
-	Secret string // name or ARN of the secret with the bearer key
 }
 
 // Reader collects the mistakes of one reading.
@@ -56,18 +43,17 @@ func NewReader(env Env) *Reader { return &Reader{env: env} }
 // Common reads what every function needs.
 func (r *Reader) Common() Config {
 	c := Config{
-		GuardTable:      r.required("GUARD_TABLE", "the name of the guard table"),
-		FailureQueueURL: r.url("FAILURE_QUEUE_URL", "the URL of the failure queue"),
-		BufferQueueURL:  r.optionalURL("BUFFER_QUEUE_URL"),
-		ClientName:      r.optional("SALESFORCE_CLIENT_NAME", ""),
-		ServiceName:     r.optional("SERVICE_NAME", "sfrelay"),
+		GuardTable:      r.Required("GUARD_TABLE", "the name of the guard table"),
+		FailureQueueURL: r.URL("FAILURE_QUEUE_URL", "the URL of the failure queue"),
+		BufferQueueURL:  r.OptionalURL("BUFFER_QUEUE_URL"),
+		ClientName:      r.Optional("SALESFORCE_CLIENT_NAME", ""),
+		ServiceName:     r.Optional("SERVICE_NAME", "sfrelay"),
 		AccountFields:   r.pairs("ACCOUNT_FIELDS"),
-		WonStages:       r.list("OPPORTUNITY_WON_STAGES", "Closed Won"),
 		MaxAttempts:     int(r.integer("MAX_ATTEMPTS", 0, 1, 1000)),
 		TimeScale:       r.scale("TIME_SCALE"),
 	}
 	// Commas alone name no org. Taken for an empty list they would allow any.
-	if c.Orgs = r.list("SALESFORCE_ORGS", ""); len(c.Orgs) == 0 {
+	if c.Orgs = r.List("SALESFORCE_ORGS", ""); len(c.Orgs) == 0 {
 		r.mistake("SALESFORCE_ORGS", "is missing: set it to the allowed org ids, comma separated")
 	}
 	if ms := r.integer("GUARD_RESTORED_AT", 0, 1, 1<<47); ms > 0 {
@@ -81,32 +67,10 @@ func (r *Reader) Common() Config {
 	return c
 }
 
-// Stripe reads what a function that bills needs.
-func (r *Reader) Stripe() Stripe {
-	if b := r.required("BILLING", `the billing system: "stripe"`); b != "" && b != "stripe" {
-		r.mistake("BILLING", `is %q: the only billing system so far is "stripe"`, b)
-	}
-	return Stripe{
-		Secret:  r.required("STRIPE_SECRET", "the name or ARN of the secret with Stripe's API key"),
-		APIBase: r.optionalURL("STRIPE_API_BASE"),
-	}
-}
-
-// ERP reads what a function that writes to the ERP needs.
-func (r *Reader) ERP() ERP {
-	if e := r.required("ERP", `the ERP's protocol: "http"`); e != "" && e != "http" {
-		r.mistake("ERP", `is %q: the only protocol so far is "http"`, e)
-	}
-	return ERP{
-		URL:    r.url("ERP_URL", "the base URL of the ERP's HTTP contract"),
-		Secret: r.required("ERP_SECRET", "the name or ARN of the secret with the ERP's bearer key"),
-	}
-}
-
 // Check notes a mistake that somebody else found in a value.
 func (r *Reader) Check(name string, err error) {
 	if err != nil {
-		r.mistake(name, "%v", err)
+		r.errs = append(r.errs, fmt.Errorf("%s: %w", name, err))
 	}
 }
 
@@ -122,7 +86,8 @@ func (r *Reader) mistake(name, format string, args ...any) {
 	r.errs = append(r.errs, fmt.Errorf(name+" "+format, args...))
 }
 
-func (r *Reader) required(name, what string) string {
+// Required is the text of a variable. what says what it is, should it be missing.
+func (r *Reader) Required(name, what string) string {
 	v, _ := r.env(name)
 	if v = strings.TrimSpace(v); v == "" {
 		r.mistake(name, "is missing: set it to %s", what)
@@ -130,33 +95,37 @@ func (r *Reader) required(name, what string) string {
 	return v
 }
 
-func (r *Reader) optional(name, fallback string) string {
+// Optional is the text of a variable, or the fallback.
+func (r *Reader) Optional(name, fallback string) string {
 	if v, ok := r.env(name); ok && strings.TrimSpace(v) != "" {
 		return strings.TrimSpace(v)
 	}
 	return fallback
 }
 
-func (r *Reader) url(name, what string) string {
-	v := r.required(name, what)
-	r.checkURL(name, v)
-	return strings.TrimRight(v, "/")
+// Only is Required for a variable that has one value so far.
+func (r *Reader) Only(name, value, what string) {
+	if v := r.Required(name, fmt.Sprintf("%s: %q", what, value)); v != "" && v != value {
+		r.mistake(name, "is %q: the only value so far is %q", v, value)
+	}
 }
 
-func (r *Reader) optionalURL(name string) string {
-	v := r.optional(name, "")
-	r.checkURL(name, v)
-	return strings.TrimRight(v, "/")
-}
+// URL is a required URL, without the slash in the end. It is empty when it is wrong.
+func (r *Reader) URL(name, what string) string { return r.checkedURL(name, r.Required(name, what)) }
 
-func (r *Reader) checkURL(name, v string) {
+// OptionalURL is a URL, without the slash in the end. It is empty when it is wrong.
+func (r *Reader) OptionalURL(name string) string { return r.checkedURL(name, r.Optional(name, "")) }
+
+func (r *Reader) checkedURL(name, v string) string {
 	if v == "" {
-		return
+		return ""
 	}
 	// The value itself may carry credentials: it is not repeated.
 	if u, err := url.Parse(v); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
 		r.mistake(name, "is not a URL: write https://host/path, without user and password")
+		return ""
 	}
+	return strings.TrimRight(v, "/")
 }
 
 func (r *Reader) integer(name string, fallback, least, most int64) int64 {
@@ -185,10 +154,11 @@ func (r *Reader) scale(name string) float64 {
 	return f
 }
 
-func (r *Reader) list(name, fallback string) []string { return split(r.optional(name, fallback)) }
+// List is a comma separated list.
+func (r *Reader) List(name, fallback string) []string { return split(r.Optional(name, fallback)) }
 
 func (r *Reader) pairs(name string) map[string]string {
-	v := r.optional(name, "")
+	v := r.Optional(name, "")
 	if v == "" {
 		return nil
 	}

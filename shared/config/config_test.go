@@ -31,7 +31,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := config.Config{
 		GuardTable: "guard", FailureQueueURL: "https://sqs.eu-west-1.amazonaws.com/123456789012/failure",
-		Orgs: []string{"00D5f000005KcCnEAK"}, WonStages: []string{"Closed Won"},
+		Orgs:      []string{"00D5f000005KcCnEAK"},
 		TimeScale: 1, LogLevel: slog.LevelInfo, ServiceName: "sfrelay",
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -45,12 +45,17 @@ func TestEveryVariable(t *testing.T) {
 		"BUFFER_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/buffer",
 		"GUARD_RESTORED_AT=1795348800123",
 		"SALESFORCE_CLIENT_NAME=sfrelay", "MAX_ATTEMPTS=7", "TIME_SCALE=0.033333",
-		"ACCOUNT_FIELDS=Email__c=Mail__c, Status__c=State__c", "OPPORTUNITY_WON_STAGES=Closed Won,Gewonnen",
+		"ACCOUNT_FIELDS=Email__c=Mail__c, Status__c=State__c",
 		"LOG_LEVEL=debug", "SERVICE_NAME=crm",
-		"BILLING=stripe", "STRIPE_SECRET=stripe-key", "STRIPE_API_BASE=http://127.0.0.1:9000/",
-		"ERP=http", "ERP_URL=https://erp.example.com/sfrelay/", "ERP_SECRET=erp-key",
+		"ERP=http", "ERP_URL=https://erp.example.com/sfrelay/", "ERP_SECRET= erp-key ", "STAGES=Closed Won, Gewonnen,",
 	)...))
-	got, stripe, erp := r.Common(), r.Stripe(), r.ERP()
+	got := r.Common()
+	r.Only("ERP", "http", "the ERP's protocol")
+	url, secret := r.URL("ERP_URL", "its URL"), r.Required("ERP_SECRET", "its secret")
+	stages, absent := r.List("STAGES", "Closed Won"), r.List("OTHER_STAGES", "Closed Won")
+	if base := r.OptionalURL("STRIPE_API_BASE"); base != "" {
+		t.Errorf("a base %q", base)
+	}
 	if err := r.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -61,17 +66,16 @@ func TestEveryVariable(t *testing.T) {
 		RestoredAt:     time.Date(2026, 11, 22, 12, 0, 0, 123e6, time.UTC).Local(),
 		ClientName:     "sfrelay", MaxAttempts: 7, TimeScale: 0.033333,
 		AccountFields: map[string]string{"Email__c": "Mail__c", "Status__c": "State__c"},
-		WonStages:     []string{"Closed Won", "Gewonnen"},
 		LogLevel:      slog.LevelDebug, ServiceName: "crm",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if want := (config.Stripe{Secret: "stripe-key", APIBase: "http://127.0.0.1:9000"}); stripe != want {
-		t.Errorf("Stripe: got %+v, want %+v", stripe, want)
+	if url != "https://erp.example.com/sfrelay" || secret != "erp-key" {
+		t.Errorf("ERP: %q, %q", url, secret)
 	}
-	if want := (config.ERP{URL: "https://erp.example.com/sfrelay", Secret: "erp-key"}); erp != want {
-		t.Errorf("ERP: got %+v, want %+v", erp, want)
+	if !reflect.DeepEqual(stages, []string{"Closed Won", "Gewonnen"}) || !reflect.DeepEqual(absent, []string{"Closed Won"}) {
+		t.Errorf("lists %q, %q", stages, absent)
 	}
 }
 
@@ -82,8 +86,12 @@ func TestAllMistakesInOneMessage(t *testing.T) {
 		"LOG_LEVEL=LOUD", "BILLING=paper", "STRIPE_API_BASE=ftp://127.0.0.1", "ERP=soap", "ERP_URL=https://user:hidden@erp.example.com",
 	))
 	r.Common()
-	r.Stripe()
-	r.ERP()
+	r.Only("BILLING", "stripe", "the billing system")
+	r.Required("STRIPE_SECRET", "the name or ARN of the secret")
+	r.OptionalURL("STRIPE_API_BASE")
+	r.Only("ERP", "http", "the ERP's protocol")
+	r.URL("ERP_URL", "the base URL")
+	r.Only("ERP_SECRET", "x", "something")
 	r.Check("SALESFORCE_ORGS", nil)
 	r.Check("SALESFORCE_ORGS", errors.New("found by somebody else"))
 	err := r.Err()
@@ -97,7 +105,7 @@ func TestAllMistakesInOneMessage(t *testing.T) {
 		`ACCOUNT_FIELDS has "Email__c"`, `ACCOUNT_FIELDS has "A=C"`,
 		`MAX_ATTEMPTS is "0"`, `TIME_SCALE is "1.5"`, "SALESFORCE_ORGS is missing", `GUARD_RESTORED_AT is "yesterday"`,
 		`LOG_LEVEL is "LOUD"`, `BILLING is "paper"`, "STRIPE_SECRET is missing", "STRIPE_API_BASE is not a URL",
-		`ERP is "soap"`, "ERP_URL is not a URL", "ERP_SECRET is missing", "SALESFORCE_ORGS found by somebody else",
+		`ERP is "soap"`, "ERP_URL is not a URL", "ERP_SECRET is missing", "SALESFORCE_ORGS: found by somebody else",
 	}
 	if len(lines) != len(want) {
 		t.Fatalf("%d lines, want %d:\n%v", len(lines), len(want), err)

@@ -189,11 +189,11 @@ const (
 	lambdaARN   = "arn:aws:lambda:eu-west-2:123456789012:function:"
 )
 
-func office(q *queues) (*deadletter.Office, *functions) {
+func stackOf(q *queues) (*deadletter.Queues, *functions) {
 	f := &functions{queues: q}
-	return &deadletter.Office{
-		SQS: q, Lambda: f,
-		Queues: []deadletter.Queue{{Name: "failure", URL: failureURL}, {Name: "delivery", URL: deliveryURL}},
+	return &deadletter.Queues{
+		SQS: q, Lambda: f, Now: func() time.Time { return q.now },
+		List: []deadletter.Queue{{Name: "failure", URL: failureURL}, {Name: "delivery", URL: deliveryURL}},
 		Consumers: []deadletter.Consumer{
 			{Name: "customer-erp", Function: "fn-customer-erp", Buffer: "https://sqs.example/buffer-customer-erp"},
 			{Name: "inventory-erp", Function: "fn-inventory-erp"},
@@ -238,17 +238,17 @@ func fill(q *queues) {
 	q.put(deliveryURL, "m9", change("e9", one), undelivered(lambdaARN+"gone"))
 }
 
-func read(t *testing.T, o *deadletter.Office, f deadletter.Filter, limit int) map[string]deadletter.Letter {
+func read(t *testing.T, o *deadletter.Queues, f deadletter.Filter, limit int) map[string]deadletter.Message {
 	t.Helper()
-	letters, err := o.Read(t.Context(), f, limit)
+	messages, err := o.Read(t.Context(), f, limit)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.IsSortedFunc(letters, func(a, b deadletter.Letter) int { return a.FirstAt.Compare(b.FirstAt) }) {
+	if !slices.IsSortedFunc(messages, func(a, b deadletter.Message) int { return a.FirstAt.Compare(b.FirstAt) }) {
 		t.Error("the oldest is not the first")
 	}
-	byID := map[string]deadletter.Letter{}
-	for _, l := range letters {
+	byID := map[string]deadletter.Message{}
+	for _, l := range messages {
 		if _, twice := byID[l.ID]; twice {
 			t.Errorf("message %s is listed twice", l.ID)
 		}
@@ -260,10 +260,10 @@ func read(t *testing.T, o *deadletter.Office, f deadletter.Filter, limit int) ma
 func TestRead(t *testing.T) {
 	q := newQueues(t)
 	fill(q)
-	o, _ := office(q)
-	letters := read(t, o, deadletter.Filter{}, 0)
-	if len(letters) != 9 {
-		t.Fatalf("%d letters, want 9", len(letters))
+	o, _ := stackOf(q)
+	messages := read(t, o, deadletter.Filter{}, 0)
+	if len(messages) != 9 {
+		t.Fatalf("%d messages, want 9", len(messages))
 	}
 	if n := len(q.left(failureURL)) + len(q.left(deliveryURL)); n != 9 {
 		t.Errorf("%d messages lie in the queues afterwards", n)
@@ -284,7 +284,7 @@ func TestRead(t *testing.T) {
 		"m8": {transport.RuleDLQ, "customer-erp", "NO_PERMISSIONS", 0, time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC), "AccountChangeEvent", "00D5f000005KcCnEAK:e8:1:Account:DELETE:" + one, []string{"Account/" + one}},
 		"m9": {transport.RuleDLQ, "", "NO_PERMISSIONS", 0, time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC), "AccountChangeEvent", "00D5f000005KcCnEAK:e9:1:Account:DELETE:" + one, []string{"Account/" + one}},
 	} {
-		l := letters[id]
+		l := messages[id]
 		if l.Form != want.form || l.Consumer != want.consumer || l.Class != want.class || l.Attempts != want.attempts || !l.FirstAt.Equal(want.firstAt) {
 			t.Errorf("%s: %+v, want %+v", id, l, want)
 		}
@@ -292,7 +292,7 @@ func TestRead(t *testing.T) {
 			t.Errorf("%s: event %+v, want %+v", id, e, want)
 		}
 	}
-	if e := letters["m5"].Events[0]; !strings.HasPrefix(e.Refused, "invalid-json") || string(e.JSON) != `{"id":"e5"` {
+	if e := messages["m5"].Events[0]; !strings.HasPrefix(e.Refused, "invalid-json") || string(e.JSON) != `{"id":"e5"` {
 		t.Errorf("broken event: %+v", e)
 	}
 }
@@ -300,7 +300,7 @@ func TestRead(t *testing.T) {
 func TestFilter(t *testing.T) {
 	q := newQueues(t)
 	fill(q)
-	o, _ := office(q)
+	o, _ := stackOf(q)
 	for _, c := range []struct {
 		filter deadletter.Filter
 		want   []string
@@ -323,39 +323,30 @@ func TestFilter(t *testing.T) {
 		}
 	}
 	if n := len(read(t, o, deadletter.Filter{}, 2)); n != 2 {
-		t.Errorf("%d letters with a limit of 2", n)
+		t.Errorf("%d messages with a limit of 2", n)
 	}
 	q.left(failureURL)
 	q.left(deliveryURL)
 }
 
-// redrive reads everything and redrives it.
-func redrive(t *testing.T, ctx context.Context, o *deadletter.Office, letters []deadletter.Letter) (map[string]deadletter.Result, error) {
+// redrive redrives everything.
+func redrive(t *testing.T, ctx context.Context, o *deadletter.Queues) (map[string]deadletter.Result, error) {
 	t.Helper()
 	results := map[string]deadletter.Result{}
-	err := o.Redrive(ctx, letters, func(r deadletter.Result) {
-		if _, twice := results[r.Letter.ID]; twice {
-			t.Errorf("two reports on %s", r.Letter.ID)
+	_, err := o.Redrive(ctx, deadletter.Filter{}, 0, func(r deadletter.Result) {
+		if _, twice := results[r.Message.ID]; twice {
+			t.Errorf("two reports on %s", r.Message.ID)
 		}
-		results[r.Letter.ID] = r
+		results[r.Message.ID] = r
 	})
 	return results, err
-}
-
-func all(t *testing.T, o *deadletter.Office) []deadletter.Letter {
-	t.Helper()
-	letters, err := o.Read(t.Context(), deadletter.Filter{}, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return letters
 }
 
 func TestRedrive(t *testing.T) {
 	q := newQueues(t)
 	fill(q)
-	o, f := office(q)
-	results, err := redrive(t, t.Context(), o, all(t, o))
+	o, f := stackOf(q)
+	results, err := redrive(t, t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -394,9 +385,9 @@ func TestWhatFailsStays(t *testing.T) {
 		answer, what := c.answer, c.reason
 		q := newQueues(t)
 		q.put(failureURL, "m1", parked("customer-erp", "unknown", change("e1", one)), nil)
-		o, f := office(q)
+		o, f := stackOf(q)
 		f.answer = func(string, string) (*lambda.InvokeOutput, error) { return answer, nil }
-		results, err := redrive(t, t.Context(), o, all(t, o))
+		results, err := redrive(t, t.Context(), o)
 		if r := results["m1"]; err != nil || r.Outcome != deadletter.Left || r.Reason != c.reason {
 			t.Errorf("%s: %v, %+v", what, err, r)
 		}
@@ -406,11 +397,11 @@ func TestWhatFailsStays(t *testing.T) {
 	}
 	q := newQueues(t)
 	q.put(failureURL, "m1", parked("customer-erp", "unknown", change("e1", one)), nil)
-	o, f := office(q)
+	o, f := stackOf(q)
 	f.answer = func(string, string) (*lambda.InvokeOutput, error) {
 		return &lambda.InvokeOutput{StatusCode: 200, Payload: []byte(`{"batchItemFailures":[]}`)}, nil
 	}
-	if results, err := redrive(t, t.Context(), o, all(t, o)); err != nil || results["m1"].Outcome != deadletter.Taken {
+	if results, err := redrive(t, t.Context(), o); err != nil || results["m1"].Outcome != deadletter.Taken {
 		t.Errorf("no failure in the batch: %v, %+v", err, results["m1"])
 	}
 }
@@ -421,18 +412,98 @@ func TestWhatIsParkedAgainIsNotRedrivenAgain(t *testing.T) {
 	for i := range 20 {
 		q.put(failureURL, fmt.Sprint("m", i), parked("customer-erp", "permanent/x", change(fmt.Sprint("e", i), one)), nil)
 	}
-	o, f := office(q)
+	o, f := stackOf(q)
 	f.answer = func(_, payload string) (*lambda.InvokeOutput, error) {
 		q.put(failureURL, fmt.Sprint("n", len(f.invoked)), payload, nil)
 		return &lambda.InvokeOutput{StatusCode: 200}, nil
 	}
-	results, err := redrive(t, t.Context(), o, all(t, o))
-	if err != nil || len(results) != 20 || len(f.invoked) != 20 {
-		t.Errorf("%v, %d results, %d invocations, want 20", err, len(results), len(f.invoked))
+	results := 0
+	again, err := o.Redrive(t.Context(), deadletter.Filter{}, 0, func(deadletter.Result) { results++ })
+	if err != nil || results != 20 || len(f.invoked) != 20 || again != 20 {
+		t.Errorf("%v, %d results, %d invocations, %d parked again, want 20", err, results, len(f.invoked), again)
 	}
 	left := q.left(failureURL)
 	if len(left) != 20 || slices.ContainsFunc(left, func(id string) bool { return !strings.HasPrefix(id, "n") }) {
 		t.Errorf("in the queue lie %v", left)
+	}
+}
+
+// What EventBridge could not deliver is parked in the other queue.
+func TestWhatIsParkedAgainIsNoticedInTheOtherQueue(t *testing.T) {
+	q := newQueues(t)
+	q.put(deliveryURL, "m1", change("e1", one), undelivered(lambdaARN+"fn-inventory-erp"))
+	o, f := stackOf(q)
+	f.answer = func(string, string) (*lambda.InvokeOutput, error) {
+		q.put(failureURL, "n1", parked("inventory-erp", "permanent/x", change("e1", one)), nil)
+		return &lambda.InvokeOutput{StatusCode: 200}, nil
+	}
+	again, err := o.Redrive(t.Context(), deadletter.Filter{}, 1, func(deadletter.Result) {})
+	if err != nil || again != 1 || len(f.invoked) != 1 {
+		t.Errorf("%v, %d parked again, %d invocations", err, again, len(f.invoked))
+	}
+}
+
+// Two messages about one event that both lay there before are both redriven; one that
+// comes in meanwhile, about another event, is not.
+func TestOnlyWhatLayThereIsRedriven(t *testing.T) {
+	q := newQueues(t)
+	q.put(failureURL, "m1", parked("customer-erp", "unknown", change("e1", one)), nil)
+	q.put(failureURL, "m2", parked("customer-erp", "unknown", change("e1", one)), nil)
+	o, f := stackOf(q)
+	f.answer = func(string, string) (*lambda.InvokeOutput, error) {
+		q.put(failureURL, fmt.Sprint("n", len(f.invoked)), parked("customer-erp", "unknown", change("other", one)), nil)
+		return &lambda.InvokeOutput{StatusCode: 200}, nil
+	}
+	again, err := o.Redrive(t.Context(), deadletter.Filter{}, 0, func(deadletter.Result) {})
+	if err != nil || again != 0 || !slices.Equal(f.invoked, []string{"fn-customer-erp e1", "fn-customer-erp e1"}) {
+		t.Errorf("%v, %d parked again, invoked were %q", err, again, f.invoked)
+	}
+	if left := q.left(failureURL); !slices.Equal(left, []string{"n1", "n2"}) {
+		t.Errorf("in the queue lie %v", left)
+	}
+}
+
+func TestARedriveChooses(t *testing.T) {
+	for _, c := range []struct {
+		filter deadletter.Filter
+		limit  int
+		want   int
+	}{
+		{deadletter.Filter{Consumer: "customer-erp", Class: "permanent"}, 0, 2},
+		{deadletter.Filter{ID: "m2"}, 0, 1},
+		{deadletter.Filter{}, 4, 4},
+	} {
+		q := newQueues(t)
+		fill(q)
+		o, _ := stackOf(q)
+		results := 0
+		if _, err := o.Redrive(t.Context(), c.filter, c.limit, func(r deadletter.Result) {
+			results++
+			if !c.filter.Match(r.Message) {
+				t.Errorf("%+v chooses %s", c.filter, r.Message.ID)
+			}
+		}); err != nil || results != c.want {
+			t.Errorf("%+v, limit %d: %v, %d results, want %d", c.filter, c.limit, err, results, c.want)
+		}
+		q.left(failureURL)
+		q.left(deliveryURL)
+	}
+}
+
+// A redrive is one pass: of what is refused no message is received twice.
+func TestARedriveIsOnePass(t *testing.T) {
+	q := newQueues(t)
+	for i := range 9 {
+		q.put(failureURL, fmt.Sprint("m", i), parked("customer-erp", "in-doubt", change(fmt.Sprint("e", i), one)), nil)
+	}
+	o, _ := stackOf(q)
+	if results, err := redrive(t, t.Context(), o); err != nil || len(results) != 9 {
+		t.Errorf("%v, %d results", err, len(results))
+	}
+	for _, m := range q.messages[failureURL] {
+		if m.received != 1 {
+			t.Errorf("%s was received %d times", m.id, m.received)
+		}
 	}
 }
 
@@ -443,14 +514,14 @@ func TestGivesUpOnAConsumerThatFails(t *testing.T) {
 		q.put(failureURL, fmt.Sprint("a", i), parked("customer-erp", "unknown", change(fmt.Sprint("e", i), one)), nil)
 		q.put(failureURL, fmt.Sprint("b", i), parked("inventory-erp", "unknown", change(fmt.Sprint("f", i), one)), nil)
 	}
-	o, f := office(q)
+	o, f := stackOf(q)
 	f.answer = func(function, _ string) (*lambda.InvokeOutput, error) {
 		if function == "fn-inventory-erp" {
 			return &lambda.InvokeOutput{StatusCode: 200}, nil
 		}
 		return &lambda.InvokeOutput{StatusCode: 200, FunctionError: aws.String("Unhandled"), Payload: []byte(`{"errorType":"unknown","errorMessage":"no answer"}`)}, nil
 	}
-	results, err := redrive(t, t.Context(), o, all(t, o))
+	results, err := redrive(t, t.Context(), o)
 	if err != nil || len(results) != 24 {
 		t.Errorf("%v, %d results", err, len(results))
 	}
@@ -474,14 +545,14 @@ func TestDoesNotGiveUpOnAConsumerThatRecovers(t *testing.T) {
 	for i := range 15 {
 		q.put(failureURL, fmt.Sprint("m", i), parked("customer-erp", "unknown", change(fmt.Sprint("e", i), one)), nil)
 	}
-	o, f := office(q)
+	o, f := stackOf(q)
 	f.answer = func(string, string) (*lambda.InvokeOutput, error) {
 		if len(f.invoked)%5 == 0 { // four failures in a row, then a success
 			return &lambda.InvokeOutput{StatusCode: 200}, nil
 		}
 		return &lambda.InvokeOutput{StatusCode: 200, FunctionError: aws.String("Unhandled")}, nil
 	}
-	results, err := redrive(t, t.Context(), o, all(t, o))
+	results, err := redrive(t, t.Context(), o)
 	if err != nil || len(results) != 15 || len(f.invoked) != 15 {
 		t.Errorf("%v, %d results, %d invocations, want 15", err, len(results), len(f.invoked))
 	}
@@ -490,7 +561,7 @@ func TestDoesNotGiveUpOnAConsumerThatRecovers(t *testing.T) {
 func TestInterruptedReading(t *testing.T) {
 	q := newQueues(t)
 	fill(q)
-	o, _ := office(q)
+	o, _ := stackOf(q)
 	ctx, cancel := context.WithCancel(t.Context())
 	q.fail = func(string) error {
 		if q.calls == 2 {
@@ -512,8 +583,7 @@ func TestInterrupted(t *testing.T) {
 	for i := range 8 {
 		q.put(failureURL, fmt.Sprint("m", i), parked("customer-erp", "unknown", change(fmt.Sprint("e", i), one)), nil)
 	}
-	o, f := office(q)
-	letters := all(t, o)
+	o, f := stackOf(q)
 	ctx, cancel := context.WithCancel(t.Context())
 	f.answer = func(string, string) (*lambda.InvokeOutput, error) {
 		if len(f.invoked) == 3 {
@@ -521,7 +591,7 @@ func TestInterrupted(t *testing.T) {
 		}
 		return &lambda.InvokeOutput{StatusCode: 200}, nil
 	}
-	results, err := redrive(t, ctx, o, letters)
+	results, err := redrive(t, ctx, o)
 	if !errors.Is(err, context.Canceled) || len(results) != 3 {
 		t.Errorf("%v, %d results", err, len(results))
 	}
@@ -529,18 +599,15 @@ func TestInterrupted(t *testing.T) {
 		t.Errorf("in the queue lie %v", left)
 	}
 	f.answer = nil
-	results, err = redrive(t, t.Context(), o, letters) // also those that are gone
-	taken, missed := 0, 0
+	results, err = redrive(t, t.Context(), o)
+	taken := 0
 	for _, r := range results {
-		switch r.Outcome {
-		case deadletter.Taken:
+		if r.Outcome == deadletter.Taken {
 			taken++
-		case deadletter.Left:
-			missed++
 		}
 	}
-	if err != nil || taken != 5 || missed != 3 || len(q.left(failureURL)) != 0 {
-		t.Errorf("run again: %v, %d taken, %d missed", err, taken, missed)
+	if err != nil || taken != 5 || len(results) != 5 || len(q.left(failureURL)) != 0 {
+		t.Errorf("run again: %v, %d taken of %d", err, taken, len(results))
 	}
 }
 
@@ -549,15 +616,14 @@ func TestErrorsOfSQSAndLambda(t *testing.T) {
 	for _, call := range []string{"receive", "invoke", "delete"} {
 		q := newQueues(t)
 		fill(q)
-		o, _ := office(q)
-		letters := all(t, o)
+		o, _ := stackOf(q)
 		q.fail = func(name string) error {
 			if name == call {
 				return broken
 			}
 			return nil
 		}
-		if _, err := redrive(t, t.Context(), o, letters); !errors.Is(err, broken) {
+		if _, err := redrive(t, t.Context(), o); !errors.Is(err, broken) {
 			t.Errorf("%s fails: error %v", call, err)
 		}
 		q.fail = nil
@@ -568,15 +634,14 @@ func TestErrorsOfSQSAndLambda(t *testing.T) {
 	// Of a message that cannot be held for long enough nothing is sent.
 	q := newQueues(t)
 	q.put(failureURL, "m1", parked("customer-erp", "unknown", change("e1", one)), nil)
-	o, f := office(q)
-	letters := all(t, o)
+	o, f := stackOf(q)
 	q.fail = func(name string) error {
 		if name == "visibility" {
 			return &types.MessageNotInflight{}
 		}
 		return nil
 	}
-	results, err := redrive(t, t.Context(), o, letters)
+	results, err := redrive(t, t.Context(), o)
 	if err != nil || len(f.invoked) != 0 || results["m1"].Outcome != deadletter.Left {
 		t.Errorf("%v, %d invocations, %+v", err, len(f.invoked), results["m1"])
 	}
@@ -585,7 +650,7 @@ func TestErrorsOfSQSAndLambda(t *testing.T) {
 func TestWhatIsOlderThanTheMemoryNeedsADecision(t *testing.T) {
 	q := newQueues(t)
 	q.put(failureURL, "m1", parked("customer-erp", "too-old", change("e1", one)), nil)
-	o, _ := office(q)
+	o, _ := stackOf(q)
 	l := read(t, o, deadletter.Filter{}, 0)["m1"]
 	if o.Refusal(l) == "" {
 		t.Error("it is redriven with everything else")
@@ -599,7 +664,7 @@ func TestWhatIsOlderThanTheMemoryNeedsADecision(t *testing.T) {
 func TestWhatNeedsAResyncIsNotTakenForDone(t *testing.T) {
 	q := newQueues(t)
 	q.put(failureURL, "m1", parked("customer-erp", "overwrote-newer", change("e1", one)), nil)
-	o, _ := office(q)
+	o, _ := stackOf(q)
 	if o.Refusal(read(t, o, deadletter.Filter{}, 0)["m1"]) == "" {
 		t.Error("its redrive would answer duplicate and delete the order to synchronise again")
 	}

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -16,7 +18,7 @@ import (
 	"sfrelay/shared/verdict"
 )
 
-// Outcome is what became of a letter in a redrive.
+// Outcome is what became of a message in a redrive.
 type Outcome string
 
 // The outcomes.
@@ -26,16 +28,16 @@ const (
 	Refused Outcome = "refused" // it is not for a redrive
 )
 
-// Result is the outcome of one letter.
+// Result is the outcome of one message.
 type Result struct {
-	Letter  Letter
+	Message Message
 	Outcome Outcome
 	Reason  string // of Left and Refused
 }
 
-// Refusal says why a letter cannot be redriven, empty when it can.
-func (o *Office) Refusal(l Letter) string {
-	switch l.Class {
+// Refusal says why a message cannot be redriven, empty when it can.
+func (qs *Queues) Refusal(m Message) string {
+	switch m.Class {
 	case verdict.ChangedAfterDone:
 		return "it was done once and must not be done again; compare both contents, then delete the message"
 	case verdict.OverwroteNewer:
@@ -43,128 +45,192 @@ func (o *Office) Refusal(l Letter) string {
 	case verdict.InDoubt:
 		return "nobody knows whether it was done; find out at the sink and resolve the record first"
 	}
-	if l.Class == verdict.TooOld && !o.TooOld {
+	if m.Class == verdict.TooOld && !qs.TooOld {
 		return "it is older than events are remembered: look at the sink whether it was applied; if not, name it with --message or --class too-old"
 	}
-	if l.Consumer == "" {
-		if l.Target != "" {
-			return "no consumer of this stack is behind " + l.Target
+	if m.Consumer == "" {
+		if m.Target != "" {
+			return "no consumer of this stack is behind " + m.Target
 		}
 		return "it does not say which consumer it was meant for"
 	}
-	if _, ok := o.byName(l.Consumer); !ok {
-		return fmt.Sprintf("this stack has no consumer %q", l.Consumer)
+	if _, ok := qs.byName(m.Consumer); !ok {
+		return fmt.Sprintf("this stack has no consumer %q", m.Consumer)
 	}
-	if !json.Valid([]byte(l.Body)) {
+	if !json.Valid([]byte(m.Body)) {
 		return "its body is not JSON, which no function can be invoked with"
 	}
 	return ""
 }
 
-// Redrive hands letters that Read has found to their consumers, one after the other,
-// and reports on each exactly once. It may be interrupted and run again at any time.
-// The error is one of SQS or Lambda themselves and ends the redrive; that a consumer
-// fails is a result.
-func (o *Office) Redrive(ctx context.Context, letters []Letter, report func(Result)) error {
-	failures := map[string]int{} // of a consumer, in a row
-	for _, q := range o.Queues {
-		waiting := map[string]Letter{}
-		for _, l := range letters {
-			if l.Queue != q {
-				continue
-			}
-			if reason := o.Refusal(l); reason != "" {
-				report(Result{l, Refused, reason})
-				continue
-			}
-			waiting[l.ID] = l
-		}
-		if err := o.redriveQueue(ctx, q, waiting, failures, report); err != nil {
-			return err
-		}
-		for _, l := range letters {
-			if _, ok := waiting[l.ID]; ok && l.Queue == q {
-				report(Result{l, Left, "somebody else holds it or has deleted it; run again"})
-			}
+// Redrive goes over the queues once. What f chooses, at most limit messages where limit is
+// not zero, it hands to the consumers, one after the other, and reports on each exactly
+// once. parkedAgain is how many of those that a consumer took came back meanwhile: what
+// stood against them still does. What is sent into the queues while it runs is left alone.
+//
+// It may be interrupted and run again at any time. The error is one of SQS or Lambda
+// themselves and ends the redrive; that a consumer fails is a result.
+func (qs *Queues) Redrive(ctx context.Context, f Filter, limit int, report func(Result)) (parkedAgain int, err error) {
+	p := pass{Queues: qs, filter: f, limit: limit, report: report, failures: map[string]int{}, taken: map[string]bool{}}
+	// The failure queue last: what is taken out of another one is parked there.
+	for _, q := range slices.Backward(qs.List) {
+		if err := p.over(ctx, q); err != nil {
+			return p.parkedAgain, err
 		}
 	}
-	return nil
+	return p.parkedAgain, nil
 }
 
-// redriveQueue takes out of waiting what it reports on. It receives until it has met
-// all of waiting: SQS cannot be asked for one certain message.
-func (o *Office) redriveQueue(ctx context.Context, q Queue, waiting map[string]Letter, failures map[string]int, report func(Result)) (err error) {
-	aside := map[string]string{} // what is not for us, or stays; shown again at the end
-	defer func() { err = errors.Join(err, o.release(ctx, q, aside)) }()
-	for nothingNew := 0; len(waiting) > 0 && nothingNew < emptyReads && len(aside) < MostLetters; {
-		messages, err := o.receive(ctx, q, look)
+// pass is one Redrive.
+type pass struct {
+	*Queues
+	filter Filter
+	limit  int
+	report func(Result)
+
+	began       time.Time      // in whole seconds, by the clock of SQS
+	chosen      int            // messages so far
+	failures    map[string]int // of a consumer, in a row
+	taken       map[string]bool
+	parkedAgain int
+}
+
+// queued is a pass in one queue.
+type queued struct {
+	*pass
+	q       Queue
+	aside   map[string]string  // held, by id: what is not for us, or stays; shown again at the end
+	decided map[string]bool    // by id
+	missed  map[string]Message // chosen, but their time was over
+}
+
+// over redrives one queue. SQS cannot be asked for certain messages: it takes what comes,
+// until nothing new does.
+func (p *pass) over(ctx context.Context, q Queue) (err error) {
+	in := queued{pass: p, q: q, aside: map[string]string{}, decided: map[string]bool{}, missed: map[string]Message{}}
+	defer func() { err = errors.Join(err, p.release(ctx, q, in.aside)) }()
+	for nothingNew := 0; nothingNew < emptyReads && len(in.aside) < mostMessages && !p.finished(); {
+		out, err := p.receive(ctx, q, look)
 		if err != nil {
 			return err
 		}
+		if p.began.IsZero() {
+			p.began = p.clock(out).Truncate(time.Second)
+		}
 		nothingNew++
 		again := map[string]bool{}
-		for _, m := range messages { // should we fail on the way, all are shown again
+		for _, m := range out.Messages { // should we fail on the way, all are shown again
 			id := aws.ToString(m.MessageId)
-			_, again[id] = aside[id]
-			aside[id] = aws.ToString(m.ReceiptHandle)
+			_, again[id] = in.aside[id]
+			in.aside[id] = aws.ToString(m.ReceiptHandle)
 		}
-		for _, m := range messages {
+		for _, m := range out.Messages {
 			id, handle := aws.ToString(m.MessageId), aws.ToString(m.ReceiptHandle)
-			l, ok := waiting[id]
-			if !ok {
-				if again[id] && o.away(ctx, q, handle, hold) == nil {
-					nothingNew = 0 // it stands no longer before those that we wait for
+			if in.decided[id] {
+				if again[id] && p.away(ctx, q, handle, hold) == nil {
+					nothingNew = 0 // it stands no longer before those that we have not seen
 				}
 				continue
 			}
 			nothingNew = 0
-			if err := ctx.Err(); err != nil {
+			if err := in.decide(ctx, p.message(q, m), handle); err != nil {
 				return err
 			}
-			if failures[l.Consumer] >= giveUpAfter {
-				delete(waiting, id)
-				report(Result{l, Left, fmt.Sprintf("%s failed %d times in a row; mend its sink and run again", l.Consumer, giveUpAfter)})
-				continue
-			}
-			if o.away(ctx, q, handle, hold) != nil {
-				delete(aside, id)
-				continue // its time was over: it comes again
-			}
-			reason, err := o.invoke(ctx, l)
-			if err != nil {
-				return err
-			}
-			delete(waiting, id)
-			if reason != "" {
-				failures[l.Consumer]++
-				report(Result{l, Left, reason})
-				continue
-			}
-			failures[l.Consumer] = 0
-			if err := o.remove(ctx, q, handle); err != nil {
-				return fmt.Errorf("the consumer took message %s, but it could not be deleted; the next redrive finds it to be a duplicate: %w", id, err)
-			}
-			delete(aside, id)
-			report(Result{l, Taken, ""})
 		}
+	}
+	for _, m := range in.missed {
+		p.report(Result{m, Left, "somebody else holds it or has deleted it; run again"})
 	}
 	return nil
 }
 
+// finished reports whether the rest of a queue cannot matter.
+func (p *pass) finished() bool { return p.enough() && len(p.taken) == 0 }
+
+func (p *pass) enough() bool { return p.limit > 0 && p.chosen >= p.limit }
+
+// clock is SQS's own: those of operators go wrong.
+func (qs *Queues) clock(out *sqs.ReceiveMessageOutput) time.Time {
+	if t, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok {
+		return t
+	}
+	if qs.Now != nil {
+		return qs.Now()
+	}
+	return time.Now()
+}
+
+// decide deals with a message that was not decided on before. One whose time was over
+// stays undecided: it comes again.
+func (in *queued) decide(ctx context.Context, m Message, handle string) error {
+	_, waiting := in.missed[m.ID]
+	in.decided[m.ID] = true
+	switch {
+	case !m.Sent.Before(in.began) && in.taken[m.content()]:
+		in.parkedAgain++
+		return nil
+	case !m.Sent.Before(in.began.Add(time.Second)), !waiting && (in.enough() || !in.filter.Match(m)):
+		return nil
+	}
+	if !waiting {
+		in.chosen++
+	}
+	delete(in.missed, m.ID)
+	if reason := in.Refusal(m); reason != "" {
+		in.report(Result{m, Refused, reason})
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if in.failures[m.Consumer] >= giveUpAfter {
+		in.report(Result{m, Left, fmt.Sprintf("%s failed %d times in a row; mend its sink and run again", m.Consumer, giveUpAfter)})
+		return nil
+	}
+	if in.away(ctx, in.q, handle, hold) != nil {
+		delete(in.decided, m.ID)
+		delete(in.aside, m.ID)
+		in.missed[m.ID] = m
+		return nil
+	}
+	return in.act(ctx, m, handle)
+}
+
+// act hands a message that is held for long enough to its consumer.
+func (in *queued) act(ctx context.Context, m Message, handle string) error {
+	reason, err := in.invoke(ctx, m)
+	if err != nil {
+		return err
+	}
+	if reason != "" {
+		in.failures[m.Consumer]++
+		in.report(Result{m, Left, reason})
+		return nil
+	}
+	in.failures[m.Consumer] = 0
+	if err := in.remove(ctx, in.q, handle); err != nil {
+		return fmt.Errorf("the consumer took message %s, but it could not be deleted; the next redrive finds it to be a duplicate: %w", m.ID, err)
+	}
+	delete(in.aside, m.ID)
+	in.taken[m.content()] = true
+	in.report(Result{m, Taken, ""})
+	return nil
+}
+
 // remove deletes a message also when ctx has just ended: the consumer took it.
-func (o *Office) remove(ctx context.Context, q Queue, handle string) error {
+func (qs *Queues) remove(ctx context.Context, q Queue, handle string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	_, err := o.SQS.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &q.URL, ReceiptHandle: &handle})
+	_, err := qs.SQS.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &q.URL, ReceiptHandle: &handle})
 	return err
 }
 
-// invoke hands the letter to its consumer and waits. reason is why the consumer did
+// invoke hands the message to its consumer and waits. reason is why the consumer did
 // not take it.
-func (o *Office) invoke(ctx context.Context, l Letter) (reason string, err error) {
-	c, _ := o.byName(l.Consumer)
-	out, err := o.Lambda.Invoke(ctx, &lambda.InvokeInput{
-		FunctionName: &c.Function, InvocationType: lambdatypes.InvocationTypeRequestResponse, Payload: []byte(l.Body),
+func (qs *Queues) invoke(ctx context.Context, m Message) (reason string, err error) {
+	c, _ := qs.byName(m.Consumer)
+	out, err := qs.Lambda.Invoke(ctx, &lambda.InvokeInput{
+		FunctionName: &c.Function, InvocationType: lambdatypes.InvocationTypeRequestResponse, Payload: []byte(m.Body),
 	})
 	if err != nil {
 		return "", fmt.Errorf("invoking %s: %w", c.Function, err)

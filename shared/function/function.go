@@ -41,9 +41,10 @@ type Function struct {
 	secret *secretsmanager.Client
 }
 
-// Main runs the consumer that define describes, and serves events until the process is
-// stopped. A mistake ends the process before the first event.
-func Main(define func(*Function) (consumer.Definition, error)) {
+// Main runs the consumer that define makes of its connectors and variables, and serves
+// events until the process is stopped. What define finds wrong it tells the Reader. A
+// mistake ends the process before the first event.
+func Main(define func(*Function) consumer.Definition) {
 	f, h, err := start(context.Background(), os.LookupEnv, define)
 	if err == nil {
 		lambda.Start(served{h})
@@ -55,13 +56,9 @@ func Main(define func(*Function) (consumer.Definition, error)) {
 
 // start is Main up to the first event. Its error has the mistakes of environment and
 // definition together: a deployment is mended once.
-func start(ctx context.Context, env config.Env, define func(*Function) (consumer.Definition, error)) (f *Function, h consumer.Handler, err error) {
-	var def consumer.Definition
+func start(ctx context.Context, env config.Env, define func(*Function) consumer.Definition) (f *Function, h consumer.Handler, err error) {
 	if f, err = prepare(ctx, env); err == nil {
-		def, err = define(f)
-	}
-	if err == nil {
-		h, err = consumer.New(def, f.surroundings())
+		h, err = consumer.New(define(f), f.surroundings())
 	}
 	return f, h, errors.Join(f.Err(), err)
 }

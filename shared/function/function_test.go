@@ -140,14 +140,15 @@ func TestDirectModeDefersNothing(t *testing.T) {
 func TestAllMistakesBeforeTheFirstEvent(t *testing.T) {
 	for _, orgs := range []string{"", ",", "00D5f000005KcCn,001000000000001"} {
 		f, _, err := start(t.Context(), env(t, "http://127.0.0.1:1", "SALESFORCE_ORGS="+orgs, "GUARD_TABLE=", "TIME_SCALE=2"),
-			func(f *Function) (consumer.Definition, error) {
-				f.Stripe()
-				return nil, errors.New("the definition is wrong as well")
+			func(f *Function) consumer.Definition {
+				f.Only("BILLING", "stripe", "the billing system")
+				f.Check("STRIPE_SECRET", errors.New("is wrong"))
+				return consumer.Action[struct{}]{Name: "Wrong As Well"}
 			})
 		if f == nil || err == nil {
 			t.Fatal("it would start")
 		}
-		for _, want := range []string{"SALESFORCE_ORGS", "GUARD_TABLE", "TIME_SCALE", "BILLING", "STRIPE_SECRET", "the definition is wrong as well"} {
+		for _, want := range []string{"SALESFORCE_ORGS", "GUARD_TABLE", "TIME_SCALE", "BILLING", "STRIPE_SECRET", `"Wrong As Well"`} {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("orgs %q: %q is not named in:\n%v", orgs, want, err)
 			}
@@ -158,7 +159,7 @@ func TestAllMistakesBeforeTheFirstEvent(t *testing.T) {
 func TestMistakesOfTheEnvironmentAreNamedBesideThoseOfAWS(t *testing.T) {
 	e := env(t, "http://127.0.0.1:1", "GUARD_TABLE=")
 	t.Setenv("AWS_CA_BUNDLE", t.TempDir()+"/none.pem")
-	_, _, err := start(t.Context(), e, func(*Function) (consumer.Definition, error) { return nil, nil })
+	_, _, err := start(t.Context(), e, func(*Function) consumer.Definition { return nil })
 	if err == nil || !strings.Contains(err.Error(), "GUARD_TABLE") || !strings.Contains(err.Error(), "AWS configuration") {
 		t.Errorf("%v", err)
 	}

@@ -220,11 +220,11 @@ func (o *opener) member(where string, member jsontext.Value, depth int) []Messag
 		}
 		return messages
 	}
-	m := Mail{ID: r.MessageID, ReceiptHandle: r.ReceiptHandle, Queue: r.Queue, Body: *r.Body, Attributes: r.Attributes, Custom: map[string]string{}}
+	m := SQSMessage{ID: r.MessageID, ReceiptHandle: r.ReceiptHandle, Queue: r.Queue, Body: *r.Body, Attributes: r.Attributes, Custom: map[string]string{}}
 	for name, a := range r.Custom {
 		m.Custom[name] = a.Value
 	}
-	return o.mail(m, depth)
+	return o.sqs(m, depth)
 }
 
 func (o *opener) received(raw []byte) ([]Message, error) {
@@ -247,17 +247,17 @@ func (o *opener) received(raw []byte) ([]Message, error) {
 			messages = append(messages, o.broken(member, "invalid-record", "/Messages/"+strconv.Itoa(i)+place(err), "this is no SQS message with a body")...)
 			continue
 		}
-		m := Mail{ID: r.MessageID, ReceiptHandle: r.ReceiptHandle, Body: *r.Body, Attributes: r.Attributes, Custom: map[string]string{}}
+		m := SQSMessage{ID: r.MessageID, ReceiptHandle: r.ReceiptHandle, Body: *r.Body, Attributes: r.Attributes, Custom: map[string]string{}}
 		for name, a := range r.Custom {
 			m.Custom[name] = a.Value
 		}
-		messages = append(messages, o.mail(m, 0)...)
+		messages = append(messages, o.sqs(m, 0)...)
 	}
 	return messages, nil
 }
 
-// Mail is an SQS message from any source.
-type Mail struct {
+// SQSMessage is one from any source.
+type SQSMessage struct {
 	ID            string
 	ReceiptHandle string
 	Queue         string            // ARN; may be empty
@@ -266,36 +266,36 @@ type Mail struct {
 	Custom        map[string]string // message attributes of the sender, strings only
 }
 
-// OpenMail finds the events in one SQS message: more than one when it holds the
+// OpenSQS finds the events in one SQS message: more than one when it holds the
 // record of a failed batch.
-func OpenMail(m Mail) []Message {
+func OpenSQS(m SQSMessage) []Message {
 	o := opener{left: maxMessages}
-	return o.mail(m, 0)
+	return o.sqs(m, 0)
 }
 
-// mail opens the body, and puts what the envelope of the queue says around it.
+// sqs opens the body, and puts what the envelope of the queue says around it.
 // EventBridge writes its reason into message attributes (EventBridge User Guide,
 // "Using dead-letter queues to process undelivered events").
-func (o *opener) mail(mail Mail, depth int) []Message {
-	messages := o.open([]byte(mail.Body), depth+1)
+func (o *opener) sqs(msg SQSMessage, depth int) []Message {
+	messages := o.open([]byte(msg.Body), depth+1)
 	for i := range messages {
 		m := &messages[i]
-		m.ID, m.ReceiptHandle, m.Queue = mail.ID, mail.ReceiptHandle, mail.Queue
-		m.ReceiveCount = count(mail.Attributes["ApproximateReceiveCount"])
-		sent := count(mail.Attributes["SentTimestamp"])
+		m.ID, m.ReceiptHandle, m.Queue = msg.ID, msg.ReceiptHandle, msg.Queue
+		m.ReceiveCount = count(msg.Attributes["ApproximateReceiveCount"])
+		sent := count(msg.Attributes["SentTimestamp"])
 		if sent > 0 && m.FirstAt.IsZero() {
 			m.FirstAt = time.UnixMilli(int64(sent)).UTC()
 		}
-		if mail.Custom["RULE_ARN"] == "" && mail.Custom["TARGET_ARN"] == "" {
+		if msg.Custom["RULE_ARN"] == "" && msg.Custom["TARGET_ARN"] == "" {
 			if m.Target == "" && m.Consumer == "" {
 				// SQS moved it here out of a buffer, as it was (SQS Developer Guide, "Dead-letter queues").
-				m.Target = mail.Attributes["DeadLetterQueueSourceArn"]
+				m.Target = msg.Attributes["DeadLetterQueueSourceArn"]
 			}
 			continue
 		}
-		m.Form, m.Target = RuleDLQ, mail.Custom["TARGET_ARN"]
-		m.Class, m.Reason = verdict.Class(mail.Custom["ERROR_CODE"]), mail.Custom["ERROR_MESSAGE"]
-		m.Attempts = count(mail.Custom["RETRY_ATTEMPTS"])
+		m.Form, m.Target = RuleDLQ, msg.Custom["TARGET_ARN"]
+		m.Class, m.Reason = verdict.Class(msg.Custom["ERROR_CODE"]), msg.Custom["ERROR_MESSAGE"]
+		m.Attempts = count(msg.Custom["RETRY_ATTEMPTS"])
 		if sent > 0 {
 			m.LastAt = time.UnixMilli(int64(sent)).UTC()
 		}

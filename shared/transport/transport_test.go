@@ -325,7 +325,7 @@ func FuzzPark(f *testing.F) {
 // What SQS itself moves out of a buffer (maxReceiveCount) is the bare event. The queue
 // it came from stands in DeadLetterQueueSourceArn.
 func TestWhatTheBuffersLimitMovedAwaySaysWhereItWasMeantFor(t *testing.T) {
-	m := transport.OpenMail(transport.Mail{ID: "m1", Body: event, Attributes: map[string]string{
+	m := transport.OpenSQS(transport.SQSMessage{ID: "m1", Body: event, Attributes: map[string]string{
 		"ApproximateReceiveCount": "1", "SentTimestamp": "1795256130000",
 		"DeadLetterQueueSourceArn": "arn:aws:sqs:eu-west-2:123456789012:inventory-erp-buffer",
 	}})

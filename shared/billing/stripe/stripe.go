@@ -19,6 +19,7 @@ import (
 
 	"github.com/stripe/stripe-go/v85"
 
+	"sfrelay/shared/config"
 	"sfrelay/shared/sink"
 	"sfrelay/shared/sink/sinkhttp"
 	"sfrelay/shared/verdict"
@@ -64,11 +65,24 @@ type keyed struct {
 	client *stripe.Client
 }
 
+// FromEnv connects to the account that the environment names. secret reads a secret by
+// its name or ARN. What is wrong, r says; then the client is of no use.
+func FromEnv(r *config.Reader, secret func(nameOrARN string) func(context.Context) (string, error)) *Client {
+	r.Only("BILLING", "stripe", "the billing system")
+	name := r.Required("STRIPE_SECRET", "the name or ARN of the secret with Stripe's API key")
+	c, err := New(secret(name), r.OptionalURL("STRIPE_API_BASE"))
+	if err != nil {
+		r.Check("STRIPE_API_BASE", err)
+		return new(Client)
+	}
+	return c
+}
+
 // New connects to the account of the API key, which is read before the first call,
 // kept, and read once more when Stripe refuses it. base replaces
 // https://api.stripe.com; plain http is taken for loopback addresses only.
 func New(key sinkhttp.ReadKey, base string) (*Client, error) {
-	config := &stripe.BackendConfig{
+	backend := &stripe.BackendConfig{
 		HTTPClient:        sinkhttp.NewClient(),
 		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull},
 		MaxNetworkRetries: stripe.Int64(0),
@@ -78,9 +92,9 @@ func New(key sinkhttp.ReadKey, base string) (*Client, error) {
 		if err := checkBase(base); err != nil {
 			return nil, err
 		}
-		config.URL = stripe.String(strings.TrimRight(base, "/"))
+		backend.URL = stripe.String(strings.TrimRight(base, "/"))
 	}
-	return &Client{key: sinkhttp.NewKey(key), backends: stripe.NewBackendsWithConfig(config)}, nil
+	return &Client{key: sinkhttp.NewKey(key), backends: stripe.NewBackendsWithConfig(backend)}, nil
 }
 
 func checkBase(base string) error {

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"sfrelay/shared/config"
 	"sfrelay/shared/erp"
 	"sfrelay/shared/sink"
 	"sfrelay/shared/sink/sinkhttp"
@@ -33,6 +34,23 @@ type Client struct {
 	base string
 	key  *sinkhttp.Key
 	http *http.Client
+}
+
+// FromEnv connects to the sink that the environment names. secret reads a secret by its
+// name or ARN. What is wrong, r says; then the client is of no use.
+func FromEnv(r *config.Reader, secret func(nameOrARN string) func(context.Context) (string, error)) *Client {
+	r.Only("ERP", "http", "the ERP's protocol")
+	base := r.URL("ERP_URL", "the base URL of the ERP's HTTP contract")
+	name := r.Required("ERP_SECRET", "the name or ARN of the secret with the ERP's bearer key")
+	if base == "" {
+		return new(Client)
+	}
+	c, err := New(secret(name), base)
+	if err != nil {
+		r.Check("ERP_URL", err)
+		return new(Client)
+	}
+	return c
 }
 
 // New connects to the sink at base, e.g. https://erp.example.com/sfrelay. The

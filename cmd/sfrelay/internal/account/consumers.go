@@ -3,21 +3,16 @@ package account
 import (
 	"regexp"
 	"strings"
+
+	"sfrelay/shared/deadletter"
 )
 
-// Consumer is a function of the stack.
-type Consumer struct {
-	Name      string // e.g. customer-billing: that of its folder, its log lines and its keys
-	Function  string // physical name of the function
-	BufferURL string // of the queue before it in buffered mode
-}
-
 // Consumers are those that the outputs name: <LogicalId>Function and <LogicalId>BufferUrl.
-func Consumers(outputs map[string]string) []Consumer {
-	var all []Consumer
+func Consumers(outputs map[string]string) []deadletter.Consumer {
+	var all []deadletter.Consumer
 	for key, value := range outputs {
 		if id, ok := strings.CutSuffix(key, "Function"); ok {
-			all = append(all, Consumer{Name: kebab(id), Function: value, BufferURL: outputs[id+"BufferUrl"]})
+			all = append(all, deadletter.Consumer{Name: kebab(id), Function: value, Buffer: outputs[id+"BufferUrl"]})
 		}
 	}
 	return all
@@ -25,10 +20,10 @@ func Consumers(outputs map[string]string) []Consumer {
 
 // ByTarget is the name of the consumer behind the ARN of a rule's target, its
 // function or its buffer; empty for a stranger.
-func ByTarget(consumers []Consumer, arn string) string {
+func ByTarget(consumers []deadletter.Consumer, arn string) string {
 	name := arn[strings.LastIndex(arn, ":")+1:]
 	for _, c := range consumers {
-		if name == c.Function || name == c.BufferURL[strings.LastIndex(c.BufferURL, "/")+1:] {
+		if name == c.Function || name == c.Buffer[strings.LastIndex(c.Buffer, "/")+1:] {
 			return c.Name
 		}
 	}

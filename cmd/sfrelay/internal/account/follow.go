@@ -12,10 +12,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"sfrelay/cmd/sfrelay/internal/verdicts"
+	"sfrelay/shared/deadletter"
 )
 
 // Follow reads what the consumers log from since on.
-func Follow(ctx context.Context, cfg aws.Config, consumers []Consumer, since time.Time) (*verdicts.Reader, error) {
+func Follow(ctx context.Context, cfg aws.Config, consumers []deadletter.Consumer, since time.Time) (*verdicts.Reader, error) {
 	var functions []string
 	for _, c := range consumers {
 		functions = append(functions, c.Function)
@@ -29,7 +30,7 @@ func Follow(ctx context.Context, cfg aws.Config, consumers []Consumer, since tim
 // the functions are invoked with an empty SQS batch, about which no consumer does
 // anything. The first free process takes an invocation: as many at once as there may
 // be processes reach them all.
-func FollowLocal(ctx context.Context, cfg aws.Config, consumers []Consumer, since time.Time) (*verdicts.Reader, error) {
+func FollowLocal(ctx context.Context, cfg aws.Config, consumers []deadletter.Consumer, since time.Time) (*verdicts.Reader, error) {
 	const (
 		processes = 8
 		patience  = 2500 * time.Millisecond // longer than the first scaled pause of Lambda

@@ -16,6 +16,7 @@ import (
 
 	"sfrelay/cmd/sfrelay/internal/account"
 	"sfrelay/cmd/sfrelay/internal/verdicts"
+	"sfrelay/shared/deadletter"
 )
 
 // The emulator as far as it matters here: the line of a function is shown only after
@@ -51,7 +52,7 @@ func TestFollowLocalAsksForLinesThatAreHeldBack(t *testing.T) {
 	}))
 	defer server.Close()
 	cfg := aws.Config{Region: "eu-west-2", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")}
-	consumers := []account.Consumer{{Name: "late", Function: "f-late"}, {Name: "other", Function: "f-other"}}
+	consumers := []deadletter.Consumer{{Name: "late", Function: "f-late"}, {Name: "other", Function: "f-other"}}
 	reader, err := account.FollowLocal(t.Context(), cfg, consumers, start)
 	if err != nil {
 		t.Fatal(err)

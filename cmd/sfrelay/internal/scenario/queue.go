@@ -23,17 +23,14 @@ type message struct {
 	eventID string // EventBridge's; empty for a broken event
 }
 
-// office reads the two queues of what failed.
-func office(cfg aws.Config, outputs map[string]string) *deadletter.Office {
-	o := &deadletter.Office{
+// queuesOf are the two queues of what failed.
+func queuesOf(cfg aws.Config, outputs map[string]string) *deadletter.Queues {
+	return &deadletter.Queues{
 		SQS: sqs.NewFromConfig(cfg), OneServer: true,
-		Lambda: lambda.NewFromConfig(cfg),
-		Queues: []deadletter.Queue{{Name: "failure", URL: outputs["FailureQueueUrl"]}, {Name: "delivery", URL: outputs["DeliveryQueueUrl"]}},
+		Lambda:    lambda.NewFromConfig(cfg),
+		Consumers: account.Consumers(outputs),
+		List:      []deadletter.Queue{{Name: "failure", URL: outputs["FailureQueueUrl"]}, {Name: "delivery", URL: outputs["DeliveryQueueUrl"]}},
 	}
-	for _, c := range account.Consumers(outputs) {
-		o.Consumers = append(o.Consumers, deadletter.Consumer{Name: c.Name, Function: c.Function, Buffer: c.BufferURL})
-	}
-	return o
 }
 
 // messages are all that lie in the queues. They stay there.
@@ -41,20 +38,20 @@ func (p *play) messages(ctx context.Context) ([]message, error) {
 	if err := p.allVisible(ctx); err != nil {
 		return nil, err
 	}
-	letters, err := p.office.Read(ctx, deadletter.Filter{}, 0)
+	found, err := p.queues.Read(ctx, deadletter.Filter{}, 0)
 	if err != nil {
 		return nil, err
 	}
 	var all []message
-	for _, l := range letters {
-		for _, e := range l.Events {
+	for _, m := range found {
+		for _, e := range m.Events {
 			var envelope struct {
 				ID string `json:"id"`
 			}
 			_ = json.Unmarshal(e.JSON, &envelope)
 			all = append(all, message{
-				queued: queued{Consumer: l.Consumer, Class: l.Class, Form: string(l.Form)},
-				queue:  l.Queue.Name, id: l.ID, eventID: envelope.ID,
+				queued: queued{Consumer: m.Consumer, Class: m.Class, Form: string(m.Form)},
+				queue:  m.Queue.Name, id: m.ID, eventID: envelope.ID,
 			})
 		}
 	}
@@ -64,9 +61,9 @@ func (p *play) messages(ctx context.Context) ([]message, error) {
 // allVisible waits until no message of the queues is held by a reader. Nobody else reads
 // them, but a receive whose answer got lost on the way hides what it found for a while.
 func (p *play) allVisible(ctx context.Context) error {
-	client := p.office.SQS.(*sqs.Client)
+	client := p.queues.SQS.(*sqs.Client)
 	const pause, tries = 250 * time.Millisecond, 100 // longer than any reader holds a message
-	for _, q := range p.office.Queues {
+	for _, q := range p.queues.List {
 		for range tries {
 			out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 				QueueUrl: aws.String(q.URL), AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameApproximateNumberOfMessagesNotVisible},

@@ -74,9 +74,9 @@ type play struct {
 	Runner
 	scenario  *Scenario
 	outputs   map[string]string
-	consumers []account.Consumer
+	consumers []deadletter.Consumer
 	bus       *bus.Bus
-	office    *deadletter.Office
+	queues    *deadletter.Queues
 	reader    *verdicts.Reader
 
 	mu        sync.Mutex
@@ -99,7 +99,7 @@ func (r Runner) Run(ctx context.Context, s *Scenario) (*Result, error) {
 		return nil, err
 	}
 	p.consumers = account.Consumers(p.outputs)
-	p.office = office(cfg, p.outputs)
+	p.queues = queuesOf(cfg, p.outputs)
 	for _, c := range p.consumers {
 		p.result.Consumers = append(p.result.Consumers, c.Name)
 	}

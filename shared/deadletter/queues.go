@@ -54,11 +54,11 @@ type Consumer struct {
 	Buffer   string // name or URL of the queue before it; may be empty
 }
 
-// Office is where the letters lie, and whom they are for. SQS and Lambda must be set.
-type Office struct {
+// Queues are where messages lie, and whom they are for. SQS and Lambda must be set.
+type Queues struct {
 	SQS       SQS
 	Lambda    Lambda
-	Queues    []Queue
+	List      []Queue // the failure queue, which consumers park into, comes first
 	Consumers []Consumer
 	// TooOld: somebody has decided that events of class too-old, which are older than
 	// events are remembered, were never applied. Without it they are refused.
@@ -66,10 +66,12 @@ type Office struct {
 	// OneServer: the queues are those of an emulator, one server that knows at once when
 	// there is nothing. Asking then does not wait.
 	OneServer bool
+	// Now is asked where SQS does not say what time it is; nil: time.Now.
+	Now func() time.Time
 }
 
-// Letter is one message of a queue.
-type Letter struct {
+// Message is one message of a queue.
+type Message struct {
 	ID       string // of the SQS message
 	Queue    Queue
 	Form     transport.Form
@@ -81,9 +83,10 @@ type Letter struct {
 	FirstAt  time.Time // when it failed first, as far as known
 	Events   []Event   // one, but for a batch that failed as a whole
 	Body     string    // whole, as it lies in the queue
+	Sent     time.Time // into this queue; zero: unknown
 }
 
-// Event is what a letter holds.
+// Event is what a message holds.
 type Event struct {
 	DetailType string
 	Identity   string   // of the change; of the first one, where there are several
@@ -92,18 +95,18 @@ type Event struct {
 	JSON       []byte
 }
 
-// Filter chooses letters. Zero fields choose all.
+// Filter chooses messages. Zero fields choose all.
 type Filter struct {
 	ID       string        // of the message, or its beginning
 	Class    verdict.Class // "permanent" chooses every permanent/…
 	Consumer string
 }
 
-// Match reports whether the letter is chosen.
-func (f Filter) Match(l Letter) bool {
-	return strings.HasPrefix(l.ID, f.ID) &&
-		(f.Consumer == "" || f.Consumer == l.Consumer) &&
-		(f.Class == "" || f.Class == l.Class || strings.HasPrefix(string(l.Class), string(f.Class)+"/"))
+// Match reports whether the message is chosen.
+func (f Filter) Match(m Message) bool {
+	return strings.HasPrefix(m.ID, f.ID) &&
+		(f.Consumer == "" || f.Consumer == m.Consumer) &&
+		(f.Class == "" || f.Class == m.Class || strings.HasPrefix(string(m.Class), string(f.Class)+"/"))
 }
 
 const (
@@ -115,63 +118,60 @@ const (
 	// emptyReads is after how many receives that bring nothing new a queue counts as
 	// read: SQS may answer "nothing" although there is something.
 	emptyReads = 3
-	// MostLetters bounds what is read of a queue.
-	MostLetters = 100_000
+	// mostMessages bounds what is read of a queue.
+	mostMessages = 100_000
 	// giveUpAfter is how often in a row a consumer may fail before a redrive leaves the
 	// rest of its messages alone: its sink is down.
 	giveUpAfter = 5
 )
 
 // Read lists what lies in the queues, the oldest first, and leaves it there. It ends
-// early, without an error, when limit letters are found; zero reads all. Messages
+// early, without an error, when limit messages are found; zero reads all. Messages
 // that somebody else holds at the moment are not seen.
-func (o *Office) Read(ctx context.Context, f Filter, limit int) (letters []Letter, err error) {
-	for _, q := range o.Queues {
-		found, readErr := o.readQueue(ctx, q, f, limit-len(letters), limit > 0)
-		letters = append(letters, found...)
-		if readErr != nil {
-			return nil, readErr
-		}
-		if limit > 0 && len(letters) >= limit {
-			break
-		}
-	}
-	slices.SortStableFunc(letters, func(a, b Letter) int { return a.FirstAt.Compare(b.FirstAt) })
-	return letters, nil
-}
-
-func (o *Office) readQueue(ctx context.Context, q Queue, f Filter, limit int, limited bool) (letters []Letter, err error) {
-	held := map[string]string{} // message id to its newest receipt handle
-	defer func() { err = errors.Join(err, o.release(ctx, q, held)) }()
-	for nothingNew := 0; nothingNew < emptyReads && len(held) < MostLetters; {
-		messages, err := o.receive(ctx, q, look)
-		if err != nil {
+func (qs *Queues) Read(ctx context.Context, f Filter, limit int) (found []Message, err error) {
+	for _, q := range qs.List {
+		if err := qs.readQueue(ctx, q, f, limit, &found); err != nil {
 			return nil, err
 		}
-		nothingNew++
-		for _, m := range messages {
-			id := aws.ToString(m.MessageId)
-			if _, seen := held[id]; !seen {
-				nothingNew = 0
-				if l := o.letter(q, m); f.Match(l) && (!limited || len(letters) < limit) {
-					letters = append(letters, l)
-				}
-			}
-			held[id] = aws.ToString(m.ReceiptHandle)
-		}
-		if limited && len(letters) >= limit {
+		if limit > 0 && len(found) >= limit {
 			break
 		}
 	}
-	return letters, nil
+	slices.SortStableFunc(found, func(a, b Message) int { return a.FirstAt.Compare(b.FirstAt) })
+	return found, nil
 }
 
-func (o *Office) receive(ctx context.Context, q Queue, away time.Duration) ([]types.Message, error) {
+// readQueue adds to found what f chooses, up to limit in all.
+func (qs *Queues) readQueue(ctx context.Context, q Queue, f Filter, limit int, found *[]Message) (err error) {
+	held := map[string]string{} // message id to its newest receipt handle
+	defer func() { err = errors.Join(err, qs.release(ctx, q, held)) }()
+	enough := func() bool { return limit > 0 && len(*found) >= limit }
+	for nothingNew := 0; nothingNew < emptyReads && len(held) < mostMessages && !enough(); {
+		out, err := qs.receive(ctx, q, look)
+		if err != nil {
+			return err
+		}
+		nothingNew++
+		for _, received := range out.Messages {
+			id := aws.ToString(received.MessageId)
+			if _, seen := held[id]; !seen {
+				nothingNew = 0
+				if m := qs.message(q, received); f.Match(m) && !enough() {
+					*found = append(*found, m)
+				}
+			}
+			held[id] = aws.ToString(received.ReceiptHandle)
+		}
+	}
+	return nil
+}
+
+func (qs *Queues) receive(ctx context.Context, q Queue, away time.Duration) (*sqs.ReceiveMessageOutput, error) {
 	wait := int32(1) // asks all servers, not some
-	if o.OneServer {
+	if qs.OneServer {
 		wait = 0
 	}
-	out, err := o.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+	out, err := qs.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl: &q.URL, MaxNumberOfMessages: 10, VisibilityTimeout: int32(away / time.Second),
 		WaitTimeSeconds:             wait,
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
@@ -180,15 +180,15 @@ func (o *Office) receive(ctx context.Context, q Queue, away time.Duration) ([]ty
 	if err != nil {
 		return nil, fmt.Errorf("reading the %s queue: %w", q.Name, err)
 	}
-	return out.Messages, nil
+	return out, nil
 }
 
 // release shows messages to everybody again, also when ctx has ended.
-func (o *Office) release(ctx context.Context, q Queue, held map[string]string) error {
+func (qs *Queues) release(ctx context.Context, q Queue, held map[string]string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	for _, handle := range held {
-		err := o.away(ctx, q, handle, 0)
+		err := qs.away(ctx, q, handle, 0)
 		var gone *types.MessageNotInflight
 		var stale *types.ReceiptHandleIsInvalid
 		if err != nil && !errors.As(err, &gone) && !errors.As(err, &stale) { // those are visible already
@@ -198,41 +198,56 @@ func (o *Office) release(ctx context.Context, q Queue, held map[string]string) e
 	return nil
 }
 
-func (o *Office) away(ctx context.Context, q Queue, handle string, d time.Duration) error {
-	_, err := o.SQS.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
+func (qs *Queues) away(ctx context.Context, q Queue, handle string, d time.Duration) error {
+	_, err := qs.SQS.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
 		QueueUrl: &q.URL, ReceiptHandle: &handle, VisibilityTimeout: int32(d / time.Second),
 	})
 	return err
 }
 
-func (o *Office) letter(q Queue, m types.Message) Letter {
-	mail := transport.Mail{
-		ID: aws.ToString(m.MessageId), Body: aws.ToString(m.Body),
-		Attributes: m.Attributes, Custom: map[string]string{},
+func (qs *Queues) message(q Queue, received types.Message) Message {
+	raw := transport.SQSMessage{
+		ID: aws.ToString(received.MessageId), Body: aws.ToString(received.Body),
+		Attributes: received.Attributes, Custom: map[string]string{},
 	}
-	for name, v := range m.MessageAttributes {
-		mail.Custom[name] = aws.ToString(v.StringValue)
+	for name, v := range received.MessageAttributes {
+		raw.Custom[name] = aws.ToString(v.StringValue)
 	}
-	l := Letter{ID: mail.ID, Queue: q, Body: mail.Body}
-	for i, opened := range transport.OpenMail(mail) {
+	m := Message{ID: raw.ID, Queue: q, Body: raw.Body}
+	if ms, err := strconv.ParseInt(received.Attributes["SentTimestamp"], 10, 64); err == nil {
+		m.Sent = time.UnixMilli(ms).UTC()
+	}
+	for i, opened := range transport.OpenSQS(raw) {
 		if i == 0 {
-			l.Form, l.Target, l.Class, l.Reason = opened.Form, opened.Target, opened.Class, opened.Reason
-			l.Attempts, l.FirstAt, l.Consumer = opened.Attempts, opened.FirstAt, opened.Consumer
-			if l.Consumer == "" {
-				l.Consumer = o.byTarget(opened.Target).Name
+			m.Form, m.Target, m.Class, m.Reason = opened.Form, opened.Target, opened.Class, opened.Reason
+			m.Attempts, m.FirstAt, m.Consumer = opened.Attempts, opened.FirstAt, opened.Consumer
+			if m.Consumer == "" {
+				m.Consumer = qs.byTarget(opened.Target).Name
 			}
 			if opened.Err != nil {
-				l.Reason = opened.Err.Error()
+				m.Reason = opened.Err.Error()
 			}
 		}
-		l.Events = append(l.Events, event(opened))
+		m.Events = append(m.Events, event(opened))
 	}
-	if l.FirstAt.IsZero() {
-		if ms, err := strconv.ParseInt(m.Attributes["SentTimestamp"], 10, 64); err == nil {
-			l.FirstAt = time.UnixMilli(ms).UTC()
+	if m.FirstAt.IsZero() {
+		m.FirstAt = m.Sent
+	}
+	return m
+}
+
+// content is the consumer and the events of a message: the same for a copy that the
+// consumer parks again.
+func (m Message) content() string {
+	s := m.Consumer
+	for _, e := range m.Events {
+		what := e.Identity
+		if what == "" {
+			what = string(e.JSON) // a queue may rewrite JSON; what has no identity is text to it
 		}
+		s += "\x00" + what + "\x00" + strings.Join(e.Subjects, " ")
 	}
-	return l
+	return s
 }
 
 // event says of a message what can be said without the consumer.
@@ -269,9 +284,9 @@ func event(m transport.Message) Event {
 
 // byTarget finds the consumer behind the ARN of a function, with or without
 // qualifier, or of its buffer.
-func (o *Office) byTarget(arn string) Consumer {
+func (qs *Queues) byTarget(arn string) Consumer {
 	parts := strings.Split(arn, ":")
-	for _, c := range o.Consumers {
+	for _, c := range qs.Consumers {
 		switch {
 		case len(parts) >= 7 && parts[2] == "lambda" && parts[6] == c.Function,
 			len(parts) == 6 && parts[2] == "sqs" && c.Buffer != "" && parts[5] == c.Buffer[strings.LastIndex(c.Buffer, "/")+1:]:
@@ -281,10 +296,10 @@ func (o *Office) byTarget(arn string) Consumer {
 	return Consumer{}
 }
 
-func (o *Office) byName(name string) (Consumer, bool) {
-	i := slices.IndexFunc(o.Consumers, func(c Consumer) bool { return c.Name == name })
+func (qs *Queues) byName(name string) (Consumer, bool) {
+	i := slices.IndexFunc(qs.Consumers, func(c Consumer) bool { return c.Name == name })
 	if i < 0 {
 		return Consumer{}, false
 	}
-	return o.Consumers[i], true
+	return qs.Consumers[i], true
 }
