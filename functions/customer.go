@@ -14,9 +14,10 @@ import (
 const customerBilling = "customer-billing"
 
 // Account is what billing and the ERP read of an Account, from change events and from
-// Cloud_Customer_Sync__e alike. The guard codes are part of both consumers' items.
+// Cloud_Customer_Sync__e alike. Where the org has state and country picklists the code
+// counts, which is what ISO 3166 and billing systems know. The guard codes are part of both consumers' items.
 type Account struct {
-	Name      sink.Field[string] `guard:"n" cdc:"Name" event:"Name__c"`
+	Name      sink.Field[string] `guard:"n" cdc:"Name" event:"Name__c,required"`
 	Number    sink.Field[string] `guard:"no" cdc:"AccountNumber" event:"Account_Number__c"`
 	Status    sink.Field[string] `guard:"st" cdc:"Status__c" event:"Status__c"`
 	Phone     sink.Field[string] `guard:"p" cdc:"Phone" event:"Phone__c"`
@@ -27,15 +28,15 @@ type Account struct {
 
 	BillingStreet     sink.Field[string] `guard:"bs" cdc:"BillingAddress.Street" event:"Billing_Street__c"`
 	BillingCity       sink.Field[string] `guard:"bc" cdc:"BillingAddress.City" event:"Billing_City__c"`
-	BillingState      sink.Field[string] `guard:"bt" cdc:"BillingAddress.State" event:"Billing_State__c"`
+	BillingState      sink.Field[string] `guard:"bt" cdc:"BillingAddress.StateCode|BillingAddress.State" event:"Billing_State__c"`
 	BillingPostalCode sink.Field[string] `guard:"bp" cdc:"BillingAddress.PostalCode" event:"Billing_Postal_Code__c"`
-	BillingCountry    sink.Field[string] `guard:"bn" cdc:"BillingAddress.Country" event:"Billing_Country__c"`
+	BillingCountry    sink.Field[string] `guard:"bn" cdc:"BillingAddress.CountryCode|BillingAddress.Country" event:"Billing_Country__c"`
 
 	ShippingStreet     sink.Field[string] `guard:"ss" cdc:"ShippingAddress.Street" event:"Shipping_Street__c"`
 	ShippingCity       sink.Field[string] `guard:"sc" cdc:"ShippingAddress.City" event:"Shipping_City__c"`
-	ShippingState      sink.Field[string] `guard:"sa" cdc:"ShippingAddress.State" event:"Shipping_State__c"`
+	ShippingState      sink.Field[string] `guard:"sa" cdc:"ShippingAddress.StateCode|ShippingAddress.State" event:"Shipping_State__c"`
 	ShippingPostalCode sink.Field[string] `guard:"sp" cdc:"ShippingAddress.PostalCode" event:"Shipping_Postal_Code__c"`
-	ShippingCountry    sink.Field[string] `guard:"sn" cdc:"ShippingAddress.Country" event:"Shipping_Country__c"`
+	ShippingCountry    sink.Field[string] `guard:"sn" cdc:"ShippingAddress.CountryCode|ShippingAddress.Country" event:"Shipping_Country__c"`
 }
 
 // accountRecord is what both consumers of accounts take. Each is named on its own.
@@ -44,7 +45,7 @@ func accountRecord(name string, to sink.Port) consumer.Record[Account] {
 		Name: name, Object: "Account", Changes: true,
 		Events: []consumer.PlatformEvent{{
 			Name: "Cloud_Customer_Sync__e", Record: "Record_Id__c",
-			Operation: "Operation__c", ModifiedAt: "Record_Modified_At__c", Style: "Payload_Style__c",
+			Operation: "Operation__c", ModifiedAt: "Record_Modified_At__c", Style: "Payload_Style__c", Fields: "Fields__c",
 		}},
 		To: to,
 	}

@@ -125,12 +125,16 @@ func TestEveryFieldOccursInASample(t *testing.T) {
 	}
 }
 
-// samples are the decoded events of events/, by detail-type.
+// samples are the decoded events of events/ and of the cases, by detail-type.
 func samples(t *testing.T) map[string][]*salesforce.Event {
 	t.Helper()
-	files, err := filepath.Glob("../events/[0-9]*.json")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no sample events", err)
+	var files []string
+	for _, pattern := range []string{"../events/[0-9]*.json", "testdata/cases/*.json"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatal("no sample events in ", pattern, err)
+		}
+		files = append(files, found...)
 	}
 	found := map[string][]*salesforce.Event{}
 	for _, f := range files {
@@ -209,7 +213,7 @@ func TestADefinitionSaysWhatItIs(t *testing.T) {
 	const want = `customer-billing FieldMerge Account/<id> Cloud_Customer_Sync__e(platform) AccountChangeEvent(cdc) 18 fields
 customer-erp FieldMerge Account/<id> Cloud_Customer_Sync__e(platform) AccountChangeEvent(cdc) 18 fields
 inventory-erp NewestWins <key> Inventory_Update__e(platform) 4 fields
-opportunity-billing EachOnce Opportunity/<id>/invoice Opportunity_Won__e(platform) OpportunityChangeEvent(cdc) 8 fields
+opportunity-billing EachOnce Opportunity/<id>/invoice Opportunity_Won__e(platform) OpportunityChangeEvent(cdc) 10 fields
 `
 	if b.String() != want {
 		t.Errorf("got\n%swant\n%s", b.String(), want)

@@ -2,10 +2,13 @@ package functions
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
-	"time"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
 
 	"sfrelay/shared/billing"
 	"sfrelay/shared/consumer"
@@ -15,49 +18,50 @@ import (
 )
 
 // Won is a won opportunity. Opportunity_Won__e has it all; a change event only tells
-// the stage.
+// that it was won.
 type Won struct {
 	Stage     sink.Field[string] `cdc:"StageName"`
-	AccountID string             `event:"Account_Id__c,required"`
+	IsWon     sink.Field[string] `cdc:"IsWon"`
+	IsClosed  sink.Field[string] `cdc:"IsClosed"`
+	AccountID string             `event:"Account_Id__c,required" ref:"Account"`
 	Name      string             `event:"Name__c"`
 	Amount    decimal.Decimal    `event:"Amount__c,required"`
-	Currency  string             `event:"Currency__c,required"`
-	CloseDate Date               `event:"Close_Date__c"`
+	Currency  billing.Currency   `event:"Currency__c,required"`
+	CloseDate consumer.Date      `event:"Close_Date__c"`
 	DueDays   int                `event:"Payment_Terms_Days__c"`
 	Lines     Lines              `event:"Lines__c"`
-}
-
-// Date is a Date field, YYYY-MM-DD, or the date of a Date/Time field.
-type Date struct{ time.Time }
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (d *Date) UnmarshalText(b []byte) (err error) {
-	if len(b) > len(time.DateOnly) {
-		b = b[:len(time.DateOnly)]
-	}
-	if d.Time, err = time.Parse(time.DateOnly, string(b)); err != nil {
-		err = errors.New("is not a date: write YYYY-MM-DD")
-	}
-	return err
 }
 
 // Lines are the invoice's lines, a JSON text in one field.
 type Lines []billing.Line
 
-// UnmarshalText implements encoding.TextUnmarshaler.
+// UnmarshalText reads [{"sku":"A-1","description":"Licence","quantity":3,"unitPrice":19.99}].
+// A line without a quantity or a price, and a member that nobody reads, are refused by
+// name: a total that does not add up would not tell which it was.
 func (l *Lines) UnmarshalText(b []byte) error {
 	var lines []struct {
-		SKU         string          `json:"sku"`
-		Description string          `json:"description"`
-		Quantity    decimal.Decimal `json:"quantity"`
-		UnitPrice   decimal.Decimal `json:"unitPrice"`
+		SKU         string           `json:"sku"`
+		Description string           `json:"description"`
+		Quantity    *decimal.Decimal `json:"quantity"`
+		UnitPrice   *decimal.Decimal `json:"unitPrice"`
 	}
-	if err := json.Unmarshal(b, &lines); err != nil {
+	if err := json.Unmarshal(b, &lines, json.RejectUnknownMembers(true)); err != nil {
+		if e, ok := errors.AsType[*json.SemanticError](err); ok && errors.Is(err, json.ErrUnknownName) {
+			line, member, _ := strings.Cut(strings.TrimPrefix(string(e.JSONPointer), "/"), "/")
+			n, _ := strconv.Atoi(line)
+			return fmt.Errorf("has in line %d the member %.40q, which nobody reads: write sku, description, quantity and unitPrice", n+1, member)
+		}
 		return errors.New(`is not a list of lines: write [{"sku":"…","description":"…","quantity":1,"unitPrice":9.5}]`)
 	}
 	*l = make(Lines, len(lines))
 	for i, x := range lines {
-		(*l)[i] = billing.Line{SKU: x.SKU, Description: x.Description, Quantity: x.Quantity, UnitPrice: x.UnitPrice}
+		switch {
+		case x.Quantity == nil:
+			return fmt.Errorf("has no quantity in line %d", i+1)
+		case x.UnitPrice == nil:
+			return fmt.Errorf("has no unitPrice in line %d", i+1)
+		}
+		(*l)[i] = billing.Line{SKU: x.SKU, Description: x.Description, Quantity: *x.Quantity, UnitPrice: *x.UnitPrice}
 	}
 	return nil
 }
@@ -73,7 +77,9 @@ func OpportunityBilling(invoices billing.Invoices, customers consumer.LinkReader
 			switch {
 			case !c.CDC:
 				return consumer.Act
-			case !c.Deleted && c.Changed("StageName") && slices.Contains(wonStages, c.Content.Stage.Value):
+			case c.Deleted || !c.Changed("StageName") && !c.Changed("IsWon"):
+				return consumer.Ignore
+			case c.Content.won(wonStages), c.Content.maybeWon():
 				return consumer.NeedsSnapshot // change events carry no lines
 			default:
 				return consumer.Ignore
@@ -98,21 +104,23 @@ func OpportunityBilling(invoices billing.Invoices, customers consumer.LinkReader
 	}
 }
 
+// won: Salesforce says so itself, whatever the stage is called in the org's language. A
+// stage counts by its name where the event does not say.
+func (w Won) won(stages []string) bool {
+	return w.IsWon.Value == "true" || slices.Contains(stages, w.Stage.Value)
+}
+
+// maybeWon: a stage that closes the deal, that is on no list, and of which the event does
+// not say whether it is won. It must leave a trace.
+func (w Won) maybeWon() bool { return w.IsClosed.Value == "true" && w.IsWon.Value == "" }
+
 func (w Won) invoice(opportunity string) (billing.Invoice, error) {
-	account, err := consumer.RecordID(w.AccountID)
-	if err != nil {
-		return billing.Invoice{}, sink.Refuse("invalid-record-id", "Account_Id__c is not a record id of 15 or 18 characters")
-	}
-	currency, err := billing.ParseCurrency(w.Currency)
-	if err != nil {
-		return billing.Invoice{}, sink.Refuse("invalid-currency", "Currency__c: %w", err)
-	}
 	if w.DueDays < 0 {
 		return billing.Invoice{}, sink.Refuse("invalid-field", "Payment_Terms_Days__c is negative")
 	}
 	return billing.Invoice{
-		OpportunityID: opportunity, AccountID: account,
-		Total: billing.Money{Amount: w.Amount, Currency: currency}, Lines: w.Lines,
+		OpportunityID: opportunity, AccountID: w.AccountID,
+		Total: billing.Money{Amount: w.Amount, Currency: w.Currency}, Lines: w.Lines,
 		Description: w.Name, DueDays: w.DueDays, CloseDate: w.CloseDate.Time,
 	}, nil
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 	"sfrelay/shared/consumer"
 	"sfrelay/shared/consumer/consumertest"
 	"sfrelay/shared/sink"
+	"sfrelay/shared/verdict"
 )
 
 const opportunity = "0065f00000ABCDEAA5"
@@ -120,6 +124,7 @@ func TestALinkThatCannotBeReadIsNotAMissingCustomer(t *testing.T) {
 func TestAChangeEventThatTurnsWonLacksTheLines(t *testing.T) {
 	b := newBook()
 	kit := consumertest.New(t, bill(b, known))
+	kit.Pass(time.Hour) // nobody waits for another event of a fact so old
 	kit.Send(
 		stage("UPDATE", []string{"Amount"}, map[string]any{"Amount": 5}),
 		stage("UPDATE", []string{"StageName"}, map[string]any{"StageName": "Negotiation"}),
@@ -137,6 +142,65 @@ func TestAChangeEventThatTurnsWonLacksTheLines(t *testing.T) {
 	kit.Send(won("01", "59.97", oneLine), stage("UPDATE", []string{"StageName"}, map[string]any{"StageName": "Closed Won"}))
 	if l := kit.Lines(); l[6].Verdict != "applied" || l[6].Attempt != 1 || l[7].Verdict != "duplicate" {
 		t.Fatalf("lines %+v", l[6:])
+	}
+}
+
+// The platform event of a won deal comes over another relay: a moment before its change
+// event, or after it.
+func TestAChangeEventWaitsForItsPlatformEvent(t *testing.T) {
+	turned := stage("UPDATE", []string{"StageName"}, map[string]any{"StageName": "Closed Won"})
+	b := newBook()
+	kit := consumertest.New(t, bill(b, known))
+	kit.SendBatch(turned, won("01", "59.97", oneLine)) // one batch of a buffer, the change event first
+	kit.Want("failed", "applied", "duplicate")
+	if n := len(kit.Parked()); n != 0 || len(b.Took()) != 1 {
+		t.Errorf("%d parked, %d invoices", n, len(b.Took()))
+	}
+	if l := kit.Lines()[0]; l.Class != "needs-snapshot" || l.Attempt != 0 {
+		t.Errorf("while it waits: %+v", l)
+	}
+	// Alone it is parked, by the last of Lambda's attempts.
+	kit = consumertest.New(t, bill(newBook(), known))
+	kit.Send(turned)
+	kit.Want("failed", "failed", "parked")
+}
+
+// A deal is won when Salesforce says so, whatever the stage is called; a stage that
+// closes a deal and is on no list leaves a trace.
+func TestWonByIsWon(t *testing.T) {
+	for _, tc := range []struct {
+		fields  map[string]any
+		verdict verdict.Verdict
+	}{
+		{map[string]any{"StageName": "Gewonnen", "IsWon": true, "IsClosed": true}, verdict.Parked},
+		{map[string]any{"StageName": "Verloren", "IsWon": false, "IsClosed": true}, verdict.Ignored},
+		{map[string]any{"StageName": "Abgeschlossen", "IsClosed": true}, verdict.Parked},
+		{map[string]any{"StageName": "Verhandlung", "IsWon": false, "IsClosed": false}, verdict.Ignored},
+	} {
+		kit := consumertest.New(t, bill(newBook(), known))
+		kit.Pass(time.Hour)
+		kit.Send(stage("UPDATE", slices.Sorted(maps.Keys(tc.fields)), tc.fields), stage("CREATE", nil, tc.fields))
+		kit.Want(tc.verdict, tc.verdict)
+	}
+}
+
+// A line that cannot be read is refused with the name of what is wrong in it.
+func TestLinesAreReadStrictly(t *testing.T) {
+	for lines, says := range map[string]string{
+		`[{"quantity":1,"unit_price":10}]`:                 `in line 1 the member "unit_price", which nobody reads`,
+		`[{"quantity":1,"unitPrice":1},{"quantity":2}]`:    "no unitPrice in line 2",
+		`[{"unitPrice":1}]`:                                "no quantity in line 1",
+		`[{"quantity":1,"unitPrice":59.97,"discount":10}]`: `the member "discount"`,
+		`[{"quantity":1,"quantity":2,"unitPrice":59.97}]`:  "is not a list of lines",
+		`[{"quantity":1,"UnitPrice":59.97}]`:               `the member "UnitPrice"`,
+		`{"quantity":1,"unitPrice":59.97}`:                 "is not a list of lines",
+	} {
+		kit := consumertest.New(t, bill(newBook(), known))
+		kit.Send(won("01", "59.97", lines))
+		kit.Want("parked")
+		if p := kit.Parked()[0]; p.Class != "permanent/invalid-field" || !strings.Contains(p.Error, says) {
+			t.Errorf("%s: %s %s", lines, p.Class, p.Error)
+		}
 	}
 }
 

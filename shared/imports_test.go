@@ -57,13 +57,13 @@ var layers = []layer{
 	{"shared/erp/httpsink", []string{"shared/erp", "shared/config", "shared/sink", "shared/verdict"}, nil},
 	{"shared/erp", []string{"shared/erp", "shared/sink", "shared/verdict", "shared/decimal"}, nil},
 	// What joins them.
-	{"shared/consumer", []string{"shared/guard", "shared/order", "shared/salesforce", "shared/sink", "shared/transport", "shared/telemetry", "shared/verdict"},
+	{"shared/consumer", []string{"shared/decimal", "shared/guard", "shared/order", "shared/salesforce", "shared/sink", "shared/transport", "shared/telemetry", "shared/verdict"},
 		[]string{"github.com/google/uuid"}},
 	{"shared/deadletter", []string{"shared/transport", "shared/salesforce", "shared/verdict"}, []string{awsSDK}},
 	{"shared/function", []string{"shared"}, []string{awsSDK, "github.com/aws/aws-lambda-go"}},
 	{"shared", nil, nil}, // a new folder needs a rule of its own
 	// Definitions know ports and no connector: all of them are in every binary.
-	{"functions.", []string{"shared/billing.", "shared/erp.", "shared/consumer.", "shared/sink.", "shared/decimal", "shared/verdict"}, []string{}},
+	{"functions.", []string{"shared/billing.", "shared/erp.", "shared/consumer.", "shared/sink.", "shared/decimal", "shared/verdict"}, []string{json2}},
 	{"functions", []string{"functions.", "shared"}, []string{}},
 	{"cmd", []string{"functions.", "shared", "cmd"}, []string{"github.com", "gopkg.in", "golang.org", "go.yaml.in"}},
 }

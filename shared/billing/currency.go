@@ -1,6 +1,10 @@
 package billing
 
-import "errors"
+import (
+	"errors"
+
+	"sfrelay/shared/sink"
+)
 
 // Currency is an ISO 4217 alphabetic code in capital letters.
 type Currency string
@@ -25,6 +29,14 @@ func ParseCurrency(s string) (Currency, error) {
 		}
 	}
 	return Currency(b), nil
+}
+
+// UnmarshalText reads a code in either case. It refuses others as invalid-currency.
+func (c *Currency) UnmarshalText(b []byte) (err error) {
+	if *c, err = ParseCurrency(string(b)); err != nil {
+		return sink.Refuse("invalid-currency", "is %w", err)
+	}
+	return nil
 }
 
 // Digits is the number of decimal places of the currency's minor unit (ISO 4217,

@@ -17,6 +17,7 @@ func (in *invocation[T]) process() {
 	var keys []string
 	for _, w := range in.works {
 		if !w.ready {
+			in.finish(w)
 			continue
 		}
 		key := w.event.Org + "#" + w.subject
@@ -85,6 +86,7 @@ func (in *invocation[T]) do(group []*work[T]) {
 		if i == 0 {
 			w.line.GuardRequests, w.line.EpochRaised = report.Requests, report.EpochRaised
 		}
+		in.finish(w)
 	}
 }
 

@@ -7,24 +7,23 @@ import (
 	"sfrelay/shared/verdict"
 )
 
-// giveUp parks what a buffer has brought so often that the queue would soon move it
-// away itself.
-func (in *invocation[T]) giveUp() {
-	for _, w := range in.works {
-		foreign := w.msg.Consumer != "" && w.msg.Consumer != in.def.name
-		if !in.sqs || w.msg.ReceiveCount < mostReceives || w.acknowledged() || foreign {
-			continue
-		}
+// finish writes the line of a change that is done with: at once, so that an invocation
+// that dies later leaves a line for everything that it did. What a buffer has brought so
+// often that the queue would soon move it away itself is parked first.
+func (in *invocation[T]) finish(w *work[T]) {
+	foreign := w.msg.Consumer != "" && w.msg.Consumer != in.def.name
+	if in.sqs && w.msg.ReceiveCount >= mostReceives && !w.acknowledged() && !foreign {
 		var records []string
 		if w.event != nil {
 			records = w.records()
 		}
-		cause := fmt.Errorf("delivered %d times in vain", w.msg.ReceiveCount)
+		cause := fmt.Errorf("delivered %d times without success", w.msg.ReceiveCount)
 		if w.line.Error != "" {
 			cause = fmt.Errorf("%w, the last time: %s", cause, w.line.Error)
 		}
 		in.park(w, w.line.Class, cause, records)
 	}
+	in.around.Log.Write(w.line)
 }
 
 // response names the messages that have to come again, and when.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"sfrelay/shared/decimal"
 	"sfrelay/shared/guard"
 	"sfrelay/shared/salesforce"
 	"sfrelay/shared/sink"
@@ -24,12 +25,14 @@ type binding struct {
 }
 
 type boundField struct {
-	index      int
-	name       string
-	cdc, event string
-	code       string
-	required   bool // of platform events
-	set        func(v reflect.Value, raw salesforce.Value) error
+	index    int
+	name     string
+	cdc      []string // the first that has a value counts
+	event    string
+	code     string
+	object   string // whose record ids it holds; empty: no ids
+	required bool   // of platform events
+	set      func(v reflect.Value, raw salesforce.Value) error
 }
 
 var (
@@ -45,6 +48,7 @@ func bind(t reflect.Type, s *shape, rename map[string]string) (*binding, error) 
 		return b, fmt.Errorf("it reads a %v: write a struct with a tag on every field", t)
 	}
 	var errs []error
+	used := make(map[string]bool)
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		f, read, err := bindField(sf, s)
@@ -58,28 +62,31 @@ func bind(t reflect.Type, s *shape, rename map[string]string) (*binding, error) 
 			continue
 		}
 		f.index = i
-		if to, ok := rename[f.cdc]; ok {
-			f.cdc = to
+		for j, path := range f.cdc {
+			if to, ok := rename[path]; ok {
+				f.cdc[j], used[path] = to, true
+			}
 		}
 		b.fields = append(b.fields, f)
-		for _, of := range []struct {
-			list *[]string
-			tag  string
-		}{{&b.codes, f.code}, {&b.cdcPaths, f.cdc}, {&b.eventPaths, f.event}} {
-			if of.tag == "" {
-				continue
+		add := func(list *[]string, tags ...string) {
+			for _, tag := range tags {
+				if tag != "" && slices.Contains(*list, tag) {
+					errs = append(errs, fmt.Errorf("field %s uses %q a second time: every field has tags of its own", sf.Name, tag))
+				}
+				if tag != "" {
+					*list = append(*list, tag)
+				}
 			}
-			if slices.Contains(*of.list, of.tag) {
-				errs = append(errs, fmt.Errorf("field %s uses %q a second time: every field has tags of its own", sf.Name, of.tag))
-			}
-			*of.list = append(*of.list, of.tag)
 		}
+		add(&b.codes, f.code)
+		add(&b.cdcPaths, f.cdc...)
+		add(&b.eventPaths, f.event)
 	}
 	if len(b.fields) == 0 && s.policy != guard.EachOnce {
 		errs = append(errs, fmt.Errorf("it reads no field of %v: tag its fields with cdc or event", t))
 	}
 	for _, from := range slices.Sorted(maps.Keys(rename)) {
-		if !slices.ContainsFunc(b.fields, func(f boundField) bool { return f.cdc == rename[from] }) {
+		if !used[from] {
 			errs = append(errs, fmt.Errorf("%s of %s is renamed, and no cdc tag of %v names it: correct ACCOUNT_FIELDS", from, s.object, t))
 		}
 	}
@@ -107,20 +114,30 @@ func bindField(sf reflect.StructField, s *shape) (f boundField, read bool, err e
 	if f.event, f.required = strings.CutSuffix(tags["event"], ",required"); f.event == "" && tags["event"] != "" {
 		err = errors.New(`is required of no field: write the field's name before ",required"`)
 	}
-	f.cdc = tags["cdc"]
-	for _, path := range []string{f.event, f.cdc} {
-		switch {
-		case strings.HasSuffix(path, ",required"):
-			err = errors.New("is required of change events, which hold only what changed: take \",required\" out of its cdc tag")
-			f.cdc = strings.TrimSuffix(path, ",required")
-		case path != "" && !isPath(path):
+	cdc, required := strings.CutSuffix(tags["cdc"], ",required")
+	if required {
+		err = errors.New("is required of change events, which hold only what changed: take \",required\" out of its cdc tag")
+	}
+	if cdc != "" {
+		f.cdc = strings.Split(cdc, "|")
+	}
+	for _, path := range f.cdc {
+		if better := leafOf(path); better != "" {
+			err = fmt.Errorf("reads %s, which change events call %s: write that in its cdc tag", path, better)
+		}
+	}
+	for _, path := range append([]string{f.event}, f.cdc...) {
+		if path != "" && !isPath(path) {
 			err = fmt.Errorf("has the tag %q, which is no field name: the only option is \",required\", without a space", path)
 		}
 	}
-	if f.event == "" && f.cdc == "" {
+	if f.event == "" && f.cdc == nil {
 		return f, false, errors.Join(err, errors.New("has a guard code and reads nothing: add an event or a cdc tag"))
 	}
-	if f.set = setter(sf.Type); f.set == nil {
+	f.object = tags["ref"]
+	if f.set = setter(sf.Type, f.object); f.set == nil && f.object != "" {
+		err = errors.Join(err, fmt.Errorf("has the type %v: a ref is a string or a sink.Field[string]", sf.Type))
+	} else if f.set == nil {
 		err = errors.Join(err, fmt.Errorf("has the type %v: write string, int, sink.Field[string] or a type that implements encoding.TextUnmarshaler", sf.Type))
 	}
 	return f, true, errors.Join(err, f.fits(sf.Type, s))
@@ -142,12 +159,12 @@ func (f *boundField) fits(t reflect.Type, s *shape) error {
 		if f.code == "" {
 			bad("has no guard code: write `guard:\"…\"`, short, and never rename it")
 		}
-		if s.changes && f.cdc == "" || len(s.events) > 0 && f.event == "" {
+		if s.changes && f.cdc == nil || len(s.events) > 0 && f.event == "" {
 			// Otherwise a change from one source would settle a field that it never carried.
 			bad("is not read from every source: a Record of change events and platform events reads only fields that both carry")
 		}
 	}
-	if f.cdc != "" && !s.changes {
+	if f.cdc != nil && !s.changes {
 		bad("has a cdc tag, and its consumer takes no change events: set Changes, or take the tag out")
 	}
 	if f.event != "" && len(s.events) == 0 {
@@ -156,7 +173,9 @@ func (f *boundField) fits(t reflect.Type, s *shape) error {
 	return errors.Join(errs...)
 }
 
-// parseTag splits a tag into its keys. It knows three and refuses every other one.
+var tagKeys = []string{"event", "cdc", "guard", "ref"}
+
+// parseTag splits a tag into its keys. It knows four and refuses every other one.
 func parseTag(tag reflect.StructTag) (map[string]string, error) {
 	tags := make(map[string]string)
 	for rest := strings.TrimSpace(string(tag)); rest != ""; rest = strings.TrimLeft(rest, " ") {
@@ -167,8 +186,8 @@ func parseTag(tag reflect.StructTag) (map[string]string, error) {
 		}
 		value, err := strconv.Unquote(quoted)
 		switch {
-		case key != "event" && key != "cdc" && key != "guard":
-			return nil, fmt.Errorf("has the tag %q, which nobody reads: write event, cdc or guard", key)
+		case !slices.Contains(tagKeys, key):
+			return nil, fmt.Errorf("has the tag %q, which nobody reads: write event, cdc, guard or ref", key)
 		case err != nil || value == "":
 			return nil, fmt.Errorf("has an empty %s tag: name a field, or leave the tag out", key)
 		}
@@ -180,14 +199,34 @@ func parseTag(tag reflect.StructTag) (map[string]string, error) {
 	return tags, nil
 }
 
-func setter(t reflect.Type) func(reflect.Value, salesforce.Value) error {
+func setter(t reflect.Type, object string) func(reflect.Value, salesforce.Value) error {
+	text := plainText
+	if object != "" {
+		text = func(v salesforce.Value) (string, error) { return recordID(object, v) }
+	}
 	switch {
 	case t == optionalText:
-		return setOptional
+		return func(dst reflect.Value, v salesforce.Value) error {
+			s, err := text(v)
+			if err == nil {
+				dst.Set(reflect.ValueOf(sink.Set(s)))
+			}
+			return err
+		}
+	case t.Kind() == reflect.String && !reflect.PointerTo(t).Implements(unmarshaler):
+		return func(dst reflect.Value, v salesforce.Value) error {
+			s, err := text(v)
+			if err == nil {
+				dst.SetString(s)
+			}
+			return err
+		}
+	case object != "":
+		return nil
+	case t == dates:
+		return setDate
 	case reflect.PointerTo(t).Implements(unmarshaler):
 		return setText
-	case t.Kind() == reflect.String:
-		return setString
 	case t.Kind() == reflect.Int:
 		return setInt
 	default:
@@ -202,16 +241,10 @@ func (b *binding) paths(k salesforce.Kind) []string {
 	return b.eventPaths
 }
 
-func (f *boundField) path(k salesforce.Kind) (path string, required bool) {
-	if k == salesforce.CDC {
-		return f.cdc, false
-	}
-	return f.event, f.required
-}
-
 // A fieldError names a field whose value does not fit; never the value.
 type fieldError struct {
 	name  string // of the permanent class
+	fetch bool   // instead of a class: the record has to be read from Salesforce
 	field string
 	err   error
 }
@@ -223,12 +256,23 @@ func (e *fieldError) Error() string {
 	return fmt.Sprintf("field %s: %v", e.field, e.err)
 }
 
+// reading is how a change is read.
+type reading struct {
+	*salesforce.Change
+	policy guard.Policy
+	whole  bool // an absent field is empty, and so carried too
+
+	// only lists the fields that the publisher of a platform event filled; nil: those that
+	// it has. listed is the field with the list.
+	only   []string
+	listed string
+}
+
 // read fills dst with what the change carries and reports which fields it carries.
-// whole: an absent field is empty, and so carried too.
-func (b *binding) read(dst reflect.Value, ch *salesforce.Change, whole bool) (carried []string, err error) {
+func (b *binding) read(dst reflect.Value, r reading) (carried []string, err error) {
 	for i := range b.fields {
 		f := &b.fields[i]
-		ok, err := b.readField(f, dst, ch, whole)
+		ok, err := f.read(dst, r)
 		if err != nil {
 			return nil, err
 		}
@@ -239,32 +283,93 @@ func (b *binding) read(dst reflect.Value, ch *salesforce.Change, whole bool) (ca
 	return carried, nil
 }
 
-// readField reports whether the change carries the field.
-func (b *binding) readField(f *boundField, dst reflect.Value, ch *salesforce.Change, whole bool) (carried bool, err error) {
-	path, required := f.path(ch.Kind)
-	if path == "" {
+// read reports whether the change carries the field. A *fieldError that
+// wants a fetch says that it speaks of the field and has no value for it.
+func (f *boundField) read(dst reflect.Value, r reading) (carried bool, err error) {
+	if r.Kind == salesforce.Platform && r.only != nil && f.event != "" && !slices.Contains(r.only, f.event) {
+		if r.policy == guard.FieldMerge || r.policy == guard.EachOnce && !f.required {
+			return false, nil
+		}
+		return false, &fieldError{name: "missing-field", field: f.event,
+			err: fmt.Errorf("is not listed in %s, so its value is not known: publish the whole state", r.listed)}
+	}
+	value, path, saying := f.find(r)
+	empty := value.Null() || value.Raw() == `""`
+	switch {
+	case path == "":
 		return false, nil
-	}
-	v, ok := ch.Fields.Lookup(path)
-	ok = ok && !v.Enriched()
-	if ch.Kind == salesforce.CDC && ch.Type == salesforce.Update && !names(ch.Changed, path) {
-		ok = false
-	}
-	null := !ok || v.Null()
-	if required && (null || v.Raw() == `""`) {
+	case saying == salesforce.SaysMore:
+		return f.readParts(dst, r, path)
+	case f.required && r.Kind == salesforce.Platform && empty && (saying == salesforce.SaysValue || r.policy != guard.FieldMerge):
 		return false, &fieldError{name: "missing-field", field: path}
-	}
-	if !ok && !whole {
+	case saying == salesforce.SaysNothing && !r.whole:
 		return false, nil
-	}
-	if null {
+	case value.Null():
 		if dst.Field(f.index).Type() == optionalText {
 			dst.Field(f.index).Set(reflect.ValueOf(sink.Clear[string]()))
 		}
-	} else if err := f.set(dst.Field(f.index), v); err != nil {
-		return false, &fieldError{name: "invalid-field", field: path, err: err}
+		return true, nil
+	}
+	if err := f.set(dst.Field(f.index), value); err != nil {
+		return false, invalid(path, err)
 	}
 	return true, nil
+}
+
+// find is the first of the field's paths that has a value, and what the change says of
+// it; where none has, what it says of the first that it speaks of. path is empty where
+// the source has no such field.
+func (f *boundField) find(r reading) (value salesforce.Value, path string, saying salesforce.Saying) {
+	paths := f.cdc
+	if r.Kind == salesforce.Platform {
+		if f.event == "" {
+			return value, "", saying
+		}
+		paths = []string{f.event}
+	}
+	for _, p := range paths {
+		v, s := r.Says(p)
+		if s == salesforce.SaysValue && !v.Null() {
+			return v, p, s
+		}
+		// A part that has no value outweighs an empty one: it might hold something.
+		if path == "" || saying == salesforce.SaysNothing || s == salesforce.SaysMore {
+			path, saying = p, max(s, saying)
+		}
+	}
+	return value, path, saying
+}
+
+// readParts reads a field that the change speaks of in parts, or as a part.
+func (f *boundField) readParts(dst reflect.Value, r reading, path string) (carried bool, err error) {
+	if r.Kind == salesforce.Platform {
+		return false, &fieldError{name: "invalid-field", field: path, err: errors.New("is an object, want a text or a number")}
+	}
+	name, ok := r.PersonName(path)
+	if path != "Name" || !ok {
+		return false, &fieldError{fetch: true, field: path, err: errors.New("has no value of its own in the event, which speaks of it in parts or as a part")}
+	}
+	switch v := dst.Field(f.index); {
+	case v.Type() == optionalText:
+		v.Set(reflect.ValueOf(sink.Set(name)))
+	case v.Kind() == reflect.String:
+		v.SetString(name)
+	default:
+		return false, invalid(path, errors.New("is the name of a person, want a text"))
+	}
+	return true, nil
+}
+
+// invalid names a field whose value does not fit. A refusal of the field's own type
+// keeps its name.
+func invalid(path string, err error) *fieldError {
+	if e, ok := errors.AsType[*sink.Error](err); ok && e.Class.IsPermanent() {
+		return &fieldError{name: e.Class.Name(), field: path, err: e.Err}
+	}
+	if e, ok := errors.AsType[*salesforce.DecodeError](err); ok && e.Name == "invalid-record-id" {
+		return &fieldError{name: e.Name, field: path, err: errors.New(e.What)}
+	}
+	return &fieldError{name: "invalid-field", field: path, err: err}
 }
 
 // names reports whether changedFields names the path itself or the compound field
@@ -289,20 +394,26 @@ func (b *binding) pick(dst reflect.Value, wins []guard.Win, content func(change 
 	}
 }
 
-func setOptional(dst reflect.Value, v salesforce.Value) error {
+// plainText is a value as a text: a number is a plain decimal, without exponent and
+// without a fraction of zeros, however it was spelled (Salesforce spells numbers of
+// eight digits and more with an exponent).
+func plainText(v salesforce.Value) (string, error) {
 	s, err := v.Text()
-	if err == nil {
-		dst.Set(reflect.ValueOf(sink.Set(s)))
+	if raw := v.Raw(); err != nil || raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
+		return s, err
 	}
-	return err
+	n, err := decimal.Parse(s)
+	return n.String(), err
 }
 
-func setString(dst reflect.Value, v salesforce.Value) error {
+// recordID is the id of a record of the object in its form of 18 characters; an empty
+// text is none.
+func recordID(object string, v salesforce.Value) (string, error) {
 	s, err := v.Text()
-	if err == nil {
-		dst.SetString(s)
+	if err != nil || s == "" {
+		return s, err
 	}
-	return err
+	return salesforce.RecordID(object, s)
 }
 
 var errNotWhole = errors.New("is not a whole number")
@@ -312,9 +423,10 @@ func setInt(dst reflect.Value, v salesforce.Value) error {
 	if err != nil {
 		return err
 	}
-	// Salesforce spells a Number(n,0) field as 30 or 30.0.
-	n, err := strconv.ParseInt(strings.TrimSuffix(s, ".0"), 10, 64)
-	if err != nil {
+	// Salesforce spells a Number(n,0) field as 30, 30.0 or 3.0E1.
+	d, err := decimal.Parse(s)
+	n, whole := d.Minor(0)
+	if err != nil || !whole || dst.OverflowInt(n) {
 		return errNotWhole
 	}
 	dst.SetInt(n)

@@ -11,12 +11,16 @@
 //
 //	`event:"Sku__c,required"`      the field of a platform event; without it, null or "", the change is refused
 //	`cdc:"BillingAddress.Street"`  the field of a change event, by component
+//	`cdc:"A.CountryCode|A.Country"` the first of them that has a value
+//	`ref:"Account"`                a record id of that object: checked, and read in its form of 18 characters
 //	`guard:"bs"`                   Record only: a short code, part of the item: never rename
 //	`event:"-"`                    not read
 //
 // The fields of a Record are sink.Field[string], which keeps null apart from absent.
-// Those of a State or an Action may also be string, int, or implement
-// encoding.TextUnmarshaler.
+// Those of a State or an Action may also be string, int, Date, or implement
+// encoding.TextUnmarshaler. A number that is read as a text is a plain decimal. What has
+// to be normalised is normalised here, when it is read: the same fact in another spelling
+// is the same content. A refusal that UnmarshalText makes with sink.Refuse keeps its name.
 //
 // The consumer's own code says how a call to the sink ended: nil where the sink took
 // it, else what sink.Refuse, sink.NotYet or sink.InDoubt make. Any other error leaves
@@ -54,6 +58,11 @@ type PlatformEvent struct {
 	Record     string // id of the record of the consumer's Object
 	Operation  string // UPSERT, or DELETE: the record is gone. Without a value: UPSERT
 	Style      string // THIN: the event holds ids and times only; the record has to be read from Salesforce
+
+	// Fields lists the fields that the publisher filled, by API name, comma separated, e.g.
+	// "Phone__c, Email__c". Salesforce sends every field that a publisher leaves out as null:
+	// WITHOUT A VALUE HERE, NULL CLEARS THE FIELD AT THE SINK.
+	Fields string
 }
 
 // State keeps the full state of a key at a sink, e.g. the quantity of a SKU at a
@@ -179,6 +188,3 @@ const (
 type LinkReader interface {
 	Link(ctx context.Context, consumer, org string, k Key) (string, error)
 }
-
-// RecordID is the 18-character form of a record id that a payload holds.
-func RecordID(id string) (string, error) { return salesforce.ID18(id) }

@@ -212,7 +212,7 @@ func (s *shape) mistakes() []error {
 			s.bad("%s has no ModifiedAt: without the record's own time it has no place among change events", e.Name)
 		}
 		for _, f := range []struct{ name, path string }{
-			{"ModifiedAt", e.ModifiedAt}, {"Sequence", e.Sequence}, {"Record", e.Record}, {"Operation", e.Operation}, {"Style", e.Style},
+			{"ModifiedAt", e.ModifiedAt}, {"Sequence", e.Sequence}, {"Record", e.Record}, {"Operation", e.Operation}, {"Style", e.Style}, {"Fields", e.Fields},
 		} {
 			if f.path != "" && !isPath(f.path) {
 				s.bad("%s: %s %q is not the API name of a field", e.Name, f.name, f.path)

@@ -37,11 +37,9 @@ type Source struct {
 func (d Description) Paths(s Source) []string {
 	var paths []string
 	for _, f := range d.Fields {
-		if p := f.path(s.Kind); p != "" {
-			paths = append(paths, p)
-		}
+		paths = append(paths, f.paths(s.Kind)...)
 	}
-	for _, p := range []string{s.Event.Record, s.Event.ModifiedAt, s.Event.Sequence, s.Event.Operation, s.Event.Style} {
+	for _, p := range []string{s.Event.Record, s.Event.ModifiedAt, s.Event.Sequence, s.Event.Operation, s.Event.Style, s.Event.Fields} {
 		if p != "" {
 			paths = append(paths, p)
 		}
@@ -51,18 +49,23 @@ func (d Description) Paths(s Source) []string {
 
 // Field is one field that a consumer reads.
 type Field struct {
-	Name     string // of the struct
-	Code     string // guard code; Record only
-	CDC      string // path in change events, before ACCOUNT_FIELDS renames it; empty: not read
-	Event    string // field of the platform events; empty: not read
-	Required bool   // a platform event without a value is refused
+	Name     string   // of the struct
+	Code     string   // guard code; Record only
+	CDC      []string // paths in change events, before ACCOUNT_FIELDS renames them: the first with a value counts
+	Event    string   // field of the platform events; empty: not read
+	Ref      string   // object whose record ids it holds; empty: no ids
+	Required bool     // a platform event without a value is refused
 }
 
-func (f Field) path(k salesforce.Kind) string {
-	if k == salesforce.CDC {
+func (f Field) paths(k salesforce.Kind) []string {
+	switch {
+	case k == salesforce.CDC:
 		return f.CDC
+	case f.Event != "":
+		return []string{f.Event}
+	default:
+		return nil
 	}
-	return f.Event
 }
 
 // Look is what a consumer makes of one change before the guard is asked.
@@ -121,7 +124,7 @@ func (d definition[T]) describe() Description {
 	}
 	b, _ := bind(reflect.TypeFor[T](), &d.shape, nil) // its mistakes are for New
 	for _, f := range b.fields {
-		out.Fields = append(out.Fields, Field{Name: f.name, Code: f.code, CDC: f.cdc, Event: f.event, Required: f.required})
+		out.Fields = append(out.Fields, Field{Name: f.name, Code: f.code, CDC: f.cdc, Event: f.event, Ref: f.object, Required: f.required})
 	}
 	return out
 }
@@ -168,7 +171,7 @@ func (d definition[T]) look(e *salesforce.Event, ch *salesforce.Change) (out Loo
 	c := Change[T]{Org: e.Org, RecordID: place.recordID, Deleted: place.deleted, CDC: ch.Kind == salesforce.CDC, Changed: changedIn(ch)}
 	content := reflect.ValueOf(&c.Content).Elem()
 	for i := range b.fields { // a field that does not fit hides no other
-		if _, err := b.readField(&b.fields[i], content, ch, true); err != nil {
+		if _, err := b.fields[i].read(content, d.reading(ch, place, source)); err != nil {
 			refuse(err)
 		}
 	}

@@ -25,16 +25,26 @@ type ItemFailure struct {
 	ItemIdentifier string `json:"itemIdentifier"`
 }
 
-// RetryError asks the platform for another delivery. Class is the class of the first
-// change that did not get through.
+// RetryError asks the platform for another delivery. Class, Subject and Cause are those
+// of the first change that did not get through: Lambda writes them into the failure
+// queue, when its own retries are used up.
 type RetryError struct {
 	Class   verdict.Class
 	EventID string
-	Failed  int // changes
+	Failed  int    // changes
+	Subject string // empty where it could not be told
+	Cause   string
 }
 
 func (e *RetryError) Error() string {
-	return fmt.Sprintf("%s: %d changes of event %s have to come again", e.Class, e.Failed, e.EventID)
+	s := fmt.Sprintf("%s: %d changes of event %s have to come again", e.Class, e.Failed, e.EventID)
+	if e.Subject != "" {
+		s += ", first " + e.Subject
+	}
+	if e.Cause != "" {
+		s += ": " + e.Cause
+	}
+	return s
 }
 
 // Handle implements Handler.
@@ -48,16 +58,12 @@ func (a *adapter[T]) Handle(ctx context.Context, raw []byte) (*Response, error) 
 		in.open(&batch.Messages[i])
 	}
 	in.process()
-	in.giveUp()
-	for _, w := range in.works {
-		a.around.Log.Write(w.line)
-	}
 	if batch.SQS {
 		return in.response(), nil
 	}
 	for _, w := range in.works {
 		if !w.acknowledged() {
-			e := &RetryError{Class: w.line.Class, EventID: w.line.EventID}
+			e := &RetryError{Class: w.line.Class, EventID: w.line.EventID, Subject: w.line.Subject, Cause: w.line.Error}
 			for _, w := range in.works {
 				if !w.acknowledged() {
 					e.Failed++
@@ -113,7 +119,7 @@ func (in *invocation[T]) open(msg *transport.Message) {
 	}
 	if msg.Err != nil {
 		w := in.add(&work[T]{msg: msg})
-		in.park(w, permanentOf(msg.Err), msg.Err, nil)
+		in.park(w, permanentOf(msg.Err), hinted(msg.Err, msg.Event), nil)
 		return
 	}
 	event, err := salesforce.Decode(msg.Event, salesforce.Options{Orgs: in.around.Orgs})
@@ -122,7 +128,7 @@ func (in *invocation[T]) open(msg *transport.Message) {
 		if e, ok := errors.AsType[*salesforce.DecodeError](err); ok { // as far as it could be read
 			w.line.EventID, w.line.DetailType = e.EventID, e.DetailType
 		}
-		in.park(w, permanentOf(err), err, nil)
+		in.park(w, permanentOf(err), hinted(err, msg.Event), nil)
 		return
 	}
 	source, ok := in.bySources[event.DetailType]
@@ -136,7 +142,8 @@ func (in *invocation[T]) open(msg *transport.Message) {
 		}
 		return
 	}
-	changes := in.chosen(msg, event)
+	// What concerns nobody here costs nothing, however many records it has.
+	changes := slices.DeleteFunc(in.chosen(msg, event), func(ch *salesforce.Change) bool { return in.sifted(msg, event, ch) })
 	if !in.sqs && len(changes) > fanOutAbove {
 		in.fanOut(msg, event, changes)
 		return
@@ -144,14 +151,33 @@ func (in *invocation[T]) open(msg *transport.Message) {
 	for _, ch := range changes {
 		w := in.add(&work[T]{msg: msg, event: event})
 		w.describe(ch)
-		if msg.Class == verdict.OverwroteNewer {
-			// The message stands for what its change may have overwritten. To take the change
-			// again would answer "duplicate" and lose that.
-			in.park(w, verdict.OverwroteNewer, errors.New("the record has to be read from Salesforce and sent again"), w.records())
-			continue
-		}
 		in.prepareSafely(w, ch, source)
 	}
+}
+
+// sifted concludes a change that needs no preparing, and says so.
+func (in *invocation[T]) sifted(msg *transport.Message, event *salesforce.Event, ch *salesforce.Change) bool {
+	paths := in.binding.paths(ch.Kind)
+	client := in.around.ClientName
+	overwrote := msg.Class == verdict.OverwroteNewer
+	echo := client != "" && ch.EchoOf(client, in.def.write, paths)
+	ignored := len(paths) > 0 && !ch.Touches(paths)
+	if !overwrote && !echo && !ignored {
+		return false
+	}
+	w := in.add(&work[T]{msg: msg, event: event})
+	w.describe(ch)
+	switch {
+	case overwrote:
+		// The message stands for what its change may have overwritten. To take the change
+		// again would answer "duplicate" and lose that.
+		in.park(w, verdict.OverwroteNewer, errors.New("the record has to be read from Salesforce and sent again"), w.records())
+	case echo:
+		w.conclude(verdict.Echo, "", nil)
+	default:
+		w.conclude(verdict.Ignored, "", nil)
+	}
+	return true
 }
 
 // chosen are the changes of the event that the message is about. Records that are not in
@@ -211,6 +237,14 @@ func (w *work[T]) describe(ch *salesforce.Change) {
 		w.recordID = ch.RecordID
 		w.line.Subject = ch.Entity + "/" + ch.RecordID
 	}
+}
+
+// hinted adds to a refusal what some hop has made of the event, where that can be told.
+func hinted(err error, raw []byte) error {
+	if hint := transport.Wrapping(raw); hint != "" {
+		return fmt.Errorf("%w; %s", err, hint)
+	}
+	return err
 }
 
 // permanentOf is the class of a refusal by the decoder or the transport.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,19 +24,12 @@ type place struct {
 	deleted  bool
 	thin     bool // a platform event that holds ids and times only
 	version  order.Version
+	only     []string // the fields that its publisher filled; nil: those that it has
 }
 
 // prepare decides what needs no guard, and readies the rest for it.
 func (in *invocation[T]) prepare(w *work[T], ch *salesforce.Change, source Source) {
 	paths := in.binding.paths(ch.Kind)
-	if c := in.around.ClientName; c != "" && ch.EchoOf(c, in.def.write, paths) {
-		w.conclude(verdict.Echo, "", nil)
-		return
-	}
-	if len(paths) > 0 && !ch.Touches(paths) {
-		w.conclude(verdict.Ignored, "", nil)
-		return
-	}
 	at, err := in.def.place(ch, source)
 	if at.recordID != "" {
 		w.recordID = at.recordID
@@ -61,7 +55,10 @@ func (in *invocation[T]) prepare(w *work[T], ch *salesforce.Change, source Sourc
 		reason = fetchThin
 	}
 	if reason == "" && !at.deleted {
-		if err := in.readContent(w, ch); err != nil {
+		err := in.readContent(w, ch, at, source)
+		if e, ok := errors.AsType[*fieldError](err); ok && e.fetch {
+			reason = err.Error()
+		} else if err != nil {
 			in.park(w, permanentOf(err), err, w.records())
 			return
 		}
@@ -117,8 +114,27 @@ func (in *invocation[T]) parkWithoutContent(w *work[T], class verdict.Class, cau
 			w.conclude(verdict.Duplicate, "", nil)
 			return
 		}
+		if until := in.patience(w, class); in.around.Now().Before(until) {
+			w.conclude(verdict.Failed, class, fmt.Errorf("%w; another event with the rest is on its way", cause))
+			w.notBefore = until
+			return
+		}
 	}
 	in.park(w, class, cause, w.records())
+}
+
+// patience is how long a change that lacks content waits for another event of the same
+// fact: the platform event of a change event comes over another relay, a moment before or
+// after. The time counts from when EventBridge took the event. No attempt is counted.
+func (in *invocation[T]) patience(w *work[T], class verdict.Class) time.Time {
+	if class != verdict.NeedsSnapshot || w.event.Time.IsZero() || w.msg.Redrive || len(in.def.events) == 0 {
+		return time.Time{}
+	}
+	wait := otherEvent
+	if in.around.Scale > 0 {
+		wait = time.Duration(float64(wait) * in.around.Scale)
+	}
+	return w.event.Time.Add(wait)
 }
 
 // published is when Salesforce published the event: the record's own time never counts, a
@@ -151,29 +167,33 @@ func changedIn(ch *salesforce.Change) func(string) bool {
 // place reads where a change belongs. With an error it holds what could be read.
 func (s *shape) place(ch *salesforce.Change, source Source) (at place, err error) {
 	if ch.Kind == salesforce.CDC {
-		return place{recordID: ch.RecordID, version: ch.Version, deleted: ch.Type == salesforce.Delete || ch.Type == salesforce.GapDelete}, nil
+		at = place{recordID: ch.RecordID, version: ch.Version, deleted: ch.Type == salesforce.Delete || ch.Type == salesforce.GapDelete}
+		if _, err := salesforce.RecordID(s.object, ch.RecordID); err != nil {
+			return at, invalid("recordIds", err)
+		}
+		return at, nil
 	}
 	e := source.Event
 	text := func(field string) (string, error) {
 		if field == "" {
 			return "", nil
 		}
-		v, ok := ch.Fields.Lookup(field)
-		if !ok || v.Null() {
+		v, saying := ch.Says(field)
+		if saying == salesforce.SaysNothing || saying == salesforce.SaysValue && v.Null() {
 			return "", nil
 		}
 		return v.Text()
 	}
 	if e.Record != "" {
 		id, err := text(e.Record)
-		if err == nil && id == "" {
+		switch {
+		case err != nil:
+			return at, &fieldError{name: "invalid-record-id", field: e.Record, err: err}
+		case id == "":
 			return at, &fieldError{name: "missing-field", field: e.Record}
 		}
-		if err == nil {
-			at.recordID, err = salesforce.ID18(id)
-		}
-		if err != nil {
-			return at, &fieldError{name: "invalid-record-id", field: e.Record, err: errors.New("is not a record id of 15 or 18 characters")}
+		if at.recordID, err = salesforce.RecordID(s.object, id); err != nil {
+			return at, invalid(e.Record, err)
 		}
 	}
 	if ch.IdentityFrom == "detail.payload.Event_Id__c" {
@@ -190,25 +210,52 @@ func (s *shape) place(ch *salesforce.Change, source Source) (at place, err error
 	case op != "" && op != "UPSERT":
 		return at, &fieldError{name: "unknown-operation", field: e.Operation, err: errors.New("is neither UPSERT nor DELETE")}
 	}
-	if style, _ := text(e.Style); style == "THIN" && !at.deleted {
-		at.thin = true
+	style, err := text(e.Style)
+	if err != nil {
+		return at, &fieldError{name: "invalid-field", field: e.Style, err: err}
+	}
+	at.thin = strings.EqualFold(style, "THIN") && !at.deleted
+	if at.only, err = filled(ch, e.Fields, text); err != nil {
+		return at, err
 	}
 	at.version, err = ch.EventVersion(salesforce.VersionFields{ModifiedAt: e.ModifiedAt, Sequence: e.Sequence, AlsoCDC: s.changes})
 	return at, err
 }
 
-// readContent maps the body, and says how much of the subject it describes.
-func (in *invocation[T]) readContent(w *work[T], ch *salesforce.Change) error {
-	whole := ch.Kind == salesforce.CDC && ch.Type != salesforce.Update
-	if in.def.policy != guard.FieldMerge && ch.Kind == salesforce.Platform {
-		whole = true
+// filled are the fields that the publisher says it filled; nil where it says nothing.
+func filled(ch *salesforce.Change, field string, text func(string) (string, error)) (only []string, err error) {
+	list, err := text(field)
+	if err != nil {
+		return nil, &fieldError{name: "invalid-field", field: field, err: err}
 	}
-	carried, err := in.binding.read(reflect.ValueOf(&w.seen.Content).Elem(), ch, whole)
+	for name := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' || r == ';' || r <= ' ' }) {
+		if _, saying := ch.Says(name); saying == salesforce.SaysNothing {
+			return nil, &fieldError{name: "invalid-field", field: field, err: errors.New("lists a field that the event does not have: write the API names of fields of the event")}
+		}
+		only = append(only, name)
+	}
+	return only, nil
+}
+
+// readContent maps the body, and says how much of the subject it describes.
+func (in *invocation[T]) readContent(w *work[T], ch *salesforce.Change, at place, source Source) error {
+	carried, err := in.binding.read(reflect.ValueOf(&w.seen.Content).Elem(), in.def.reading(ch, at, source))
 	if err != nil {
 		return err
 	}
 	w.change.Fields = carried
 	return nil
+}
+
+// reading is how a change is read: as a full state, or as a part of one.
+func (s *shape) reading(ch *salesforce.Change, at place, source Source) reading {
+	r := reading{Change: ch, policy: s.policy, only: at.only, listed: source.Event.Fields}
+	if ch.Kind == salesforce.CDC {
+		r.whole = ch.Type != salesforce.Update
+	} else {
+		r.whole = s.policy != guard.FieldMerge
+	}
+	return r
 }
 
 func (in *invocation[T]) kindOf(w *work[T], ch *salesforce.Change) guard.ChangeKind {

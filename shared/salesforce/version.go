@@ -35,7 +35,7 @@ func (c *Change) EventVersion(f VersionFields) (order.Version, error) {
 	created, hasCreated := c.createdDate, !c.createdDate.IsZero()
 	modified, recordTime, where := created, false, payloadPointer+"/CreatedDate"
 	if f.ModifiedAt != "" {
-		if v, ok := c.Fields.Lookup(f.ModifiedAt); ok && !v.Null() {
+		if v, saying := c.Says(f.ModifiedAt); saying != SaysNothing && (saying == SaysMore || !v.Null()) {
 			t, err := v.DateTime()
 			where = payloadPointer + "/" + f.ModifiedAt
 			if err != nil {
@@ -58,13 +58,16 @@ func (c *Change) EventVersion(f VersionFields) (order.Version, error) {
 	var commit uint64
 	var sequence int64
 	if hasCreated {
+		if err := checkTime(created.UnixMilli(), time.Time{}, payloadPointer+"/CreatedDate"); err != nil {
+			return order.Version{}, err
+		}
 		if !f.AlsoCDC {
 			commit = uint64(max(0, created.UnixMilli()))
 		}
 		sequence = min(max(0, created.UnixMilli()-ms), maxEventSequence)
 	}
 	if f.Sequence != "" {
-		if v, ok := c.Fields.Lookup(f.Sequence); ok && !v.Null() {
+		if v, saying := c.Says(f.Sequence); saying != SaysNothing && (saying == SaysMore || !v.Null()) {
 			n, err := wholeNumber(v.Raw())
 			if err == nil && n < 0 {
 				err = refuse("invalid-number", "", "the number is negative")
@@ -78,12 +81,22 @@ func (c *Change) EventVersion(f VersionFields) (order.Version, error) {
 	return order.New(order.Parts{TimeMS: ms, CommitNumber: commit, Sequence: uint16(sequence)}, c.tie()), nil
 }
 
+// firstYear is when Salesforce began: no record and no commit is older. A time before it
+// is one in seconds, or of a clock that was never set, and would lose against every
+// change that came before.
+const firstYear = 1999
+
+// TooOld reports whether no change in Salesforce can have happened at t.
+func TooOld(t time.Time) bool { return t.UTC().Year() < firstYear }
+
 // checkTime refuses what cannot stand in the first part of a version. The zero
 // eventTime (missing, unreadable) compares with nothing.
 func checkTime(ms int64, eventTime time.Time, where string) error {
 	switch {
 	case ms < 0:
 		return refuse("negative-time", where, "the time lies before 1970")
+	case TooOld(time.UnixMilli(ms)):
+		return refuse("time-out-of-range", where, "the time lies before 1999: write milliseconds since 1970, not seconds, or ISO 8601")
 	case ms > order.MaxTimeMS:
 		return refuse("time-out-of-range", where, "the time does not fit into 48 bits of milliseconds")
 	case !eventTime.IsZero() && ms > eventTime.Add(future).UnixMilli():

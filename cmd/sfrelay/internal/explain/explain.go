@@ -78,7 +78,7 @@ func (r *Refusal) Error() string { return r.Message }
 func Explain(raw []byte, orgs salesforce.OrgList) []any {
 	batch, err := transport.Open(raw)
 	if err != nil {
-		return []any{refusal(err)}
+		return []any{refusal(err, raw)}
 	}
 	if len(batch.Messages) == 0 {
 		return []any{&Refusal{Class: "permanent", Name: "no-event", Message: "no-event: there is no message in this batch"}}
@@ -87,7 +87,7 @@ func Explain(raw []byte, orgs salesforce.OrgList) []any {
 	for i, m := range batch.Messages {
 		e, err := one(m, orgs)
 		if err != nil {
-			all[i] = refusal(err)
+			all[i] = refusal(err, m.Event)
 			continue
 		}
 		if batch.SQS && (m.Form == transport.Event || m.Form == transport.Replay) {
@@ -98,7 +98,7 @@ func Explain(raw []byte, orgs salesforce.OrgList) []any {
 	return all
 }
 
-func refusal(err error) *Refusal {
+func refusal(err error, raw []byte) *Refusal {
 	r := &Refusal{Class: "permanent", Name: "unknown", Message: err.Error()}
 	if e, ok := errors.AsType[*salesforce.DecodeError](err); ok {
 		r.Name = e.Name
@@ -106,6 +106,9 @@ func refusal(err error) *Refusal {
 		r.Name = e.Name
 	} else if e, ok := errors.AsType[*refused](err); ok {
 		r.Name = e.Class.Name()
+	}
+	if hint := transport.Wrapping(raw); hint != "" {
+		r.Message += "; " + hint
 	}
 	return r
 }

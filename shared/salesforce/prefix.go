@@ -1,0 +1,44 @@
+package salesforce
+
+import "fmt"
+
+// prefixes are the first three characters of the ids of standard objects (Salesforce
+// Help, article 000385203, "Standard Field Record ID Prefix Decoder"). The ids of
+// custom objects begin differently in every org.
+var prefixes = map[string]string{
+	"Account": "001", "Asset": "02i", "Campaign": "701", "Case": "500", "Contact": "003", "Contract": "800", "Event": "00U", "Lead": "00Q",
+	"Opportunity": "006", "OpportunityLineItem": "00k", "Order": "801", "OrderItem": "802", "Pricebook2": "01s", "PricebookEntry": "01u",
+	"Product2": "01t", "Quote": "0Q0", "Task": "00T", "User": "005",
+}
+
+// RecordID is the 18-character form of the id of a record of the object. The id of
+// another standard object is refused (invalid-record-id): it says which one it is.
+// Of custom objects only the form is checked.
+func RecordID(object, id string) (string, error) {
+	full, err := ID18(id)
+	if err != nil {
+		return "", refuse("invalid-record-id", "", "is no record id of 15 or 18 characters")
+	}
+	want, known := prefixes[object]
+	if !known || full[:3] == want {
+		return full, nil
+	}
+	is := "another object"
+	for name, prefix := range prefixes {
+		if prefix == full[:3] {
+			is = name
+		}
+	}
+	return "", refuse("invalid-record-id", "", fmt.Sprintf("begins with %s, so it is the id of %s; an id of %s begins with %s", full[:3], article(is), article(object), want))
+}
+
+func article(object string) string {
+	switch {
+	case object == "another object":
+		return object
+	case object[0] == 'A' || object[0] == 'E' || object[0] == 'O':
+		return "an " + object
+	default:
+		return "a " + object
+	}
+}
