@@ -62,6 +62,9 @@ func In(change func(*consumer.Surroundings)) Option {
 	return func(_ *Kit, s *consumer.Surroundings) { change(s) }
 }
 
+// From lets a Kit begin at another moment than Now.
+func From(t time.Time) Option { return func(k *Kit, _ *consumer.Surroundings) { k.now = t } }
+
 // WithoutDeadline takes the deadline away from invocations. A Kit has a clock of its
 // own, and the network keeps deadlines by the machine's: a port that really sends needs
 // this.
