@@ -78,7 +78,7 @@ func (a *adapter[T]) Handle(ctx context.Context, raw []byte) (*Response, error) 
 // invocation is the state of one Handle.
 type invocation[T any] struct {
 	*adapter[T]
-	ctx   context.Context
+	ctx   context.Context // that of Handle: an invocation ends with it and is never kept
 	sqs   bool
 	works []*work[T]
 }

@@ -9,10 +9,10 @@ import (
 	"sfrelay/shared/verdict"
 )
 
-// forgotten parks an event that is older than the memory and unknown: its item may
+// parkForgotten parks an event that is older than the memory and unknown: its item may
 // have expired, so nobody can say whether it was applied. An operator who
 // redrives it decides that it was not.
-func (r *run) forgotten() bool {
+func (r *run) parkForgotten() bool {
 	if !r.call.EventSubject || r.call.Redrive || r.call.Published.IsZero() ||
 		r.cfg.Now().Sub(r.call.Published) < memory {
 		return false
@@ -73,8 +73,8 @@ func (r *run) claim() bool {
 			r.begin(&c, it, ok)
 			return true
 		}
-		if c.read(&it) == settled {
-			r.alreadySettled(&it)
+		if c.read(&it) == decided {
+			r.answerDecided(&it)
 			return false
 		}
 		left := time.Duration(max(it.Until-now, 1)) * time.Millisecond
@@ -124,7 +124,7 @@ func (r *run) begin(c *claim, it Item, fresh bool) {
 	}
 }
 
-func (r *run) alreadySettled(it *Item) {
+func (r *run) answerDecided(it *Item) {
 	for i := range r.call.Changes {
 		ch := &r.call.Changes[i]
 		res := Result{Verdict: ch.againstItem(it, r.cfg.Policy), Epoch: it.Epoch}
@@ -184,7 +184,7 @@ func (r *run) releaseFor(out Outcome, now int64) release {
 	}
 	rel.status = Retry
 	rel.notBefore = now + out.RetryAfter.Milliseconds()
-	rel.settled = !r.inDoubt
+	rel.noEffect = !r.inDoubt
 	return rel
 }
 

@@ -141,7 +141,7 @@ type refusal int
 
 const (
 	mine      refusal = iota // my own write, which the SDK sent twice: go on
-	settled                  // done, or nothing in it would win: see againstItem for each change
+	decided                  // done, or nothing in it would win: see againstItem for each change
 	held                     // somebody is at it until Item.Until
 	reclaimed                // it would pass now: the item changed between write and answer
 )
@@ -153,9 +153,9 @@ func (c *claim) read(it *Item) refusal {
 	case it.Owner == c.token:
 		return mine
 	case c.policy == EachOnce && it.Status == Done:
-		return settled
+		return decided
 	case c.changes[0].Kind != Resync && c.policy != EachOnce && !c.wins(it):
-		return settled
+		return decided
 	case it.Until > c.now:
 		return held
 	default:
@@ -380,7 +380,7 @@ type release struct {
 	class     verdict.Class
 	uncounted bool // this attempt does not count
 	reset     bool // parked: the next one starts counting anew
-	settled   bool // the doubt is this attempt's own and certainly had no effect
+	noEffect  bool // the doubt is this attempt's own and certainly had no effect
 }
 
 func (r *release) write() Write {
@@ -402,14 +402,14 @@ func (r *release) write() Write {
 	case r.uncounted:
 		w.Set = append(w.Set, Assign{Attr: attrAttempts, Op: Add, Delta: -1})
 	}
-	if r.settled {
+	if r.noEffect {
 		w.Remove = removeDoubt
 	}
 	return w
 }
 
 // lift raises the epoch of an item above what the sink has seen, and gives it back.
-func lift(key string, token Token, now, epoch int64, settled bool) Write {
+func lift(key string, token Token, now, epoch int64, noEffect bool) Write {
 	w := Write{
 		Name: Lift, Key: key,
 		If: all(
@@ -423,7 +423,7 @@ func lift(key string, token Token, now, epoch int64, settled bool) Write {
 			put(attrEpoch, number(epoch)),
 		},
 	}
-	if settled {
+	if noEffect {
 		w.Remove = removeDoubt
 	}
 	return w

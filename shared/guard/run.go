@@ -14,7 +14,7 @@ import (
 // run is one Do: the state between its steps.
 type run struct {
 	*Guard
-	ctx    context.Context
+	ctx    context.Context // that of Do: a run ends with it and is never kept
 	call   Call
 	handle Handler
 	key    string
@@ -33,7 +33,7 @@ type run struct {
 }
 
 func (r *run) run() {
-	if r.forgotten() || !r.claim() {
+	if r.parkForgotten() || !r.claim() {
 		return
 	}
 	for lifts := 0; ; lifts++ {
@@ -42,7 +42,7 @@ func (r *run) run() {
 			return
 		}
 		if out.Effect != Fenced {
-			r.settle(out)
+			r.finish(out)
 			return
 		}
 		if !r.lift(out, lifts) || !r.claim() {
@@ -109,7 +109,7 @@ func (r *run) act() (out Outcome, over bool) {
 	case r.cfg.Policy == NewestWins:
 		i := r.firstEqual(r.sorted[len(r.sorted)-1])
 		out = r.try(Attempt{Change: i, Version: r.call.Changes[i].Version})
-		return out, r.apart(out)
+		return out, r.splitGroup(out)
 	}
 	m := mergeInto(&r.item, r.cfg.Fields, r.call.Changes, r.sorted)
 	r.merge = m
@@ -118,11 +118,11 @@ func (r *run) act() (out Outcome, over bool) {
 		return Outcome{}, true
 	}
 	out = r.try(m.attempt())
-	return out, r.apart(out)
+	return out, r.splitGroup(out)
 }
 
-// apart takes a group apart that was refused for good as a whole.
-func (r *run) apart(out Outcome) bool {
+// splitGroup takes a group apart that was refused for good as a whole.
+func (r *run) splitGroup(out Outcome) bool {
 	if out.Effect != NotApplied || !out.Permanent || len(r.call.Changes) == 1 {
 		return false
 	}
@@ -166,8 +166,8 @@ func (r *run) try(a Attempt) (out Outcome) {
 	return r.handle(ctx, a)
 }
 
-// settle writes down what became of the whole group.
-func (r *run) settle(out Outcome) {
+// finish writes down what became of the whole group.
+func (r *run) finish(out Outcome) {
 	switch out.Effect {
 	case Took, Superseded:
 		if r.cfg.Policy == NewestWins {

@@ -69,7 +69,7 @@ func (s *solo) one(i int) {
 
 // ask hands change i to the handler, unless the item already has something newer.
 func (s *solo) ask(i int) (merge, Outcome) {
-	m, send := s.alone(&s.it, i)
+	m, send := s.mergeOne(&s.it, i)
 	if !send {
 		return m, Outcome{Effect: Superseded}
 	}
@@ -108,8 +108,8 @@ func (s *solo) end() {
 	}
 }
 
-// alone is what change i makes of the item by itself, and whether the sink is asked.
-func (r *run) alone(it *Item, i int) (m merge, send bool) {
+// mergeOne is what change i makes of the item by itself, and whether the sink is asked.
+func (r *run) mergeOne(it *Item, i int) (m merge, send bool) {
 	if r.cfg.Policy == NewestWins {
 		v := r.call.Changes[i].Version
 		if !v.After(it.Full) {

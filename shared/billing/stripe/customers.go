@@ -40,31 +40,38 @@ func (s customers) Save(ctx context.Context, ref sink.Ref, accountID string, c b
 	if f := checkCustomer(c); f != nil {
 		return sink.Receipt{}, f.err()
 	}
-	return s.ladder(ctx, ref, accountID, c, true)
+	return s.upsert(ctx, ref, edit{account: accountID, content: c})
 }
 
 func (s customers) Retire(ctx context.Context, ref sink.Ref, accountID string) (sink.Receipt, error) {
-	return s.ladder(ctx, ref, accountID, billing.Customer{}, false)
+	return s.upsert(ctx, ref, edit{account: accountID, retire: true})
 }
 
-// ladder finds the customer, by what is known of it, and writes. Save creates what
-// is not there, Retire leaves it so.
-func (s customers) ladder(ctx context.Context, ref sink.Ref, accountID string, c billing.Customer, save bool) (sink.Receipt, error) {
+// edit is what becomes of the customer of an account.
+type edit struct {
+	account string // its id
+	content billing.Customer
+	retire  bool // instead of content
+}
+
+// upsert finds the customer, by what is known of it, and writes. Save creates what is
+// not there, Retire leaves it so.
+func (s customers) upsert(ctx context.Context, ref sink.Ref, e edit) (sink.Receipt, error) {
 	var found []string
 	switch {
 	case ref.Link != "":
 		found = []string{ref.Link}
 	case ref.InDoubt:
 		var f *failure
-		if found, f = s.find(ctx, ref, accountID); f != nil {
+		if found, f = s.find(ctx, ref, e.account); f != nil {
 			return sink.Receipt{}, f.err()
 		}
 	}
-	if len(found) == 0 && !save {
+	if len(found) == 0 && e.retire {
 		return sink.Receipt{Outcome: sink.Unchanged}, nil
 	}
 	if len(found) == 0 {
-		id, adopted, f := s.create(ctx, ref, accountID, c)
+		id, adopted, f := s.create(ctx, ref, e)
 		if f != nil {
 			return sink.Receipt{}, f.err()
 		}
@@ -73,8 +80,8 @@ func (s customers) ladder(ctx context.Context, ref sink.Ref, accountID string, c
 		}
 		found = adopted
 	}
-	if f := s.update(ctx, ref, found[0], accountID, c, save); f != nil {
-		if !save && f.Class == customerDeleted {
+	if f := s.update(ctx, ref, found[0], e); f != nil {
+		if e.retire && f.Class == customerDeleted {
 			return sink.Receipt{Link: found[0], Outcome: sink.Unchanged}, nil // more than retired
 		}
 		return sink.Receipt{}, f.err()
@@ -119,9 +126,9 @@ func (s customers) find(ctx context.Context, ref sink.Ref, accountID string) ([]
 
 // create makes the customer. adopted is set when an earlier attempt made it
 // already: then its fields are still to be written.
-func (s customers) create(ctx context.Context, ref sink.Ref, accountID string, c billing.Customer) (id string, adopted []string, f *failure) {
+func (s customers) create(ctx context.Context, ref sink.Ref, e edit) (id string, adopted []string, f *failure) {
 	const what = "create the customer"
-	fields := fieldsOf(ref, accountID, c, nil, true)
+	fields := fieldsOf(ref, e, nil)
 	for generation := range maxGenerations {
 		made, replayed, f := write(ctx, s.Client, what, func(ctx context.Context, api *stripe.Client) (*stripe.Customer, error) {
 			p := fields.forCreate()
@@ -138,16 +145,16 @@ func (s customers) create(ctx context.Context, ref sink.Ref, accountID string, c
 		}
 		// The key belongs to an earlier attempt. What that one left behind is adopted;
 		// only when nothing is there the next key is tried.
-		if adopted, f = s.find(ctx, ref, accountID); f != nil || len(adopted) > 0 {
+		if adopted, f = s.find(ctx, ref, e.account); f != nil || len(adopted) > 0 {
 			return "", adopted, f
 		}
 	}
 	return "", nil, stuck(what)
 }
 
-func (s customers) update(ctx context.Context, ref sink.Ref, id, accountID string, c billing.Customer, save bool) *failure {
+func (s customers) update(ctx context.Context, ref sink.Ref, id string, e edit) *failure {
 	var current *stripe.Customer
-	if save && needsCurrent(c) {
+	if !e.retire && needsCurrent(e.content) {
 		var f *failure
 		current, f = read(ctx, s.Client, "read the customer", func(ctx context.Context, api *stripe.Client) (*stripe.Customer, error) {
 			return api.V1Customers.Retrieve(ctx, id, nil)
@@ -160,7 +167,7 @@ func (s customers) update(ctx context.Context, ref sink.Ref, id, accountID strin
 		}
 		// A customer that was deleted is answered too; writing to it fails below.
 	}
-	fields := fieldsOf(ref, accountID, c, current, save)
+	fields := fieldsOf(ref, e, current)
 	_, _, f := write(ctx, s.Client, "update the customer", func(ctx context.Context, api *stripe.Client) (*stripe.Customer, error) {
 		p := fields.forUpdate()
 		// The epoch is part of the key: a repetition must be carried out and not be
@@ -241,12 +248,13 @@ func partial(a billing.Address) bool {
 	return n > 0 && n < 5
 }
 
-func fieldsOf(ref sink.Ref, accountID string, c billing.Customer, current *stripe.Customer, save bool) fields {
-	f := fields{metadata: marks(ref, account, accountID)}
-	if !save {
+func fieldsOf(ref sink.Ref, e edit, current *stripe.Customer) fields {
+	f := fields{metadata: marks(ref, account, e.account)}
+	if e.retire {
 		f.metadata[markRetired] = "true"
 		return f
 	}
+	c := e.content
 	f.metadata[markRetired] = ""
 	for name, field := range map[string]sink.Field[string]{"sf_number": c.Number, "sf_status": c.Status,
 		"sf_website": c.Website, "sf_tax_number": c.TaxNumber, "sf_currency": c.Currency} {
@@ -279,7 +287,7 @@ func fieldsOf(ref sink.Ref, accountID string, c billing.Customer, current *strip
 		f.shippingName = *f.name
 	}
 	if f.shippingName == "" {
-		f.shippingName = accountID // Stripe wants a name
+		f.shippingName = e.account // Stripe wants a name
 	}
 	return f
 }

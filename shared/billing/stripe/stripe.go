@@ -121,7 +121,7 @@ func (c *Client) client(key string) *stripe.Client {
 	return k.client
 }
 
-// failure is Stripe's no, with what the ladders look at.
+// failure is Stripe's no, with what the next step depends on.
 type failure struct {
 	sink.Error
 	code     stripe.ErrorCode

@@ -97,7 +97,7 @@ func (c customers) record(ctx context.Context, method string, ref sink.Ref, id s
 	}) {
 		return sink.Receipt{}, refused("invalid-key", "a customer's key is the 18-character id of its account")
 	}
-	return c.send(ctx, method, "customer", ref, id, body)
+	return c.send(ctx, ref, operation{method: method, kind: "customer", key: id, content: body})
 }
 
 // Stock is the port erp.Stock at the sink.
@@ -115,7 +115,7 @@ func (s stock) Set(ctx context.Context, ref sink.Ref, l erp.Level) (sink.Receipt
 			return sink.Receipt{}, refused("invalid-key", "the %s must have 1 to 255 bytes and hold neither @ nor control characters", part.name)
 		}
 	}
-	return s.send(ctx, http.MethodPut, "stock", ref, l.SKU+"@"+l.Warehouse, l)
+	return s.send(ctx, ref, operation{method: http.MethodPut, kind: "stock", key: l.SKU + "@" + l.Warehouse, content: l})
 }
 
 func refused(name, format string, args ...any) error {
@@ -129,28 +129,34 @@ type request struct {
 	body              []byte
 }
 
-func (c *Client) send(ctx context.Context, method, kind string, ref sink.Ref, key string, body any) (sink.Receipt, error) {
+// operation is what is asked of the sink.
+type operation struct {
+	method, kind, key string
+	content           any // nil: none
+}
+
+func (c *Client) send(ctx context.Context, ref sink.Ref, op operation) (sink.Receipt, error) {
 	if v, err := hex.DecodeString(ref.Version); err != nil || len(v) != 20 || ref.Version != strings.ToLower(ref.Version) || ref.Epoch < 1 || len(ref.Org) != 18 {
 		return sink.Receipt{}, refused("invalid-ref", "a request needs an 18-character org, a version of 40 hex digits and an epoch above zero; this is a mistake in the consumer")
 	}
-	r := request{method: method, kind: kind, url: c.base + "/" + kind + "/" + ref.Org + "/" + escape(key), header: http.Header{
+	r := request{method: op.method, kind: op.kind, url: c.base + "/" + op.kind + "/" + ref.Org + "/" + escape(op.key), header: http.Header{
 		"Accept":          {"application/json, application/problem+json"},
 		"User-Agent":      {"sfrelay"},
 		"Sfrelay-Version": {ref.Version},
 		"Sfrelay-Epoch":   {strconv.FormatInt(ref.Epoch, 10)},
 	}}
-	if body != nil {
-		b, err := json.Marshal(body)
+	if op.content != nil {
+		b, err := json.Marshal(op.content)
 		if err != nil {
-			return sink.Receipt{}, refused("invalid-content", "the content of %s %s cannot be written as JSON", method, kind)
+			return sink.Receipt{}, refused("invalid-content", "the content of %s %s cannot be written as JSON", op.method, op.kind)
 		}
 		r.body = b
 		r.header.Set("Content-Type", "application/json")
-		if method == http.MethodPatch {
+		if op.method == http.MethodPatch {
 			r.header.Set("Content-Type", "application/merge-patch+json")
 		}
 	}
-	r.header.Set("Idempotency-Key", ref.StateKey(method, r.body))
+	r.header.Set("Idempotency-Key", ref.StateKey(op.method, r.body))
 
 	bearer, err := c.key.Get(ctx)
 	if err != nil {
