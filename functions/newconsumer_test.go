@@ -22,7 +22,7 @@ type step struct {
 // renamed makes of what belongs to inventory-erp the same for returns-erp.
 var renamed = strings.NewReplacer(
 	"InventoryUpdate", "StockReturn", "InventoryERP", "ReturnsERP", "InventoryErp", "ReturnsErp", "inventory-erp", "returns-erp",
-	"Inventory_Update__e", "Stock_Return__e", `KeyOf("stock"`, `KeyOf("return"`, "{Id: m4,", "{Id: m5,",
+	"Inventory_Update__e", "Stock_Return__e", `, Sequence: "Sequence__c"`, "", `KeyOf("stock"`, `KeyOf("return"`, "{Id: m4,", "{Id: m5,",
 	"newShelf", "newCounter", "shelf", "counter", "onHand", "returned", "levels()", "returns()", "TestTheNewestQuantity", "TestTheNewestReturn",
 	"TestWhatIsMissingOfALevel", "TestWhatIsMissingOfAReturn",
 )
@@ -40,7 +40,7 @@ var steps = []step{
 	}, `add "returns-erp" to names.json`},
 	{"functions/returns_test.go", func(c *checkout) {
 		c.write("functions/returns_test.go", renamed.Replace(c.read("functions/inventory_test.go")))
-		c.replace("functions/holds_test.go", "	\"inventory-erp\":", "	\"returns-erp\": func(t *testing.T) { consumertest.New(t, functions.ReturnsERP(newCounter())).Holds(returns()...) },\n	\"inventory-erp\":")
+		c.replace("functions/holds_test.go", "	\"opportunity-billing\":", "	\"returns-erp\": func(t *testing.T) { consumertest.New(t, functions.ReturnsERP(newCounter())).Holds(returns()...) },\n	\"opportunity-billing\":")
 	}, "no line of holds_test.go plays returns-erp"},
 	{"events/51-stock-return.json", func(c *checkout) {
 		ids := strings.NewReplacer("000000000034", "000000000051")
@@ -98,6 +98,9 @@ func TestAddingAConsumer(t *testing.T) {
 	c := newCheckout(t)
 	for _, s := range steps {
 		s.do(c)
+	}
+	if out, err := c.run("gofmt", "-w", "functions"); err != nil { // an author's editor does
+		t.Fatal(out)
 	}
 	if out, err := c.run("make", "--no-print-directory", "check"); err != nil {
 		t.Fatalf("after all steps make check says\n%s", out)

@@ -49,7 +49,7 @@ var layers = []layer{
 	{"shared/config", nil, nil},
 	{"shared/awsclient", nil, []string{awsSDK}},
 	{"shared/telemetry", []string{"shared/verdict"}, nil},
-	{"shared/salesforce", []string{"shared/order"}, []string{json2}},
+	{"shared/salesforce", []string{"shared/decimal", "shared/order"}, []string{json2}},
 	{"shared/transport", []string{"shared/salesforce", "shared/verdict"}, []string{json2}},
 	// Ports and connectors.
 	{"shared/billing/stripe", []string{"shared/billing", "shared/config", "shared/sink", "shared/verdict", "shared/decimal"}, []string{stripeGo}},

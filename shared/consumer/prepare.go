@@ -62,7 +62,7 @@ func (in *invocation[T]) prepare(w *work[T], ch *salesforce.Change, source Sourc
 			in.park(w, permanentOf(err), err, w.records())
 			return
 		}
-		if in.def.policy == guard.FieldMerge && len(w.change.Fields) == 0 {
+		if reason == "" && in.def.policy == guard.FieldMerge && len(w.change.Fields) == 0 {
 			reason = "no field of it is carried" // something was saved, and the event does not say what
 		}
 	}

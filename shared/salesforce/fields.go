@@ -142,7 +142,7 @@ func (v Value) DateTime() (time.Time, error) {
 			return t, nil
 		}
 	} else if !v.Null() && (v.raw[0] == '-' || isDigit(v.raw[0])) {
-		ms, err := wholeNumber(v.raw)
+		ms, err := numberField(v.raw)
 		if err != nil {
 			return time.Time{}, err
 		}

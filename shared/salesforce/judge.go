@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"sfrelay/shared/decimal"
 	"sfrelay/shared/order"
 )
 
@@ -390,6 +391,17 @@ func isDigits(s string) bool {
 }
 
 // wholeNumber reads a number spelled as an integer.
+// numberField is a whole number as Salesforce spells the value of a Number field: 30,
+// 30.0 or 3.0E1.
+func numberField(raw string) (int64, error) {
+	d, err := decimal.Parse(raw)
+	n, whole := d.Minor(0)
+	if err != nil || !whole {
+		return 0, refuse("invalid-number", "", "want a whole number")
+	}
+	return n, nil
+}
+
 func wholeNumber(s string) (int64, error) {
 	if !isDigits(strings.TrimPrefix(s, "-")) {
 		return 0, refuse("invalid-number", "", "want a whole number, digit by digit")

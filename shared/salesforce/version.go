@@ -68,7 +68,7 @@ func (c *Change) EventVersion(f VersionFields) (order.Version, error) {
 	}
 	if f.Sequence != "" {
 		if v, saying := c.Says(f.Sequence); saying != SaysNothing && (saying == SaysMore || !v.Null()) {
-			n, err := wholeNumber(v.Raw())
+			n, err := numberField(v.Raw())
 			if err == nil && n < 0 {
 				err = refuse("invalid-number", "", "the number is negative")
 			}

@@ -198,7 +198,7 @@ func (k *Kit) invoke(payload []byte) {
 	for _, wait := range []time.Duration{time.Minute, 2 * time.Minute, 0} {
 		resp, err := k.handler.Handle(k.context(), payload)
 		if err == nil {
-			if resp != nil {
+			if resp != nil && !bytes.Contains(payload, []byte(`"Records"`)) { // e.g. of SNS
 				k.t.Fatalf("a direct invocation answered like a batch: %+v", resp)
 			}
 			return
