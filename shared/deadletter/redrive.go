@@ -187,7 +187,7 @@ func (in *queued) decide(ctx context.Context, m Message, handle string) error {
 		in.report(Result{m, Left, fmt.Sprintf("%s failed %d times in a row; mend its sink and run again", m.Consumer, giveUpAfter)})
 		return nil
 	}
-	if in.away(ctx, in.q, handle, hold) != nil {
+	if held := in.away(ctx, in.q, handle, hold) == nil; !held {
 		delete(in.decided, m.ID)
 		delete(in.aside, m.ID)
 		in.missed[m.ID] = m
