@@ -50,7 +50,7 @@ func (a *adapter[T]) Handle(ctx context.Context, raw []byte) (*Response, error) 
 	in.process()
 	in.giveUp()
 	for _, w := range in.works {
-		a.around.Log.Write(w.line)
+		a.env.Log.Write(w.line)
 	}
 	if batch.SQS {
 		return in.response(), nil
@@ -95,7 +95,7 @@ func (w *work[T]) acknowledged() bool { return w.line.Verdict.Acknowledged() }
 func (in *invocation[T]) add(w *work[T]) *work[T] {
 	w.line.Consumer = in.def.name
 	w.line.Form = string(w.msg.Form)
-	w.line.At = in.around.Now()
+	w.line.At = in.env.Now()
 	if w.line.Lag == 0 {
 		w.line.Lag = -1
 	}
@@ -116,7 +116,7 @@ func (in *invocation[T]) open(msg *transport.Message) {
 		in.park(w, permanentOf(msg.Err), msg.Err, nil)
 		return
 	}
-	event, err := salesforce.Decode(msg.Event, salesforce.Options{Orgs: in.around.Orgs})
+	event, err := salesforce.Decode(msg.Event, salesforce.Options{Orgs: in.env.Orgs})
 	if err != nil {
 		w := in.add(&work[T]{msg: msg})
 		if e, ok := errors.AsType[*salesforce.DecodeError](err); ok { // as far as it could be read
@@ -237,7 +237,7 @@ func (w *work[T]) conclude(v verdict.Verdict, class verdict.Class, err error) {
 
 // park puts the message, or the given records of it, aside before any claim.
 func (in *invocation[T]) park(w *work[T], class verdict.Class, cause error, records []string) {
-	now := in.around.Now()
+	now := in.env.Now()
 	err := in.send(in.ctx, w, guard.Parking{Class: class, Err: cause, FirstAt: now, LastAt: now}, records)
 	if err != nil {
 		w.conclude(verdict.Failed, class, errors.Join(cause, err))
@@ -260,7 +260,7 @@ func (in *invocation[T]) send(ctx context.Context, w *work[T], p guard.Parking, 
 	if !w.msg.FirstAt.IsZero() {
 		m.FirstAt = w.msg.FirstAt
 	}
-	if err := in.around.Park(ctx, m.Encode()); err != nil {
+	if err := in.env.Park(ctx, m.Encode()); err != nil {
 		return fmt.Errorf("the failure queue did not take the message: %w", err)
 	}
 	return nil

@@ -28,7 +28,7 @@ type place struct {
 // prepare decides what needs no guard, and readies the rest for it.
 func (in *invocation[T]) prepare(w *work[T], ch *salesforce.Change, source Source) {
 	paths := in.binding.paths(ch.Kind)
-	if c := in.around.ClientName; c != "" && ch.EchoOf(c, in.def.write, paths) {
+	if c := in.env.ClientName; c != "" && ch.EchoOf(c, in.def.write, paths) {
 		w.conclude(verdict.Echo, "", nil)
 		return
 	}
