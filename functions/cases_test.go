@@ -230,7 +230,7 @@ func newWorld(t *testing.T, orgs ...string) *world {
 	}) {
 		name := def.Describe().Name
 		w.names, w.defs[name] = append(w.names, name), def
-		w.kits[name] = consumertest.New(t, def, consumertest.WithoutDeadline(), consumertest.From(begin), consumertest.In(func(s *consumer.Surroundings) {
+		w.kits[name] = consumertest.New(t, def, consumertest.WithoutDeadline(), consumertest.From(begin), consumertest.In(func(s *consumer.Env) {
 			s.Store, s.Orgs = store, salesforce.OrgList(orgs)
 		}))
 	}

@@ -192,7 +192,7 @@ func TestKeysStayByteForByte(t *testing.T) {
 		{bill(newBook(), known), won("01", "59.97", oneLine), "opportunity-billing#00D5f000005KcCnEAK#Opportunity/0065f00000ABCDEAA5/invoice"},
 	} {
 		table := &recorder{}
-		consumertest.New(t, tc.def, consumertest.In(func(s *consumer.Surroundings) { s.Store = table })).Send(tc.event)
+		consumertest.New(t, tc.def, consumertest.In(func(s *consumer.Env) { s.Store = table })).Send(tc.event)
 		if len(table.keys) == 0 || table.keys[0] != tc.key {
 			t.Errorf("keys %q, want %q", table.keys, tc.key)
 		}

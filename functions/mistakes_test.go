@@ -240,7 +240,7 @@ func TestMistakesAreToldTogether(t *testing.T) {
 	})
 	for _, want := range []string{
 		`Name "Accounts": use lower-case letters`, `"Account" is not the API name of a platform event`, "Sync__e is taken twice", "Sync__e has no ModifiedAt",
-		"Patch is missing", "Delete is missing", "To is missing", "the surroundings lack a Store, Park or Log",
+		"Patch is missing", "Delete is missing", "To is missing", "the Env lacks a Store, Park or Log",
 		"field Name has the type string: a Record needs sink.Field[string]", "has no guard code", "is not read from every source", `field Fax uses "p" a second time`,
 	} {
 		if !strings.Contains(got, want) {
@@ -297,14 +297,14 @@ func action(c sink.Contract, d consumer.Doubt) consumer.Definition {
 func refused(def consumer.Definition) string { return refusedIn(def, nil) }
 
 func refusedIn(def consumer.Definition, rename map[string]map[string]string) string {
-	around := consumer.Surroundings{
+	env := consumer.Env{
 		Store: &memory.Store{}, Park: func(context.Context, []byte) error { return nil },
 		Log: telemetry.New(&bytes.Buffer{}, "test", 0), Rename: rename,
 	}
 	if strings.Contains(def.Describe().Name, "Accounts") {
-		around = consumer.Surroundings{}
+		env = consumer.Env{}
 	}
-	if _, err := consumer.New(def, around); err != nil {
+	if _, err := consumer.New(def, env); err != nil {
 		return err.Error()
 	}
 	return ""

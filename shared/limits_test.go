@@ -23,7 +23,6 @@ const (
 // unlimited are folders that no function and no operator links: kits, proofs, and
 // systems to break. Their scripts of cases read best in one piece.
 var unlimited = []string{
-	"cmd/sfrelay/internal/template",
 	"shared/consumer/consumertest",
 	"shared/erp/sinktest",
 	"shared/guard/dynamo/dynamotest",

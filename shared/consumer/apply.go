@@ -53,7 +53,7 @@ func (in *invocation[T]) do(group []*work[T]) {
 	call := guard.Call{
 		Org: first.event.Org, Subject: first.subject, Redrive: first.msg.Redrive,
 		EventSubject: in.def.perEvent, Published: first.published(),
-		MaxAttempts: in.around.MaxAttempts, BusyWait: directBusyWait,
+		MaxAttempts: in.env.MaxAttempts, BusyWait: directBusyWait,
 		Changes: make([]guard.Change, len(group)),
 		Park: func(ctx context.Context, p guard.Parking) error {
 			return in.send(ctx, group[p.Change], p, group[p.Change].records())
@@ -73,9 +73,9 @@ func (in *invocation[T]) do(group []*work[T]) {
 	}
 	var inSink time.Duration
 	report := in.guard.Do(in.ctx, call, func(ctx context.Context, at guard.Attempt) guard.Outcome {
-		began := in.around.Now()
+		began := in.env.Now()
 		receipt, err := in.def.apply(ctx, in.attempt(group, at))
-		inSink += in.around.Now().Sub(began)
+		inSink += in.env.Now().Sub(began)
 		return outcome(receipt, err)
 	})
 	for i, w := range group {

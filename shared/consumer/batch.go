@@ -23,7 +23,7 @@ func (in *invocation[T]) finish(w *work[T]) {
 		}
 		in.park(w, w.line.Class, cause, records)
 	}
-	in.around.Log.Write(w.line)
+	in.env.Log.Write(w.line)
 }
 
 // response names the messages that have to come again, and when.
@@ -36,11 +36,11 @@ func (in *invocation[T]) response() *Response {
 		}
 		seen[w.msg.ID] = true
 		r.BatchItemFailures = append(r.BatchItemFailures, ItemFailure{w.msg.ID})
-		if in.around.Defer == nil || w.msg.ReceiptHandle == "" || w.notBefore.IsZero() {
+		if in.env.Defer == nil || w.msg.ReceiptHandle == "" || w.notBefore.IsZero() {
 			continue
 		}
 		// Best effort: without it the message comes again after the queue's own time-out.
-		_ = in.around.Defer(in.ctx, w.msg.Queue, w.msg.ReceiptHandle, in.pause(w))
+		_ = in.env.Defer(in.ctx, w.msg.Queue, w.msg.ReceiptHandle, in.pause(w))
 	}
 	return r
 }
@@ -50,16 +50,16 @@ func (in *invocation[T]) response() *Response {
 // does not use up all attempts in its first minute. A busy subject is asked again after
 // a second or two, later with every try, and not after its lease.
 func (in *invocation[T]) pause(w *work[T]) time.Duration {
-	left := max(w.notBefore.Sub(in.around.Now()), 0) + time.Second
+	left := max(w.notBefore.Sub(in.env.Now()), 0) + time.Second
 	tries := max(w.msg.ReceiveCount, 1)
 	if w.line.Verdict != verdict.Busy {
 		more := min(time.Second<<min(tries-1, 16), longestPause)
-		if in.around.Scale > 0 {
-			more = time.Duration(float64(more) * in.around.Scale)
+		if in.env.Scale > 0 {
+			more = time.Duration(float64(more) * in.env.Scale)
 		}
 		return left + more
 	}
-	r := in.around.Random()
+	r := in.env.Random()
 	step := time.Second + time.Duration(r[9])*2*time.Second/255
 	return min(left, step*time.Duration(tries))
 }

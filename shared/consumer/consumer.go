@@ -46,7 +46,7 @@ type Definition interface {
 	// Port is where it goes to; nil where the definition was made for its description only.
 	Port() sink.Port
 
-	build(around Surroundings) (Handler, error)
+	build(env Env) (Handler, error)
 }
 
 // PlatformEvent is a platform event that a consumer takes, and those of its fields that

@@ -223,7 +223,7 @@ func TestBadInputIsParkedWholeAndStopsNothing(t *testing.T) {
 		k.Want(verdict.Parked, verdict.Applied)
 	})
 	t.Run("a foreign org", func(t *testing.T) {
-		k := consumertest.New(t, accounts(fenced()), consumertest.In(func(s *consumer.Surroundings) { s.Orgs = salesforce.OrgList{"00D000000000001EAA"} }))
+		k := consumertest.New(t, accounts(fenced()), consumertest.In(func(s *consumer.Env) { s.Orgs = salesforce.OrgList{"00D000000000001EAA"} }))
 		k.Send(change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
 		k.Want(verdict.Parked)
 		if p := k.Parked()[0]; p.Class != "permanent/foreign-org" {
@@ -339,7 +339,7 @@ func TestAnActionPerEvent(t *testing.T) {
 func TestEchoes(t *testing.T) {
 	def := accounts(fenced())
 	def.WriteBack = []string{"Billing_Customer__c"}
-	k := consumertest.New(t, def, consumertest.In(func(s *consumer.Surroundings) { s.ClientName = "sfrelay" }))
+	k := consumertest.New(t, def, consumertest.In(func(s *consumer.Env) { s.ClientName = "sfrelay" }))
 	own := func(changed, body string) []byte {
 		return bytes.Replace(change("UPDATE", 2, id(account), changed, body), []byte(`"changeOrigin":""`), []byte(`"changeOrigin":"com/salesforce/api/rest/66.0;client=sfrelay"`), 1)
 	}
@@ -510,7 +510,7 @@ func mail(event []byte, n int) []byte {
 // FollowLocal in cmd/sfrelay relies on it.
 func TestAnEmptyBatchIsNoWork(t *testing.T) {
 	var log bytes.Buffer
-	a, err := consumer.New(accounts(fenced()), consumer.Surroundings{
+	a, err := consumer.New(accounts(fenced()), consumer.Env{
 		Store: &memory.Store{}, Log: telemetry.New(&log, "test", 0),
 		Park: func(context.Context, []byte) error { return errors.New("nothing is to be parked") },
 	})
@@ -542,7 +542,7 @@ func TestABufferWaitsLongerWithEveryFailure(t *testing.T) {
 		var deferred []time.Duration
 		down := answering(sink.Contract{Lookup: true, Settle: 20 * time.Second}, tc.err)
 		now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-		a, err := consumer.New(down, consumer.Surroundings{
+		a, err := consumer.New(down, consumer.Env{
 			Store: &memory.Store{}, Log: telemetry.New(&bytes.Buffer{}, "test", 0), Scale: tc.scale,
 			Park: func(context.Context, []byte) error { return nil },
 			Now:  func() time.Time { return now },
@@ -572,7 +572,7 @@ func TestABufferWaitsLongerWithEveryFailure(t *testing.T) {
 func TestABufferGivesUpBeforeItsQueueDoes(t *testing.T) {
 	def := answering(sink.Contract{Fenced: true}, sink.NotYet(verdict.DependencyMissing, "made up by the test")) // never counts as an attempt
 	var parked []byte
-	a, err := consumer.New(def, consumer.Surroundings{
+	a, err := consumer.New(def, consumer.Env{
 		Store: &memory.Store{}, Log: telemetry.New(&bytes.Buffer{}, "test", 0),
 		Park: func(_ context.Context, body []byte) error { parked = body; return nil },
 	})
@@ -594,7 +594,7 @@ func TestABufferGivesUpBeforeItsQueueDoes(t *testing.T) {
 
 func build(t *testing.T, def consumer.Definition, log *bytes.Buffer) consumer.Handler {
 	t.Helper()
-	a, err := consumer.New(def, consumer.Surroundings{
+	a, err := consumer.New(def, consumer.Env{
 		Store: &memory.Store{}, Log: telemetry.New(log, "test", 0), Scale: 0.05,
 		Park: func(context.Context, []byte) error { return nil },
 	})

@@ -181,7 +181,7 @@ func (d *definition[T]) key(ch *salesforce.Change, c Change[T]) Key {
 	}
 }
 
-// mistakes names what cannot be right, whatever the surroundings are.
+// mistakes names what cannot be right, whatever the Env is.
 func (s *shape) mistakes() []error {
 	s.wrong = slices.Clip(s.wrong)
 	if !isName(s.name) {

@@ -30,7 +30,7 @@ func ExampleState() {
 			return stock.set(l.SKU, l.OnHand)
 		},
 	}
-	function, err := consumer.New(levels, consumer.Surroundings{
+	function, err := consumer.New(levels, consumer.Env{
 		Store: &memory.Store{},
 		Park:  func(_ context.Context, message []byte) error { return nil },
 		Log:   telemetry.New(&verdicts{}, "example", 0),
@@ -95,7 +95,7 @@ func ExampleNew() {
 	_, err := consumer.New(consumer.State[Level]{
 		Name:   "levels",
 		Events: []consumer.PlatformEvent{{Name: "Stock_Level", Operation: "Operation__c"}},
-	}, consumer.Surroundings{})
+	}, consumer.Env{})
 	fmt.Println(err)
 	// Output:
 	// consumer "levels" cannot be built:
@@ -104,5 +104,5 @@ func ExampleNew() {
 	// Stock_Level may be a DELETE (Operation), and a State has only states to put: use a Record
 	// "Stock_Level" is not the API name of a platform event, e.g. Inventory_Update__e
 	// To is missing: the port whose contract decides what an attempt in doubt may do
-	// the surroundings lack a Store, Park or Log
+	// the Env lacks a Store, Park or Log
 }

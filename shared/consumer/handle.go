@@ -101,7 +101,7 @@ func (w *work[T]) acknowledged() bool { return w.line.Verdict.Acknowledged() }
 func (in *invocation[T]) add(w *work[T]) *work[T] {
 	w.line.Consumer = in.def.name
 	w.line.Form = string(w.msg.Form)
-	w.line.At = in.around.Now()
+	w.line.At = in.env.Now()
 	if w.line.Lag == 0 {
 		w.line.Lag = -1
 	}
@@ -122,7 +122,7 @@ func (in *invocation[T]) open(msg *transport.Message) {
 		in.park(w, permanentOf(msg.Err), hinted(msg.Err, msg.Event), nil)
 		return
 	}
-	event, err := salesforce.Decode(msg.Event, salesforce.Options{Orgs: in.around.Orgs})
+	event, err := salesforce.Decode(msg.Event, salesforce.Options{Orgs: in.env.Orgs})
 	if err != nil {
 		w := in.add(&work[T]{msg: msg})
 		if e, ok := errors.AsType[*salesforce.DecodeError](err); ok { // as far as it could be read
@@ -158,7 +158,7 @@ func (in *invocation[T]) open(msg *transport.Message) {
 // sifted concludes a change that needs no preparing, and says so.
 func (in *invocation[T]) sifted(msg *transport.Message, event *salesforce.Event, ch *salesforce.Change) bool {
 	paths := in.binding.paths(ch.Kind)
-	client := in.around.ClientName
+	client := in.env.ClientName
 	overwrote := msg.Class == verdict.OverwroteNewer
 	echo := client != "" && ch.EchoOf(client, in.def.write, paths)
 	ignored := len(paths) > 0 && !ch.Touches(paths)
@@ -271,7 +271,7 @@ func (w *work[T]) conclude(v verdict.Verdict, class verdict.Class, err error) {
 
 // park puts the message, or the given records of it, aside before any claim.
 func (in *invocation[T]) park(w *work[T], class verdict.Class, cause error, records []string) {
-	now := in.around.Now()
+	now := in.env.Now()
 	err := in.send(in.ctx, w, guard.Parking{Class: class, Err: cause, FirstAt: now, LastAt: now}, records)
 	if err != nil {
 		w.conclude(verdict.Failed, class, errors.Join(cause, err))
@@ -294,7 +294,7 @@ func (in *invocation[T]) send(ctx context.Context, w *work[T], p guard.Parking, 
 	if !w.msg.FirstAt.IsZero() {
 		m.FirstAt = w.msg.FirstAt
 	}
-	if err := in.around.Park(ctx, m.Encode()); err != nil {
+	if err := in.env.Park(ctx, m.Encode()); err != nil {
 		return fmt.Errorf("the failure queue did not take the message: %w", err)
 	}
 	return nil

@@ -14,8 +14,8 @@ import (
 	"sfrelay/shared/telemetry"
 )
 
-// Surroundings are what a consumer runs in: made in main, faked in tests.
-type Surroundings struct {
+// Env is what a consumer runs in: made in main, faked in tests.
+type Env struct {
 	Store guard.Store
 	// Park sends one message to the failure queue.
 	Park func(ctx context.Context, body []byte) error
@@ -69,43 +69,43 @@ type Handler interface {
 }
 
 // New makes a definition ready to run. Its error names every mistake in it.
-func New(def Definition, around Surroundings) (Handler, error) {
+func New(def Definition, env Env) (Handler, error) {
 	if def == nil {
 		return nil, errors.New("there is no definition of a consumer")
 	}
-	return def.build(around)
+	return def.build(env)
 }
 
-func (s State[T]) build(around Surroundings) (Handler, error)  { return build(s.definition(), around) }
-func (r Record[T]) build(around Surroundings) (Handler, error) { return build(r.definition(), around) }
-func (a Action[T]) build(around Surroundings) (Handler, error) { return build(a.definition(), around) }
+func (s State[T]) build(env Env) (Handler, error)  { return build(s.definition(), env) }
+func (r Record[T]) build(env Env) (Handler, error) { return build(r.definition(), env) }
+func (a Action[T]) build(env Env) (Handler, error) { return build(a.definition(), env) }
 
-// adapter is a definition in its surroundings.
+// adapter is a definition in its Env.
 type adapter[T any] struct {
 	def       definition[T]
-	around    Surroundings
+	env       Env
 	guard     *guard.Guard
 	binding   *binding
 	bySources map[string]Source // by detail-type
 }
 
-func build[T any](def definition[T], around Surroundings) (Handler, error) {
-	if around.Now == nil {
-		around.Now = time.Now
+func build[T any](def definition[T], env Env) (Handler, error) {
+	if env.Now == nil {
+		env.Now = time.Now
 	}
-	if around.Random == nil {
-		around.Random = func() [10]byte { u := uuid.New(); return [10]byte(u[6:]) }
+	if env.Random == nil {
+		env.Random = func() [10]byte { u := uuid.New(); return [10]byte(u[6:]) }
 	}
-	a := &adapter[T]{def: def, around: around, bySources: make(map[string]Source)}
+	a := &adapter[T]{def: def, env: env, bySources: make(map[string]Source)}
 	errs := a.def.mistakes()
-	if around.Store == nil || around.Park == nil || around.Log == nil {
-		errs = append(errs, errors.New("the surroundings lack a Store, Park or Log"))
+	if env.Store == nil || env.Park == nil || env.Log == nil {
+		errs = append(errs, errors.New("the Env lacks a Store, Park or Log"))
 	}
 	for _, s := range def.sources() {
 		a.bySources[s.DetailType] = s
 	}
 	var err error
-	if a.binding, err = bind(reflect.TypeFor[T](), &def.shape, around.Rename[def.object]); err != nil {
+	if a.binding, err = bind(reflect.TypeFor[T](), &def.shape, env.Rename[def.object]); err != nil {
 		errs = append(errs, err)
 	}
 	if a.guard, err = a.newGuard(); err != nil {
@@ -125,10 +125,10 @@ func (a *adapter[T]) newGuard() (*guard.Guard, error) {
 			Fenced: contract.Fenced, Versioned: contract.Versioned,
 			ParkInDoubt: a.def.policy == guard.EachOnce && !contract.Settles() && a.def.inDoubt != RepeatInDoubt,
 		},
-		Effect: contract.Effect, Settle: contract.Settle, Scale: a.around.Scale, RestoredAt: a.around.RestoredAt,
-		Now: a.around.Now, Sleep: a.around.Sleep, Random: a.around.Random,
+		Effect: contract.Effect, Settle: contract.Settle, Scale: a.env.Scale, RestoredAt: a.env.RestoredAt,
+		Now: a.env.Now, Sleep: a.env.Sleep, Random: a.env.Random,
 	}
-	g, err := guard.New(a.around.Store, cfg)
+	g, err := guard.New(a.env.Store, cfg)
 	if err != nil {
 		return nil, err
 	}

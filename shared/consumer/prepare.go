@@ -114,7 +114,7 @@ func (in *invocation[T]) parkWithoutContent(w *work[T], class verdict.Class, cau
 			w.conclude(verdict.Duplicate, "", nil)
 			return
 		}
-		if until := in.patience(w, class); in.around.Now().Before(until) {
+		if until := in.patience(w, class); in.env.Now().Before(until) {
 			w.conclude(verdict.Failed, class, fmt.Errorf("%w; another event with the rest is on its way", cause))
 			w.notBefore = until
 			return
@@ -131,8 +131,8 @@ func (in *invocation[T]) patience(w *work[T], class verdict.Class) time.Time {
 		return time.Time{}
 	}
 	wait := otherEvent
-	if in.around.Scale > 0 {
-		wait = time.Duration(float64(wait) * in.around.Scale)
+	if in.env.Scale > 0 {
+		wait = time.Duration(float64(wait) * in.env.Scale)
 	}
 	return w.event.Time.Add(wait)
 }

@@ -507,6 +507,22 @@ func TestARedriveIsOnePass(t *testing.T) {
 	}
 }
 
+// With a limit, what lies behind it is not received, unless something may have been parked again.
+func TestALimitEndsTheReading(t *testing.T) {
+	q := newQueues(t)
+	for i := range 9 {
+		q.put(failureURL, fmt.Sprint("m", i), parked("customer-erp", "in-doubt", change(fmt.Sprint("e", i), one)), nil)
+	}
+	o, _ := stackOf(q)
+	o.List = o.List[:1]
+	if _, err := o.Redrive(t.Context(), deadletter.Filter{}, 1, func(deadletter.Result) {}); err != nil {
+		t.Fatal(err)
+	}
+	if last := q.messages[failureURL][8]; last.received != 0 {
+		t.Errorf("%s was received", last.id)
+	}
+}
+
 // A sink that is down is not hammered, and others do not suffer.
 func TestGivesUpOnAConsumerThatFails(t *testing.T) {
 	q := newQueues(t)

@@ -47,7 +47,7 @@ type Function struct {
 func Main(define func(*Function) consumer.Definition) {
 	f, h, err := start(context.Background(), os.LookupEnv, define)
 	if err == nil {
-		lambda.Start(served{h})
+		lambda.Start(lambdaHandler{h})
 		return
 	}
 	f.log.Logger().Error("the function cannot start", "error", err.Error())
@@ -58,7 +58,7 @@ func Main(define func(*Function) consumer.Definition) {
 // definition together: a deployment is mended once.
 func start(ctx context.Context, env config.Env, define func(*Function) consumer.Definition) (f *Function, h consumer.Handler, err error) {
 	if f, err = prepare(ctx, env); err == nil {
-		h, err = consumer.New(define(f), f.surroundings())
+		h, err = consumer.New(define(f), f.consumerEnv())
 	}
 	return f, h, errors.Join(f.Err(), err)
 }
@@ -87,10 +87,10 @@ func (f *Function) Secret(nameOrARN string) func(context.Context) (string, error
 	return awsclient.Secret(f.secret, nameOrARN)
 }
 
-// surroundings are those of AWS.
-func (f *Function) surroundings() consumer.Surroundings {
+// consumerEnv is that of AWS.
+func (f *Function) consumerEnv() consumer.Env {
 	c := f.Config
-	s := consumer.Surroundings{
+	s := consumer.Env{
 		Store: f.store, Park: f.park, Log: f.log,
 		Orgs: f.orgs, ClientName: c.ClientName, Rename: map[string]map[string]string{"Account": c.AccountFields},
 		RestoredAt: c.RestoredAt, MaxAttempts: c.MaxAttempts, Scale: c.TimeScale,
@@ -123,13 +123,13 @@ func (f *Function) deferMessage(ctx context.Context, _, receiptHandle string, d 
 	return err
 }
 
-// served is a consumer as Lambda calls it, on the bytes that came: what is not JSON is
+// lambdaHandler is a consumer as Lambda calls it, on the bytes that came: what is not JSON is
 // the consumer's to park, not the runtime's to refuse.
-type served struct{ h consumer.Handler }
+type lambdaHandler struct{ h consumer.Handler }
 
 // Invoke implements lambda.Handler. The error's type is the class, so that Lambda's
 // on-failure record tells it as errorType.
-func (s served) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+func (s lambdaHandler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	resp, err := s.h.Handle(ctx, payload)
 	if retry, ok := errors.AsType[*consumer.RetryError](err); ok {
 		return nil, messages.InvokeResponse_Error{Type: string(retry.Class), Message: retry.Error()}

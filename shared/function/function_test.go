@@ -65,7 +65,7 @@ func env(t *testing.T, endpoint string, pairs ...string) config.Env {
 	return func(name string) (string, bool) { v, ok := m[name]; return v, ok }
 }
 
-func TestSurroundings(t *testing.T) {
+func TestTheEnvIsThatOfAWS(t *testing.T) {
 	c := &cloud{}
 	server := httptest.NewServer(c)
 	defer server.Close()
@@ -82,7 +82,7 @@ func TestSurroundings(t *testing.T) {
 	if _, ok := f.aws.HTTPClient.(*awshttp.BuildableClient); !ok {
 		t.Errorf("the SDK sets no time-outs of a service in %T", f.aws.HTTPClient)
 	}
-	s := f.surroundings()
+	s := f.consumerEnv()
 	if s.Store == nil || s.Log == nil || s.ClientName != "sfrelay" || s.Rename["Account"]["Email__c"] != "Mail__c" ||
 		s.MaxAttempts != 7 || s.Scale != 0.5 || !s.RestoredAt.Equal(time.Unix(1, 0)) {
 		t.Errorf("%+v", s)
@@ -131,7 +131,7 @@ func TestDirectModeDefersNothing(t *testing.T) {
 	if err != nil || f.Err() != nil {
 		t.Fatal(err, f.Err())
 	}
-	if f.surroundings().Defer != nil {
+	if f.consumerEnv().Defer != nil {
 		t.Error("without a buffer there is no message to defer")
 	}
 }
@@ -172,18 +172,18 @@ func (handler) Name() string { return "test" }
 func (h handler) Handle(context.Context, []byte) (*consumer.Response, error) { return h() }
 
 func TestWhatLambdaIsTold(t *testing.T) {
-	out, err := served{handler(func() (*consumer.Response, error) { return nil, nil })}.Invoke(t.Context(), nil)
+	out, err := lambdaHandler{handler(func() (*consumer.Response, error) { return nil, nil })}.Invoke(t.Context(), nil)
 	if string(out) != "null" || err != nil {
 		t.Errorf("taken: %s, %v", out, err)
 	}
-	out, err = served{handler(func() (*consumer.Response, error) {
+	out, err = lambdaHandler{handler(func() (*consumer.Response, error) {
 		return &consumer.Response{BatchItemFailures: []consumer.ItemFailure{{ItemIdentifier: "m1"}}}, nil
 	})}.Invoke(t.Context(), nil)
 	if string(out) != `{"batchItemFailures":[{"itemIdentifier":"m1"}]}` || err != nil {
 		t.Errorf("a batch: %s, %v", out, err)
 	}
 	// The class becomes errorType of Lambda's on-failure record.
-	_, err = served{handler(func() (*consumer.Response, error) {
+	_, err = lambdaHandler{handler(func() (*consumer.Response, error) {
 		return nil, &consumer.RetryError{Class: "throttled", EventID: "e1", Failed: 2}
 	})}.Invoke(t.Context(), nil)
 	if e, ok := errors.AsType[messages.InvokeResponse_Error](err); !ok || e.Type != "throttled" || !strings.Contains(e.Message, "event e1") {

@@ -145,6 +145,7 @@ func TestDateTime(t *testing.T) {
 		`"2026-11-21T09:15:29-0100"`:     second,
 		`"2026-11-21"`:                   time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC),
 		`1795256129517`:                  second.Add(517 * time.Millisecond),
+		`1.795256129517E12`:              second.Add(517 * time.Millisecond), // as Salesforce spells a Number field
 		`0`:                              time.UnixMilli(0).UTC(),
 		`-1`:                             time.UnixMilli(-1).UTC(),
 	} {
@@ -153,7 +154,7 @@ func TestDateTime(t *testing.T) {
 			t.Errorf("%s is %v, %v, want %v", json, got, err, want)
 		}
 	}
-	for _, json := range []string{`null`, `true`, `""`, `"2026"`, `"2026-11-21 10:15:29"`, `"2026-13-01"`, `"2026-11-21T10:15:29"`, `"1795256129517"`, `1.5`, `1e12`, `99999999999999999999`, `[]`, `"0000-00-00"`} {
+	for _, json := range []string{`null`, `true`, `""`, `"2026"`, `"2026-11-21 10:15:29"`, `"2026-13-01"`, `"2026-11-21T10:15:29"`, `"1795256129517"`, `1.5`, `1e400`, `99999999999999999999`, `[]`, `"0000-00-00"`} {
 		if got, err := value(t, json).DateTime(); err == nil {
 			t.Errorf("%s is %v", json, got)
 		}

@@ -68,7 +68,7 @@ func TestGuardedCustomerEndsInTheNewest(t *testing.T) {
 					return customers.Save(ctx, ref, id, billing.Customer{Name: c.Name, Phone: c.Phone, Billing: billing.Address{City: c.City}})
 				},
 				Delete: customers.Retire,
-			}, consumertest.WithoutDeadline(), consumertest.In(func(s *consumer.Surroundings) { clock = s.Now }))
+			}, consumertest.WithoutDeadline(), consumertest.In(func(s *consumer.Env) { clock = s.Now }))
 
 			// What is committed, and what it comes to in the order of the commits.
 			want := change{"Name": "Acme 0", "Phone": "0", "City": "City 0"}
@@ -163,7 +163,7 @@ func TestGuardedInvoiceIsOne(t *testing.T) {
 					inv.Total.Amount = c.Content.Amount
 					return invoices.Issue(ctx, ref, inv)
 				},
-			}, consumertest.WithoutDeadline(), consumertest.In(func(s *consumer.Surroundings) { clock = s.Now }))
+			}, consumertest.WithoutDeadline(), consumertest.In(func(s *consumer.Env) { clock = s.Now }))
 			link = must[sink.Receipt](t)(client.Customers().Save(t.Context(), customerRef(1), accountID, acme())).Link
 			tried := map[int64]bool{}
 			for n := range 4 {

@@ -55,21 +55,21 @@ type Kit struct {
 const Timeout = 20 * time.Second
 
 // Option changes what the consumer runs in.
-type Option func(*Kit, *consumer.Surroundings)
+type Option func(*Kit, *consumer.Env)
 
-// In changes the surroundings.
-func In(change func(*consumer.Surroundings)) Option {
-	return func(_ *Kit, s *consumer.Surroundings) { change(s) }
+// In changes the Env.
+func In(change func(*consumer.Env)) Option {
+	return func(_ *Kit, s *consumer.Env) { change(s) }
 }
 
 // From lets a Kit begin at another moment than Now.
-func From(t time.Time) Option { return func(k *Kit, _ *consumer.Surroundings) { k.now = t } }
+func From(t time.Time) Option { return func(k *Kit, _ *consumer.Env) { k.now = t } }
 
 // WithoutDeadline takes the deadline away from invocations. A Kit has a clock of its
 // own, and the network keeps deadlines by the machine's: a port that really sends needs
 // this.
 func WithoutDeadline() Option {
-	return func(k *Kit, _ *consumer.Surroundings) { k.timeout = 0 }
+	return func(k *Kit, _ *consumer.Env) { k.timeout = 0 }
 }
 
 // New builds the consumer; a mistake in the definition fails the test. Any org is
@@ -90,7 +90,7 @@ func (k *Kit) begin() {
 	k.now, k.timeout, k.copies, k.shuffle = Now, Timeout, 1, false
 	k.log.Reset()
 	k.parked, k.failed = nil, nil
-	around := consumer.Surroundings{
+	env := consumer.Env{
 		Store: &memory.Store{},
 		Park:  k.park,
 		Log:   telemetry.New(&lockedWriter{&k.mu, &k.log}, "test", 0),
@@ -98,10 +98,10 @@ func (k *Kit) begin() {
 		Sleep: func(_ <-chan struct{}, d time.Duration) bool { k.Pass(d); return true },
 	}
 	for _, o := range k.opts {
-		o(k, &around)
+		o(k, &env)
 	}
 	var err error
-	if k.handler, err = consumer.New(k.def, around); err != nil {
+	if k.handler, err = consumer.New(k.def, env); err != nil {
 		k.t.Fatal(err)
 	}
 }

@@ -61,12 +61,12 @@ func (l *ledger) patch(ctx context.Context, ref sink.Ref, _ string, some account
 }
 
 // customer is a consumer of change events that writes to the ledger.
-func customer(tb testing.TB, store guard.Store, l *ledger, log io.Writer, around consumer.Surroundings) consumer.Handler {
+func customer(tb testing.TB, store guard.Store, l *ledger, log io.Writer, env consumer.Env) consumer.Handler {
 	tb.Helper()
-	around.Store = store
-	around.Log = telemetry.New(log, "bench", slog.LevelInfo)
-	if around.Park == nil {
-		around.Park = func(_ context.Context, body []byte) error {
+	env.Store = store
+	env.Log = telemetry.New(log, "bench", slog.LevelInfo)
+	if env.Park == nil {
+		env.Park = func(_ context.Context, body []byte) error {
 			tb.Errorf("parked: %s", body)
 			return nil
 		}
@@ -77,7 +77,7 @@ func customer(tb testing.TB, store guard.Store, l *ledger, log io.Writer, around
 			tb.Error("nothing is deleted here")
 			return sink.Receipt{}, nil
 		},
-	}, around)
+	}, env)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -16,7 +16,7 @@ func TestABatchOfOneRecordCostsTwoRequests(t *testing.T) {
 	store := dynamo.New(dynamo.NewClient(config(p.url)), table(t, p.url))
 	erp := &ledger{}
 	var log verdicts
-	a := customer(t, store, erp, io.Writer(&log), consumer.Surroundings{})
+	a := customer(t, store, erp, io.Writer(&log), consumer.Env{})
 	const record = "0015f0000200001AAA"
 	var changes, unread []*message
 	for i, n := range []int{3, 1, 2, 7, 5, 4, 6, 10, 9, 8} {

@@ -85,7 +85,7 @@ func TestAHotRecordBuffered(t *testing.T) {
 					q.messages = append(q.messages, newMessage(i, e))
 				}
 				erp, log := &ledger{takes: tc.sink}, &verdicts{}
-				a := customer(t, slow{&memory.Store{}}, erp, log, consumer.Surroundings{Defer: q.postpone})
+				a := customer(t, slow{&memory.Store{}}, erp, log, consumer.Env{Defer: q.postpone})
 				began := time.Now()
 				var wg sync.WaitGroup
 				for range workers {
@@ -195,7 +195,7 @@ func TestAHotRecordDirect(t *testing.T) {
 				r := rand.New(rand.NewPCG(1, 1))
 				events, want := hotChanges(r, tc.shuffled)
 				erp, log := &ledger{takes: tc.sink}, &verdicts{}
-				a := customer(t, slow{&memory.Store{}}, erp, log, consumer.Surroundings{})
+				a := customer(t, slow{&memory.Store{}}, erp, log, consumer.Env{})
 				began := time.Now()
 				slots := make(chan struct{}, workers) // throttled invocations wait; they are no attempts
 				var mu sync.Mutex
