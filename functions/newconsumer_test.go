@@ -131,7 +131,7 @@ func TestAddingAConsumer(t *testing.T) {
 // named runs the tests that look at consumers, which have to fail and say what is missing.
 func (c *checkout) named(t *testing.T, says string) {
 	t.Helper()
-	const look = "^(TestEvery|TestNames|TestRules|TestLogicalIDs|TestTemplateKeeps|TestEvents$|TestREADME|TestTheTable)"
+	const look = "^(TestEvery|TestNames|TestRules|TestLogicalIDs|TestTemplateKeeps|TestEvents$|TestTheReadme)"
 	out, err := c.run("go", "test", "-short", "-run", look, "./functions/...", "./cmd/sfrelay/internal/explain", "./docs")
 	if err == nil || !strings.Contains(out, says) {
 		t.Errorf("no test says %q:\n%s", says, out)

@@ -47,7 +47,7 @@ var layers = []layer{
 	{"shared/sink", []string{"shared/sink", "shared/verdict"}, nil},
 	{"shared/decimal", nil, nil},
 	{"shared/config", nil, nil},
-	{"shared/awsclient", nil, []string{awsSDK}},
+	{"shared/awsclient", nil, []string{awsSDK, smithy}},
 	{"shared/telemetry", []string{"shared/verdict"}, nil},
 	{"shared/salesforce", []string{"shared/decimal", "shared/order"}, []string{json2}},
 	{"shared/transport", []string{"shared/salesforce", "shared/verdict"}, []string{json2}},

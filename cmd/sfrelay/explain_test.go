@@ -25,7 +25,7 @@ func TestExplainWritesOneObjectAnEvent(t *testing.T) {
 		t.Errorf("%s", out.String())
 	}
 	out.Reset()
-	if err := explainAll(&out, good, nil, false); err != nil || !strings.HasPrefix(out.String(), "event        AccountChangeEvent") {
+	if err := explainAll(&out, good, nil, false); err != nil || !strings.HasPrefix(out.String(), "event             AccountChangeEvent") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/smithy-go"
 
 	"sfrelay/shared/awsclient"
 )
@@ -38,5 +39,29 @@ func TestASecretIsText(t *testing.T) {
 	}
 	if _, err := awsclient.Secret(m, "other")(t.Context()); !errors.Is(err, denied) || !strings.Contains(err.Error(), "other") {
 		t.Errorf("a denied read = %v, want its name and cause", err)
+	}
+}
+
+// Only what somebody has to mend is final; whatever passes by itself says so.
+func TestWhatPassesByItself(t *testing.T) {
+	temporary := func(err error) bool {
+		m := manager(func(string) (*secretsmanager.GetSecretValueOutput, error) { return nil, err })
+		_, got := awsclient.Secret(m, "name")(t.Context())
+		e, ok := errors.AsType[interface {
+			error
+			Temporary() bool
+		}](got)
+		return ok && e.Temporary()
+	}
+	for code, want := range map[string]bool{
+		"ResourceNotFoundException": false, "AccessDeniedException": false, "DecryptionFailure": false, "InvalidRequestException": false,
+		"ThrottlingException": true, "InternalServiceError": true, "ServiceUnavailable": true, "ExpiredTokenException": true,
+	} {
+		if temporary(&smithy.GenericAPIError{Code: code}) != want {
+			t.Errorf("%s passes by itself: %v", code, !want)
+		}
+	}
+	if !temporary(context.DeadlineExceeded) {
+		t.Error("no answer in time is final")
 	}
 }

@@ -74,15 +74,14 @@ type Look struct {
 	RecordID string // 18 characters; empty where the event names no record
 	Subject  string // the key of the thing whose order matters; empty: it cannot be told
 	Version  order.Version
+	Thin     bool // a platform event that holds ids and times only
 
-	// Fetch is why the record has to be read from Salesforce before anything can be
-	// applied: "thin" for a platform event that holds ids and times only.
-	Fetch string
-
-	// Err is why the change would be refused, with its class. Subject and Version are
-	// there as far as they could be told.
-	Err   error
-	Class verdict.Class
+	// Verdict is verdict.Ignored or verdict.Parked, with a class and a reason; empty where
+	// the change goes to the guard. What the guard, the consumer's settings (orgs, field
+	// names, stages) and the sink make of it nobody can say without them.
+	Verdict verdict.Verdict
+	Class   verdict.Class
+	Err     error
 }
 
 // Describe implements Definition.
@@ -148,38 +147,28 @@ func (d definition[T]) look(e *salesforce.Event, ch *salesforce.Change) (out Loo
 	if !ok {
 		return out
 	}
-	out.Takes = true
-	refuse := func(err error) {
-		if out.Err == nil {
-			out.Err, out.Class = err, permanentOf(err)
-		}
-	}
 	b, err := bind(reflect.TypeFor[T](), &d.shape, nil)
-	if err != nil {
-		refuse(err)
-		return out
+	if err != nil { // New says it
+		return Look{Takes: true, Verdict: verdict.Parked, Class: permanentOf(err), Err: err}
 	}
-	place, err := d.place(ch, source)
-	if err != nil {
-		refuse(err)
-		return out
+	j := d.judge(b, e.Org, ch, source)
+	out = Look{
+		Takes: true, RecordID: j.recordID, Subject: j.subject, Version: j.version, Thin: j.thin,
+		Verdict: j.verdict, Class: j.class, Err: j.err,
 	}
-	out.RecordID, out.Version = place.recordID, place.version
-	if place.thin {
-		out.Fetch = fetchThin
-	}
-	c := Change[T]{Org: e.Org, RecordID: place.recordID, Deleted: place.deleted, CDC: ch.Kind == salesforce.CDC, Changed: changedIn(ch)}
-	content := reflect.ValueOf(&c.Content).Elem()
-	for i := range b.fields { // a field that does not fit hides no other
-		if _, err := b.fields[i].read(content, d.reading(ch, place, source)); err != nil {
-			refuse(err)
+	if out.Version.IsZero() { // told all the same, though it does not matter
+		if at, err := d.place(ch, source); err == nil {
+			out.Version = at.version
 		}
 	}
-	k := d.key(ch, c)
-	if !k.whole {
-		refuse(errKey)
-		return out
+	if out.Subject == "" { // as far as the fields of the key can be read, whatever the others hold
+		c := Change[T]{Org: e.Org, RecordID: j.recordID}
+		for i := range b.fields {
+			_, _ = b.fields[i].read(reflect.ValueOf(&c.Content).Elem(), d.reading(ch, j.place, source))
+		}
+		if k := d.key(ch, c); k.whole {
+			out.Subject = k.String()
+		}
 	}
-	out.Subject, out.Err, out.Class = k.String(), nil, ""
 	return out
 }

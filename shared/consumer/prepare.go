@@ -27,73 +27,103 @@ type place struct {
 	only     []string // the fields that its publisher filled; nil: those that it has
 }
 
-// prepare decides what needs no guard, and readies the rest for it.
-func (in *invocation[T]) prepare(w *work[T], ch *salesforce.Change, source Source) {
-	paths := in.binding.paths(ch.Kind)
-	at, err := in.def.place(ch, source)
-	if at.recordID != "" {
-		w.recordID = at.recordID
-		w.line.Subject = RecordKey(in.def.object, at.recordID).String()
-	}
-	if err != nil {
-		in.park(w, permanentOf(err), err, nil)
-		return
-	}
-	w.change.Version = at.version
-	// The decoder holds versions against the event's own time. Where that is missing, our
-	// clock has to do: a version in the future would win for ever.
-	if w.event.Time.IsZero() && at.version.Time().After(w.line.At.Add(5*time.Minute)) {
-		in.park(w, verdict.Permanent("version-in-future"), errors.New("the change is dated after now, and the event has no time to hold it against"), w.records())
-		return
-	}
-	w.line.RecordVersion = at.version.String()
-	w.line.Lag = w.line.At.Sub(at.version.Time())
+// judged is what a consumer makes of a change before the guard is asked.
+type judged[T any] struct {
+	place
+	seen    Change[T]
+	fields  []string // codes of those it carries; Record only
+	subject string   // empty: it cannot be told
 
-	w.seen = Change[T]{Org: w.event.Org, RecordID: w.recordID, Deleted: at.deleted, CDC: ch.Kind == salesforce.CDC, Changed: changedIn(ch)}
+	// verdict is empty where the guard has to be asked. Else class and err say why not.
+	verdict verdict.Verdict
+	class   verdict.Class
+	err     error
+	missing bool // it lacks content: whether it was done already is still to be asked
+}
+
+func (j *judged[T]) park(class verdict.Class, err error) {
+	j.verdict, j.class, j.err = verdict.Parked, class, err
+}
+
+// judge runs the consumer's own reading. It needs no surroundings.
+func (d *definition[T]) judge(b *binding, org string, ch *salesforce.Change, source Source) (j judged[T]) {
+	paths := b.paths(ch.Kind)
+	if len(paths) > 0 && !ch.Touches(paths) {
+		j.verdict = verdict.Ignored
+		j.recordID = ch.RecordID
+		return j
+	}
+	var err error
+	if j.place, err = d.place(ch, source); err != nil {
+		j.park(permanentOf(err), err)
+		return j
+	}
+	j.seen = Change[T]{Org: org, RecordID: j.recordID, Deleted: j.deleted, CDC: ch.Kind == salesforce.CDC, Changed: changedIn(ch)}
 	reason := ch.FetchReason(paths)
-	if at.thin {
+	if j.thin {
 		reason = fetchThin
 	}
-	if reason == "" && !at.deleted {
-		err := in.readContent(w, ch, at, source)
+	if reason == "" && !j.deleted {
+		j.fields, err = b.read(reflect.ValueOf(&j.seen.Content).Elem(), d.reading(ch, j.place, source))
 		if e, ok := errors.AsType[*fieldError](err); ok && e.fetch {
 			reason = err.Error()
 		} else if err != nil {
-			in.park(w, permanentOf(err), err, w.records())
-			return
-		}
-		if reason == "" && in.def.policy == guard.FieldMerge && len(w.change.Fields) == 0 {
+			j.park(permanentOf(err), err)
+			return j
+		} else if d.policy == guard.FieldMerge && len(j.fields) == 0 {
 			reason = "no field of it is carried" // something was saved, and the event does not say what
 		}
 	}
-	in.decide(w, ch, reason)
-}
-
-// decide gives the change its subject, and parks it or readies it for the guard. reason
-// says why its content has to be read from Salesforce; empty: it is all there.
-func (in *invocation[T]) decide(w *work[T], ch *salesforce.Change, reason string) {
-	key := in.def.key(ch, w.seen)
+	key := d.key(ch, j.seen)
 	if key.whole {
-		w.subject = key.String()
-		w.line.Subject = w.subject
+		j.subject = key.String()
 	}
 	switch {
 	case reason != "":
-		in.parkWithoutContent(w, verdict.NeedsFetch, fmt.Errorf("%s: the record has to be read from Salesforce", reason))
-		return
+		j.missing = true
+		j.park(verdict.NeedsFetch, fmt.Errorf("%s: the record has to be read from Salesforce", reason))
 	case !key.whole:
-		in.park(w, permanentOf(errKey), errKey, w.records())
-		return
+		j.park(permanentOf(errKey), errKey)
+	case d.when != nil:
+		switch d.when(j.seen) {
+		case Ignore:
+			j.verdict = verdict.Ignored
+		case NeedsSnapshot:
+			j.missing = true
+			j.park(verdict.NeedsSnapshot, errors.New("the change says that it happened, but not all that is needed to act on it"))
+		}
 	}
-	decision := Act
-	if in.def.when != nil {
-		decision = in.def.when(w.seen)
+	return j
+}
+
+// prepare decides what needs no guard, and readies the rest for it.
+func (in *invocation[T]) prepare(w *work[T], ch *salesforce.Change, source Source) {
+	j := in.def.judge(in.binding, w.event.Org, ch, source)
+	if j.recordID != "" {
+		w.recordID = j.recordID
+		w.line.Subject = RecordKey(in.def.object, j.recordID).String()
 	}
-	switch decision {
-	case Ignore:
-		w.conclude(verdict.Ignored, "", nil)
-	case NeedsSnapshot:
-		in.parkWithoutContent(w, verdict.NeedsSnapshot, errors.New("the change says that it happened, but not all that is needed to act on it"))
+	if !j.version.IsZero() {
+		w.line.RecordVersion = j.version.String()
+		w.line.Lag = w.line.At.Sub(j.version.Time())
+		// The decoder holds versions against the event's own time. Where that is missing, our
+		// clock has to do: a version in the future would win for ever.
+		if w.event.Time.IsZero() && j.version.Time().After(w.line.At.Add(5*time.Minute)) {
+			in.park(w, verdict.Permanent("version-in-future"), errors.New("the change is dated after now, and the event has no time to hold it against"), w.records())
+			return
+		}
+	}
+	w.change.Version, w.change.Fields, w.seen = j.version, j.fields, j.seen
+	if j.subject != "" {
+		w.subject, w.line.Subject = j.subject, j.subject
+	}
+	switch {
+	case j.missing:
+		in.parkWithoutContent(w, j.class, j.err)
+	case j.verdict == verdict.Parked:
+		in.park(w, j.class, j.err, w.records())
+	case j.verdict != "":
+		w.conclude(j.verdict, "", nil)
 	default:
 		w.change.Kind = in.kindOf(w, ch)
 		w.ready = true
@@ -235,16 +265,6 @@ func filled(ch *salesforce.Change, field string, text func(string) (string, erro
 		only = append(only, name)
 	}
 	return only, nil
-}
-
-// readContent maps the body, and says how much of the subject it describes.
-func (in *invocation[T]) readContent(w *work[T], ch *salesforce.Change, at place, source Source) error {
-	carried, err := in.binding.read(reflect.ValueOf(&w.seen.Content).Elem(), in.def.reading(ch, at, source))
-	if err != nil {
-		return err
-	}
-	w.change.Fields = carried
-	return nil
 }
 
 // reading is how a change is read: as a full state, or as a part of one.

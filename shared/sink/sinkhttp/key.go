@@ -2,6 +2,7 @@ package sinkhttp
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 
@@ -10,6 +11,7 @@ import (
 )
 
 // ReadKey reads a credential from where it is kept, e.g. awsclient.Secret(client, name).
+// An error whose Temporary method reports true passes by itself.
 type ReadKey func(ctx context.Context) (string, error)
 
 // Key is a credential that is read before the first call, kept, and read once
@@ -23,8 +25,8 @@ type Key struct {
 // NewKey keeps what read returns. Nothing is read yet.
 func NewKey(read ReadKey) *Key { return &Key{read: read} }
 
-// Get is the credential. The error is a *sink.Error of class auth: nothing was
-// sent.
+// Get is the credential. The error is a *sink.Error of class auth, or unfinished where
+// reading it may work the next time: nothing was sent.
 func (k *Key) Get(ctx context.Context) (string, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -49,6 +51,12 @@ func (k *Key) Renew(ctx context.Context, refused string) (value string, changed 
 
 func (k *Key) load(ctx context.Context) (string, error) {
 	v, err := k.read(ctx)
+	if passing, ok := errors.AsType[interface {
+		error
+		Temporary() bool
+	}](err); err != nil && (ctx.Err() != nil || ok && passing.Temporary()) {
+		return "", sink.NotYet(verdict.Unfinished, "the credential could not be read just now: %w", err)
+	}
 	if err != nil {
 		return "", &sink.Error{Class: verdict.Auth, Applied: sink.No,
 			Reason: "the credential cannot be read: check that the secret exists and that the function's role may read it", Err: err}

@@ -110,6 +110,11 @@ func TestLost(t *testing.T) {
 	}
 }
 
+type passing struct{}
+
+func (passing) Error() string   { return "try again" }
+func (passing) Temporary() bool { return true }
+
 func TestKey(t *testing.T) {
 	var mu sync.Mutex
 	reads, value, fails := 0, "one", error(nil)
@@ -151,6 +156,18 @@ func TestKey(t *testing.T) {
 	}
 	if v, err := k.Get(t.Context()); v != "two" || err != nil {
 		t.Errorf("a failed renewal forgot the key: %q, %v", v, err)
+	}
+	// What passes by itself is no matter of credentials.
+	for name, err := range map[string]error{"a time-out of ours": context.DeadlineExceeded, "a fault of the service": passing{}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		if name == "a time-out of ours" {
+			cancel()
+		}
+		k := sinkhttp.NewKey(func(context.Context) (string, error) { return "", err })
+		if _, err := k.Get(ctx); sink.ClassOf(err) != verdict.Unfinished {
+			t.Errorf("%s: %v, want class unfinished", name, err)
+		}
+		cancel()
 	}
 	for _, bad := range []string{"", " \n", "two words", "tab\tbed", "line\nbreak", "ümlaut", `{"key": "x"}`} {
 		if v, err := sinkhttp.NewKey(sinkhttp.Static(bad)).Get(t.Context()); sink.ClassOf(err) != verdict.Auth || (bad != "" && strings.Contains(err.Error(), strings.TrimSpace(bad)) && strings.TrimSpace(bad) != "") {

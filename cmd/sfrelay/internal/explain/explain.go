@@ -13,6 +13,7 @@ import (
 	"sfrelay/shared/order"
 	"sfrelay/shared/salesforce"
 	"sfrelay/shared/transport"
+	"sfrelay/shared/verdict"
 )
 
 // Explanation is what is said of one event. Its JSON is a contract with other tools.
@@ -42,7 +43,17 @@ type Change struct {
 	Changed      []string     `json:"changed"` // of an update
 	Nulls        []string     `json:"nulls"`   // fields that it empties
 	NeedsFetch   string       `json:"needsFetch"`
-	Consumers    []string     `json:"consumers"`
+	Consumers    []string     `json:"consumers"` // that take events of its name
+	Readings     []Reading    `json:"readings"`  // what each of them does about it; empty for a resync, which all of them park
+}
+
+// Reading is what one consumer does about a change before its guard is asked: by its own
+// reading, with the default settings.
+type Reading struct {
+	Consumer string `json:"consumer"`
+	Does     string `json:"does"`   // takes, ignores, parks
+	Class    string `json:"class"`  // of parks
+	Reason   string `json:"reason"` // of ignores and parks, for people
 }
 
 // VersionParts are the readable parts of a version.
@@ -142,19 +153,26 @@ func one(m transport.Message, orgs salesforce.OrgList) (*Explanation, error) {
 	return e, nil
 }
 
-// asTheyDo adds what the consumers make of the change. They agree on it: a consumer
-// that orders an event by something else than the others takes another event.
+// asTheyDo adds what the consumers make of the change. They agree on whose it is and
+// when: a consumer that orders an event by something else takes another event.
 func (d *Change) asTheyDo(event *salesforce.Event, c *salesforce.Change) error {
-	if defs := takers(event.DetailType); len(defs) > 0 {
-		look := defs[0].Look(event, c)
-		if look.Err != nil {
+	defs := takers(event.DetailType)
+	for i, def := range defs {
+		look := def.Look(event, c)
+		d.Readings = append(d.Readings, reading(def.Describe().Name, look))
+		if i > 0 {
+			continue
+		}
+		if look.Verdict == verdict.Parked && (look.Subject == "" || look.Version.IsZero()) {
 			return &refused{look}
 		}
 		d.RecordID, d.Subject = look.RecordID, look.Subject
-		if look.Fetch != "" {
-			d.NeedsFetch = look.Fetch
+		if look.Thin {
+			d.NeedsFetch = "thin"
 		}
 		d.version(look.Version)
+	}
+	if len(defs) > 0 {
 		return nil
 	}
 	if c.RecordID != "" {
@@ -170,7 +188,22 @@ func (d *Change) asTheyDo(event *salesforce.Event, c *salesforce.Change) error {
 	return nil
 }
 
-// refused is a change that consumers would park.
+// reading says what a consumer does about a change.
+func reading(name string, look consumer.Look) Reading {
+	r := Reading{Consumer: name, Does: "takes"}
+	switch look.Verdict {
+	case verdict.Ignored:
+		r.Does, r.Reason = "ignores", "the change touches nothing that it reads, or nothing that it acts on"
+	case verdict.Parked:
+		r.Does, r.Class, r.Reason = "parks", string(look.Class), look.Err.Error()
+		if look.Class == verdict.NeedsSnapshot {
+			r.Reason += "; a duplicate where it was done already"
+		}
+	}
+	return r
+}
+
+// refused is a change that consumers would park without knowing whose or when it is.
 type refused struct{ consumer.Look }
 
 func (r *refused) Error() string { return r.Err.Error() }
@@ -195,7 +228,7 @@ func describe(c *salesforce.Change) Change {
 		Kind: string(c.Kind), Entity: c.Entity, RecordID: c.RecordID, ChangeType: string(c.Type),
 		Identity: c.Identity, IdentityFrom: c.IdentityFrom,
 		Changed: append([]string{}, c.Changed...), Nulls: []string{},
-		NeedsFetch: c.FetchReason(nil), Consumers: names(takers(detailType(c))),
+		NeedsFetch: c.FetchReason(nil), Consumers: names(takers(detailType(c))), Readings: []Reading{},
 	}
 	for path, v := range c.Fields.All() {
 		if v.Null() && !v.Enriched() {

@@ -65,7 +65,19 @@ func (e *Explanation) Print(w io.Writer) error {
 		if c.NeedsFetch != "" {
 			line("fetch", "%s: %s", c.NeedsFetch, fetches[c.NeedsFetch])
 		}
-		line("consumers", "%s", or(strings.Join(c.Consumers, ", "), "none"))
+		if len(c.Readings) == 0 {
+			line("consumers", "%s", or(strings.Join(c.Consumers, ", "), "none"))
+		}
+		for _, r := range c.Readings {
+			switch {
+			case r.Class != "":
+				line(r.Consumer, "%s it as %s: %s", r.Does, r.Class, r.Reason)
+			case r.Reason != "":
+				line(r.Consumer, "%s it: %s", r.Does, r.Reason)
+			default:
+				line(r.Consumer, "%s it", r.Does)
+			}
+		}
 	}
 	return t.Flush()
 }
