@@ -1,14 +1,17 @@
 package salesforce
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // prefixes are the first three characters of the ids of standard objects (Salesforce
 // Help, article 000385203, "Standard Field Record ID Prefix Decoder"). The ids of
 // custom objects begin differently in every org.
-var prefixes = map[string]string{
-	"Account": "001", "Asset": "02i", "Campaign": "701", "Case": "500", "Contact": "003", "Contract": "800", "Event": "00U", "Lead": "00Q",
-	"Opportunity": "006", "OpportunityLineItem": "00k", "Order": "801", "OrderItem": "802", "Pricebook2": "01s", "PricebookEntry": "01u",
-	"Product2": "01t", "Quote": "0Q0", "Task": "00T", "User": "005",
+var prefixes = [...]struct{ object, prefix string }{
+	{"Account", "001"}, {"Asset", "02i"}, {"Campaign", "701"}, {"Case", "500"}, {"Contact", "003"}, {"Contract", "800"}, {"Event", "00U"},
+	{"Lead", "00Q"}, {"Opportunity", "006"}, {"OpportunityLineItem", "00k"}, {"Order", "801"}, {"OrderItem", "802"}, {"Pricebook2", "01s"},
+	{"PricebookEntry", "01u"}, {"Product2", "01t"}, {"Quote", "0Q0"}, {"Task", "00T"}, {"User", "005"},
 }
 
 // RecordID is the 18-character form of the id of a record of the object. The id of
@@ -19,15 +22,17 @@ func RecordID(object, id string) (string, error) {
 	if err != nil {
 		return "", refuse("invalid-record-id", "", "is no record id of 15 or 18 characters")
 	}
-	want, known := prefixes[object]
-	if !known || full[:3] == want {
-		return full, nil
-	}
-	is := "another object"
-	for name, prefix := range prefixes {
-		if prefix == full[:3] {
-			is = name
+	is, want := "another object", ""
+	for _, p := range prefixes {
+		if p.object == object {
+			want = p.prefix
 		}
+		if p.prefix == full[:3] {
+			is = p.object
+		}
+	}
+	if want == "" || full[:3] == want {
+		return full, nil
 	}
 	return "", refuse("invalid-record-id", "", fmt.Sprintf("begins with %s, so it is the id of %s; an id of %s begins with %s", full[:3], article(is), article(object), want))
 }
@@ -36,7 +41,7 @@ func article(object string) string {
 	switch {
 	case object == "another object":
 		return object
-	case object[0] == 'A' || object[0] == 'E' || object[0] == 'O':
+	case strings.ContainsRune("AEO", rune(object[0])):
 		return "an " + object
 	default:
 		return "a " + object
