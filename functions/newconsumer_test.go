@@ -309,7 +309,7 @@ func (c *checkout) restore() {
 func (c *checkout) run(name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(c.t.Context(), name, args...)
 	cmd.Dir = c.dir
-	cmd.Env = append(os.Environ(), "MAKEFLAGS=", "CI=")
+	cmd.Env = append(os.Environ(), "MAKEFLAGS=")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()

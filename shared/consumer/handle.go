@@ -138,7 +138,7 @@ func (in *invocation[T]) open(msg *transport.Message) {
 		if ok {
 			in.park(w, verdict.NeedsFetch, fmt.Errorf("%s: the whole object has to be synchronised again", event.Resync), nil)
 		} else {
-			in.park(w, verdict.Permanent("unknown-event"), errors.New("this consumer does not take events of that name: mend the rule's pattern"), nil)
+			in.park(w, verdict.Permanent("unknown-event"), errors.New("this consumer does not take events of that name; correct the detail-type of its rule"), nil)
 		}
 		return
 	}
@@ -195,7 +195,7 @@ func (in *invocation[T]) chosen(msg *transport.Message, event *salesforce.Event)
 	if msg.Records != nil && (len(strange) > 0 || len(changes) == 0) {
 		w := in.add(&work[T]{msg: msg, event: event})
 		w.describe(nil)
-		in.park(w, verdict.Permanent("unknown-record"), errors.New("the message is about records that are not in its event: mend its list of records"), strange)
+		in.park(w, verdict.Permanent("unknown-record"), errors.New("the message names records that are not in its event; correct its list of records"), strange)
 	}
 	return changes
 }
@@ -206,7 +206,7 @@ func (in *invocation[T]) prepareSafely(w *work[T], ch *salesforce.Change, source
 		if p := recover(); p != nil {
 			w.ready = false
 			// Type only: a panic's text can hold field values.
-			in.park(w, verdict.Permanent("consumer-panicked"), fmt.Errorf("the consumer panicked with a %T before it acted: mend it, then redrive", p), w.records())
+			in.park(w, verdict.Permanent("consumer-panicked"), fmt.Errorf("the consumer's code panicked with a %T before it acted; fix it, deploy, then redrive", p), w.records())
 		}
 	}()
 	in.prepare(w, ch, source)
