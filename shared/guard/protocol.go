@@ -14,7 +14,7 @@ import (
 // maxClaimFields is how many fields a claim may compare. DynamoDB takes 300
 // operators and 4 KB an expression (Developer Guide, "Service quotas"); a field
 // costs four operators, the OR between them included, and about 40 bytes: with the
-// rest of the condition 72 fit. Beyond it the claim goes without the field term and
+// rest of the condition 71 fit. Beyond it the claim goes without the field term and
 // the winners are decided from the returned item alone.
 const maxClaimFields = 70
 
@@ -69,11 +69,14 @@ func (c *claim) write() Write {
 // condition is "nobody is at it, and something that the changes carry is newer
 // than what the sink has".
 func (c *claim) condition() Cond {
-	free := is(attrUntil, AtMost, number(c.now))
+	over := is(attrUntil, AtMost, number(c.now))
+	// A certain refusal protects nothing. Items of the first version have the sink's
+	// Retry-After in their "u".
+	free := is(attrStatus, Equal, number(int64(Retry)))
 	if c.policy == EachOnce {
-		return anyOf(Cond{Test: NoItem}, all(is(attrStatus, Differs, number(int64(Done))), free))
+		return anyOf(Cond{Test: NoItem}, all(is(attrStatus, Differs, number(int64(Done))), anyOf(over, free)))
 	}
-	terms := append(make([]Cond, 0, 4), anyOf(absent(attrUntil), free))
+	terms := append(make([]Cond, 0, 4), anyOf(absent(attrUntil), over, free))
 	if c.changes[0].Kind == Resync {
 		return all(terms...)
 	}
@@ -142,7 +145,7 @@ type refusal int
 const (
 	mine      refusal = iota // my own write, which the SDK sent twice: go on
 	settled                  // done, or nothing in it would win: see againstItem for each change
-	held                     // somebody is at it until Item.Until
+	held                     // somebody is at it, or a request may still land, until Item.Until
 	reclaimed                // it would pass now: the item changed between write and answer
 )
 
@@ -156,7 +159,7 @@ func (c *claim) read(it *Item) refusal {
 		return settled
 	case c.changes[0].Kind != Resync && c.policy != EachOnce && !c.wins(it):
 		return settled
-	case it.Until > c.now:
+	case it.Until > c.now && it.Status != Retry:
 		return held
 	default:
 		return reclaimed
@@ -309,6 +312,7 @@ type completion struct {
 	wins      []Win
 	hash      string
 	link      string
+	class     verdict.Class // of what stopped the rest of a group
 	keepDoubt bool
 	expires   int64
 }
@@ -338,6 +342,9 @@ func (c *completion) write() Write {
 			}
 			w.Set = append(w.Set, put(fieldPrefix+f.Field, value))
 		}
+	}
+	if c.class != "" {
+		w.Set = append(w.Set, put(attrClass, text(string(c.class))))
 	}
 	if c.hash != "" {
 		w.Set = append(w.Set, put(attrHash, Value{Kind: Binary, Str: c.hash}))

@@ -89,7 +89,7 @@ const (
 	attrOwner     = "o" // B16: token of the attempt that claimed, kept afterwards
 	attrEpoch     = "n" // N: fencing token, only ever growing
 	attrAttempts  = "a" // N: attempts since the last success
-	attrUntil     = "u" // N: ms, end of the lease (running) or not before (retry, unknown); 0 idle
+	attrUntil     = "u" // N: ms, end of the lease (running) or of the protection (unknown); 0 idle
 	attrDoubt     = "w" // B16: token of the oldest attempt whose request is unresolved
 	attrFull      = "d" // B20: version of the last full state
 	attrTombstone = "z" // B20: version of the last delete
@@ -204,6 +204,10 @@ func ReadItem(r Record) Item {
 func (it *Item) field(code string) order.Version {
 	return order.Newest(it.Fields[code], it.Full, it.Tombstone)
 }
+
+// protected reports whether nobody holds the item, and a request may still be on its
+// way to the sink.
+func (it *Item) protected(now int64) bool { return it.Status == StatusUnknown && it.Until > now }
 
 // highest is the newest version the item knows of.
 func (it *Item) highest() order.Version {

@@ -42,7 +42,7 @@ func (s *solo) one(i int) {
 		return
 	}
 	if s.stop != nil {
-		results[i] = s.result(verdict.Failed, s.stop.Class, s.stop.Err)
+		results[i] = s.failed(s.stop)
 		return
 	}
 	m, out := s.ask(i)
@@ -62,9 +62,17 @@ func (s *solo) one(i int) {
 		if out.Effect == Fenced {
 			out = Outcome{Effect: NotApplied, Class: verdict.Conflict, Err: errors.New("fenced off in the middle of a group")}
 		}
-		results[i] = s.result(verdict.Failed, out.Class, out.Err)
 		s.stop = &out
+		results[i] = s.failed(s.stop)
 	}
+}
+
+// failed is the result of a change that what stopped the group keeps waiting.
+func (s *solo) failed(stop *Outcome) Result {
+	res, now := s.result(verdict.Failed, stop.Class, stop.Err), s.now()
+	rel := s.releaseFor(*stop, now)
+	res.NotBefore = again(*stop, &rel, now)
+	return res
 }
 
 // ask hands change i to the handler, unless the item already has something newer.
@@ -90,7 +98,7 @@ func (s *solo) end() {
 	}
 	if s.stop != nil {
 		rel := s.releaseFor(*s.stop, s.now())
-		s.total.status, s.total.notBefore = rel.status, rel.notBefore
+		s.total.status, s.total.notBefore, s.total.class = rel.status, rel.notBefore, rel.class
 		s.total.keepDoubt = s.stop.Effect == Unsure || s.inDoubt
 	} else {
 		s.total.keepDoubt = s.inDoubt && !s.took // refusals settle no older doubt
