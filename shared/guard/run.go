@@ -154,6 +154,7 @@ func (r *run) try(a Attempt) (out Outcome) {
 			// Type only: a panic's text can hold field values.
 			out = Outcome{Effect: Unsure, Class: verdict.Unknown, Err: fmt.Errorf("handler panicked with a %T", p)}
 		}
+		out = r.plausible(out)
 		late := r.now() > r.until-r.times.margin.Milliseconds()
 		answered := out.Effect == Took || out.Effect == Superseded
 		// Versions guard full states only: a late patch can overwrite a newer one.
@@ -166,12 +167,51 @@ func (r *run) try(a Attempt) (out Outcome) {
 	return r.handle(ctx, a)
 }
 
+const (
+	aheadOfUs = 5 * time.Minute // how far a sink's versions may be ahead of this clock
+	farEpoch  = 10              // years from now; an epoch begins as a time in ms and grows by one with every claim
+)
+
+// plausible takes an answer for a broken contract that cannot be true. Written down it
+// would win, or fence everybody off, for ever.
+func (r *run) plausible(out Outcome) Outcome {
+	now, what := r.cfg.Now(), ""
+	switch {
+	case out.Effect == Superseded && out.Newer.Time().After(now.Add(aheadOfUs)):
+		what = "holds a version of the future"
+	case out.Effect == Fenced && out.Epoch > now.AddDate(farEpoch, 0, 0).UnixMilli():
+		what = "has seen an epoch that nobody gave out"
+	default:
+		return out
+	}
+	return Outcome{Effect: NotApplied, Permanent: true, Class: verdict.Permanent("contract-broken"),
+		Err: errors.New("the sink says that it " + what + ": nothing of it is taken over; mend the sink")}
+}
+
+// covers is the newest version that a state covers of which only the sink's refusal
+// tells: nothing older may be sent any more. That state itself may come again. Where its
+// own attempt never heard an answer, an older patch may have gone over it since.
+func (r *run) covers(held order.Version) order.Version {
+	if r.cfg.Policy == NewestWins || held.IsZero() {
+		return held // the sink compares all that it is sent
+	}
+	for i := len(held) - 1; i >= 0; i-- {
+		if held[i]--; held[i] != 0xff {
+			break
+		}
+	}
+	return held
+}
+
 // settle writes down what became of the whole group.
 func (r *run) settle(out Outcome) {
 	switch out.Effect {
 	case Took, Superseded:
 		if r.cfg.Policy == NewestWins {
 			r.merge = merge{full: r.call.Changes[r.sorted[len(r.sorted)-1]].Version}
+		}
+		if out.Effect == Superseded {
+			r.merge.full = order.Newest(r.merge.full, r.covers(out.Newer))
 		}
 		if out.Effect == Took && out.Park != "" {
 			// Before it is recorded: afterwards the next delivery is a duplicate, and what

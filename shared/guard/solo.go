@@ -52,6 +52,9 @@ func (s *solo) one(i int) {
 			s.total.link, s.item.Link = out.Link, out.Link
 		}
 		results[i] = s.result(s.soloVerdict(&s.call.Changes[i], &s.it, &m, out), "", nil)
+		if out.Effect == Superseded {
+			m.full = order.Newest(m.full, s.covers(out.Newer))
+		}
 		s.total.add(&s.it, m)
 		if out.Effect == Took && out.Park != "" {
 			s.parkAnyway(i, out.Park, out.Err)

@@ -57,6 +57,19 @@ func TestNamedHistories(t *testing.T) {
 			[]sim.Fault{sim.ZombieSend, sim.LateAnswer, sim.Refused}, "full", "f", "f"),
 		"a zombie over a delete is repaired by a resync": record(sim.LastWins, 1,
 			[]sim.Fault{sim.ZombieSend, sim.LateAnswer}, "full", "f", "delete"),
+		// Patches that were applied since the restore point and come late need the systems to
+		// be compared; what a full state covers heals by itself.
+		"a restored table learns from a refusal what the sink holds": with(
+			record(sim.FencedVersion, 3, bounded, "full", "f", "full"), func(sc *sim.Scenario) {
+				sc.Forgotten = true
+				sc.Deliveries, sc.InTurn = [][]int{{0}, {1}, {0}, {2}}, true
+			}),
+		// The sink took state 3, nobody knows; patch 1 went over it; then it refuses state 2.
+		// State 3 has to come once more.
+		"a refusal tells of a state that a patch has gone over": record(sim.FencedVersion, 2,
+			[]sim.Fault{sim.LostAnswer, sim.CrashAfter, sim.LandsLater}, "f", "full", "full"),
+		"a refusal tells of a delete that a patch has gone over": record(sim.FencedVersion, 2,
+			[]sim.Fault{sim.LostAnswer, sim.CrashAfter}, "f", "full", "delete"),
 		"a worker that is fenced off lifts": record(sim.FencedVersion, 2,
 			[]sim.Fault{sim.ZombieSend, sim.Pause, sim.LostResponse}, "full", "f", "f"),
 	} {

@@ -114,6 +114,17 @@ func newSink(sc *Scenario, w *world) *sinkState {
 	return &sinkState{sc: sc, w: w, keys: map[string]int64{}, values: map[string]string{}}
 }
 
+// hold begins with the record as it is, written by the newest full state.
+func (s *sinkState) hold() {
+	s.values, s.retired = s.sc.truth()
+	s.exists, s.epoch = true, start
+	for _, c := range s.sc.Changes {
+		if c.Kind != guard.Partial {
+			s.version = order.Newest(s.version, c.version())
+		}
+	}
+}
+
 // take carries a request out, now.
 func (s *sinkState) take(r *request) answer {
 	kind := s.sc.Sink

@@ -68,10 +68,12 @@ type Scenario struct {
 	Changes    []Change
 	Deliveries [][]int         // each brings these changes, in one batch
 	After      []time.Duration // when each delivery comes; nil: at once
+	InTurn     bool            // each comes when the one before it was acknowledged
 	Faults     []Fault
 	MaxFaults  int
 	Attempts   int  // before a change is parked; 0: 3
 	Restore    bool // a fault that forgets the item, with GUARD_RESTORED_AT set
+	Forgotten  bool // it begins so: the sink holds the record, and the table was restored to before it
 	DayPasses  bool // a day may pass once, which ends the window of keys
 	Skew       []time.Duration
 	Broken     func(guard.Write) guard.Write // for mutants of the protocol
@@ -209,6 +211,10 @@ func newWorld(sc *Scenario, ch chooser) *world {
 	if sc.Protocol != nil {
 		w.others = make(map[string]guard.Record)
 	}
+	if sc.Forgotten {
+		w.restored = start
+		w.sink.hold()
+	}
 	for i, d := range sc.Deliveries {
 		m := &message{id: w.nextID, changes: d}
 		if i < len(sc.After) {
@@ -304,6 +310,9 @@ func (w *world) enumerate() {
 		opts = append(opts, option{kind: optStep, wk: wk})
 	}
 	for i, m := range w.queue {
+		if w.sc.InTurn && (i > 0 || len(w.workers) > 0) {
+			break
+		}
 		if m.after <= w.now && (!m.waits || w.free()) && !w.twinBefore(i) {
 			opts = append(opts, option{kind: optDeliver, m: m})
 		}
