@@ -127,6 +127,7 @@ func (r *run) refused(it *Item, now int64) {
 // already, because a lost response was sent again.
 func (r *run) begin(c *claim, it Item, fresh bool) {
 	r.token, r.until, r.item = c.token, c.until, it
+	r.readMarks(&it)
 	if fresh {
 		r.epoch, r.attempt = it.Epoch+1, it.Attempts+1
 		if !it.Exists {
@@ -153,6 +154,7 @@ func (r *run) begin(c *claim, it Item, fresh bool) {
 }
 
 func (r *run) alreadySettled(it *Item) {
+	r.readMarks(it)
 	for i := range r.call.Changes {
 		ch := &r.call.Changes[i]
 		res := Result{Verdict: ch.againstItem(it, r.cfg.Policy), Epoch: it.Epoch}
@@ -163,12 +165,19 @@ func (r *run) alreadySettled(it *Item) {
 		if res.Changed == "true" {
 			r.parkAnyway(i, verdict.ChangedAfterDone, errors.New("the same fact came again with other content after it was done"))
 		}
+		if r.rivals(ch.Version, it.Full) {
+			r.parkRival(i)
+		}
+	}
+	if text := r.marks.toWrite(); text != "" { // best effort: without it another delivery leaves a second message
+		_, _, _ = r.store.Write(context.WithoutCancel(r.ctx), note(r.key, it.Parked, text))
+		r.report.Requests++
 	}
 }
 
 func changed(it *Item, ch *Change) string {
 	switch {
-	case it.Hash == "" || ch.Hash == [8]byte{}:
+	case it.Layout < layout || it.Hash == "" || ch.Hash == [8]byte{}:
 		return "unknown"
 	case it.Hash == string(ch.Hash[:]):
 		return "false"
@@ -188,7 +197,7 @@ func (r *run) giveBack(out Outcome) {
 		rel.reset = true
 		rel.uncounted = false
 		for i := range r.call.Changes {
-			r.park(i, out.Class, out.Err)
+			r.parkOnce(i, out.Class, out.Err)
 			if r.report.Results[i].Verdict != verdict.Parked {
 				rel.reset = false // still unacknowledged: the attempt counts
 			}
@@ -228,6 +237,7 @@ func again(out Outcome, rel *release, now int64) time.Time {
 
 // release is best effort: if it fails, the lease ends by itself.
 func (r *run) release(rel *release) {
+	rel.parked = r.marks.toWrite()
 	_, _, _ = r.store.Write(context.WithoutCancel(r.ctx), rel.write())
 	r.report.Requests++
 }

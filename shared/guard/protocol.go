@@ -232,6 +232,7 @@ type merge struct {
 	deleted   bool          // send the delete
 	full      order.Version // new d, zero: stays
 	tombstone order.Version // new z, zero: stays
+	seen      order.Version // new q, zero: stays
 	whole     bool          // every field read wins, all at one version: a full state
 	version   order.Version // the highest one sent
 }
@@ -309,9 +310,11 @@ type completion struct {
 	notBefore int64  // ms; 0 unless status is Retry or StatusUnknown
 	full      order.Version
 	tombstone order.Version
+	seen      order.Version
 	wins      []Win
 	hash      string
 	link      string
+	parked    string        // empty: stays
 	class     verdict.Class // of what stopped the rest of a group
 	keepDoubt bool
 	expires   int64
@@ -346,8 +349,14 @@ func (c *completion) write() Write {
 	if c.class != "" {
 		w.Set = append(w.Set, put(attrClass, text(string(c.class))))
 	}
+	if !c.seen.IsZero() {
+		w.Set = append(w.Set, put(attrSeen, version(c.seen)))
+	}
 	if c.hash != "" {
-		w.Set = append(w.Set, put(attrHash, Value{Kind: Binary, Str: c.hash}))
+		w.Set = append(w.Set, put(attrHash, Value{Kind: Binary, Str: c.hash}), put(attrLayout, number(layout)))
+	}
+	if c.parked != "" {
+		w.Set = append(w.Set, put(attrParked, Value{Kind: Binary, Str: c.parked}))
 	}
 	if c.link != "" {
 		w.Set = append(w.Set, put(attrLink, text(c.link)))
@@ -388,6 +397,7 @@ type release struct {
 	uncounted bool // this attempt does not count
 	reset     bool // parked: the next one starts counting anew
 	settled   bool // the doubt is this attempt's own and certainly had no effect
+	parked    string
 }
 
 func (r *release) write() Write {
@@ -409,10 +419,23 @@ func (r *release) write() Write {
 	case r.uncounted:
 		w.Set = append(w.Set, Assign{Attr: attrAttempts, Op: Add, Delta: -1})
 	}
+	if r.parked != "" {
+		w.Set = append(w.Set, put(attrParked, Value{Kind: Binary, Str: r.parked}))
+	}
 	if r.settled {
 		w.Remove = removeDoubt
 	}
 	return w
+}
+
+// note writes down what lies in the failure queue where nothing was claimed. Whoever
+// holds the item may forget it again, which costs a second message.
+func note(key string, before, after string) Write {
+	unchanged := absent(attrParked)
+	if before != "" {
+		unchanged = is(attrParked, Equal, Value{Kind: Binary, Str: before})
+	}
+	return Write{Name: Note, Key: key, If: unchanged, Set: []Assign{put(attrParked, Value{Kind: Binary, Str: after})}}
 }
 
 // lift raises the epoch of an item above what the sink has seen, and gives it back.

@@ -30,6 +30,8 @@ type run struct {
 	inDoubt bool
 	since   time.Time
 	zombie  bool
+	marks   marks
+	decided []bool // changes whose result stands; nil: none
 }
 
 func (r *run) run() {
@@ -155,10 +157,13 @@ func (r *run) try(a Attempt) (out Outcome) {
 			out = Outcome{Effect: Unsure, Class: verdict.Unknown, Err: fmt.Errorf("handler panicked with a %T", p)}
 		}
 		out = r.plausible(out)
+		if len(out.Unfit) > 0 {
+			out = fitted(out, a.Wins)
+		}
 		late := r.now() > r.until-r.times.margin.Milliseconds()
 		answered := out.Effect == Took || out.Effect == Superseded
 		// Versions guard full states only: a late patch can overwrite a newer one.
-		state := a.Whole || a.Deleted || a.Resync || r.cfg.Policy == NewestWins
+		state := (a.Whole && len(out.Unfit) == 0) || a.Deleted || a.Resync || r.cfg.Policy == NewestWins
 		covered := r.cfg.Sink.Fenced || r.cfg.Sink.Versioned && state
 		if late && answered && r.cfg.Policy != EachOnce && !covered {
 			r.zombie = true
@@ -213,14 +218,12 @@ func (r *run) settle(out Outcome) {
 		if out.Effect == Superseded {
 			r.merge.full = order.Newest(r.merge.full, r.covers(out.Newer))
 		}
-		if out.Effect == Took && out.Park != "" {
-			// Before it is recorded: afterwards the next delivery is a duplicate, and what
-			// somebody has to look at would be forgotten with a queue that was down.
-			i := r.firstEqual(r.sorted[len(r.sorted)-1])
-			if r.park(i, out.Park, out.Err); r.report.Results[i].Verdict != verdict.Parked {
-				r.giveBack(Outcome{Effect: Unsure, Class: out.Park, Err: r.report.Results[i].Err})
-				return
-			}
+		r.losers(r.merge.full)
+		if out.Effect == Took && !r.aside(&out) {
+			return
+		}
+		if len(out.Unfit) > 0 {
+			r.layAside(&r.merge, out.Unfit)
 		}
 		r.complete(r.merge, out, true)
 	default:
@@ -233,7 +236,7 @@ func (r *run) settle(out Outcome) {
 // nothing to send.
 func (r *run) complete(m merge, out Outcome, asked bool) {
 	c := completion{
-		key: r.key, token: r.token, full: m.full, tombstone: m.tombstone, wins: m.wins,
+		key: r.key, token: r.token, full: m.full, tombstone: m.tombstone, seen: m.seen, wins: m.wins,
 		link: out.Link, expires: r.expires(r.now()),
 		// Without a request nothing of an older doubt is settled.
 		keepDoubt: !asked && r.inDoubt,
@@ -248,6 +251,9 @@ func (r *run) complete(m merge, out Outcome, asked bool) {
 		return
 	}
 	for i := range r.call.Changes {
+		if r.isDecided(i) {
+			continue
+		}
 		v := r.verdictOf(i, m, out)
 		r.report.Results[i] = r.result(v, "", nil)
 		if out.Effect == Took && out.Park != "" && sent(v) {
@@ -262,6 +268,10 @@ func sent(v verdict.Verdict) bool { return v == verdict.Applied || v == verdict.
 // record writes a completion. It reports false, with the results set, when the
 // effect could not be recorded.
 func (r *run) record(c *completion) bool {
+	c.parked = r.marks.toWrite()
+	if !c.seen.After(r.item.Seen) {
+		c.seen = order.Version{}
+	}
 	old, ok, err := r.store.Write(context.WithoutCancel(r.ctx), c.write())
 	r.report.Requests++
 	if err == nil && !ok {
@@ -277,7 +287,11 @@ func (r *run) record(c *completion) bool {
 	if !ok && old != nil {
 		class = verdict.Conflict
 	}
-	r.each(func(*Change) Result { return r.result(verdict.Failed, class, fmt.Errorf("completion: %w", err)) })
+	for i := range r.call.Changes {
+		if !r.isDecided(i) || r.report.Results[i].Verdict != verdict.Parked { // what lies in the queue stays there
+			r.report.Results[i] = r.result(verdict.Failed, class, fmt.Errorf("completion: %w", err))
+		}
+	}
 	r.resyncZombies()
 	return false
 }

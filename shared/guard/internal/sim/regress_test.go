@@ -19,6 +19,15 @@ func TestNamedHistories(t *testing.T) {
 		sc.Faults, sc.MaxFaults = allowed, faults
 		return sc
 	}
+	instant := func(sink sim.SinkKind) *sim.Scenario {
+		return &sim.Scenario{Policy: guard.NewestWins, Sink: sink, Changes: []sim.Change{{Version: 1}, {Version: 2}, {Version: 2, Tie: 1}},
+			Deliveries: [][]int{{0}, {1}, {2}, {1, 2}}, Faults: join(bounded, []sim.Fault{sim.Rejected}), MaxFaults: 1}
+	}
+	unfit := func(sc *sim.Scenario, change int) *sim.Scenario {
+		sc.Changes[change].Unfit = "f"
+		sc.Deliveries = append(sc.Deliveries, []int{change})
+		return sc
+	}
 	with := func(sc *sim.Scenario, change func(*sim.Scenario)) *sim.Scenario {
 		change(sc)
 		return sc
@@ -70,6 +79,15 @@ func TestNamedHistories(t *testing.T) {
 			[]sim.Fault{sim.LostAnswer, sim.CrashAfter, sim.LandsLater}, "f", "full", "full"),
 		"a refusal tells of a delete that a patch has gone over": record(sim.FencedVersion, 2,
 			[]sim.Fault{sim.LostAnswer, sim.CrashAfter}, "f", "full", "delete"),
+		"two states of one instant":                    instant(sim.FencedVersion),
+		"two states of one instant, last request wins": instant(sim.LastWins),
+		"a field does not fit, and is mended":          unfit(record(sim.FencedVersion, 1, everything, "full", "f", "g"), 0),
+		"a field does not fit, last request wins":      unfit(record(sim.LastWins, 1, bounded, "f", "full", "f"), 1),
+		"a field does not fit, then a delete":          unfit(record(sim.FencedVersion, 1, everything, "full", "delete", "full"), 0),
+		"a field does not fit after a delete":          unfit(record(sim.FencedVersion, 1, bounded, "f", "delete", "full"), 2),
+		"one of a batch has a field that does not fit": with(
+			unfit(record(sim.LastWins, 2, join(bounded, []sim.Fault{sim.Rejected}), "full", "f and g", "g"), 1),
+			func(sc *sim.Scenario) { sc.Deliveries = [][]int{{0, 1, 2}, {1, 0}} }),
 		"a worker that is fenced off lifts": record(sim.FencedVersion, 2,
 			[]sim.Fault{sim.ZombieSend, sim.Pause, sim.LostResponse}, "full", "f", "f"),
 	} {

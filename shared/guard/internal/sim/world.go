@@ -55,6 +55,7 @@ type Change struct {
 	Tie     byte            // tells contents of one version apart
 	Fields  map[string]bool // of a partial change; true: the value is null
 	Hash    byte            // of the content, EachOnce
+	Unfit   string          // a field of it does not fit the sink, until somebody has mended that for the redrive
 }
 
 func (c Change) version() order.Version { return order.Version{0: 1, 5: c.Version, 19: c.Tie} }
@@ -651,7 +652,7 @@ func (w *world) redriveParked() bool {
 	w.parked = nil
 	sent := false
 	for _, p := range todo {
-		if p.class == verdict.ChangedAfterDone || p.class == verdict.InDoubt {
+		if p.class == verdict.ChangedAfterDone || p.class == verdict.InDoubt || p.class == sameInstant {
 			w.parked = append(w.parked, p)
 			continue
 		}
