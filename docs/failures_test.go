@@ -42,7 +42,7 @@ func TestEveryFailureIsExplained(t *testing.T) {
 }
 
 // namedBy are the functions that take a class's name, and as which argument.
-var namedBy = map[string]int{"Permanent": 0, "Refuse": 0, "refuse": 0, "refused": 0, "no": 0, "broken": 1}
+var namedBy = map[string]int{"Permanent": 0, "Refuse": 0, "refuse": 0, "refused": 0, "unfit": 0, "no": 0, "broken": 1}
 
 // kits are folders that no function links.
 var kits = []string{"sandbox", "sinktest", "consumertest", "guardtest", "sim", "bench", "testdata"}

@@ -74,9 +74,9 @@ func (in *invocation[T]) do(group []*work[T]) {
 	var inSink time.Duration
 	report := in.guard.Do(in.ctx, call, func(ctx context.Context, at guard.Attempt) guard.Outcome {
 		began := in.env.Now()
-		receipt, err := in.def.apply(ctx, in.attempt(group, at))
+		out := in.carryOut(ctx, group, at)
 		inSink += in.env.Now().Sub(began)
-		return outcome(receipt, err)
+		return out
 	})
 	for i, w := range group {
 		r := report.Results[i]

@@ -42,6 +42,8 @@ func (qs *Queues) Refusal(m Message) string {
 		return "it was done once and must not be done again; compare both contents, then delete the message"
 	case verdict.OverwroteNewer:
 		return "the record has to be read from Salesforce and sent again, which this version does not do; compare both systems"
+	case verdict.Permanent("same-instant"):
+		return "nobody can tell which of two states is newer; publish the right one again, then delete the message"
 	case verdict.InDoubt:
 		return "nobody knows whether it was done; find out at the sink and resolve the record first"
 	}

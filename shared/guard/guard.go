@@ -146,6 +146,7 @@ type Outcome struct {
 	Epoch      int64         // with Fenced: the highest the sink took
 	Newer      order.Version // with Superseded: what the sink holds
 	Deleted    bool          // with Took on a resync: it was sent as a delete
+	Unfit      []Unfit       // with Took and FieldMerge: winners that were not sent. They were sent as a patch
 }
 
 // Handler carries one attempt out. It must return when ctx ends.

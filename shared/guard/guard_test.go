@@ -448,16 +448,6 @@ func TestAttemptsAreCountedAndThenParked(t *testing.T) {
 			t.Fatalf("item %+v, parked %v", it, w.parked)
 		}
 	})
-	t.Run("retry-after is kept", func(t *testing.T) {
-		w := newWorld(t, guard.NewestWins)
-		wait := throttled
-		wait.RetryAfter = time.Minute
-		w.want(w.do(w.call(full(5)), wait), verdict.Failed)
-		w.now = w.now.Add(59 * time.Second)
-		w.want(w.do(w.call(full(5))), verdict.Busy)
-		w.now = w.now.Add(time.Second)
-		w.want(w.do(w.call(full(5)), took), verdict.Applied)
-	})
 }
 
 func TestNothingAtTheSinkToSettleADoubtBy(t *testing.T) {

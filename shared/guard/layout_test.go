@@ -10,24 +10,16 @@ import (
 	"sfrelay/shared/order"
 )
 
-// TestItemsOfLayout1AreRead holds the layout of items that lie in tables already.
-func TestItemsOfLayout1AreRead(t *testing.T) {
-	text, err := os.ReadFile("testdata/item-layout-1.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var fixture struct {
-		Attributes map[string]struct {
-			N *int64
-			S *string
-			B *string
-		}
-	}
-	if err := json.Unmarshal(text, &fixture); err != nil {
-		t.Fatal(err)
-	}
-	var rec guard.Record
-	for name, a := range fixture.Attributes {
+type attribute struct {
+	N *int64
+	S *string
+	B *string
+}
+
+// recordOf is a fixture as a store would return it.
+func recordOf(t *testing.T, attributes map[string]attribute) (rec guard.Record) {
+	t.Helper()
+	for name, a := range attributes {
 		var v guard.Value
 		switch {
 		case a.N != nil:
@@ -43,7 +35,42 @@ func TestItemsOfLayout1AreRead(t *testing.T) {
 		}
 		rec = append(rec, guard.Attr{Name: name, Value: v})
 	}
-	it := guard.ReadItem(rec)
+	return rec
+}
+
+func read(t *testing.T, file string, into any) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(text, into)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestItemsOfLayout2AreRead(t *testing.T) {
+	var fixture struct{ Record, Action map[string]attribute }
+	read(t, "testdata/item-layout-2.json", &fixture)
+	created, err := order.Parse("019a0000000018393caf5d8e2c01000100000001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	it := guard.ReadItem(recordOf(t, fixture.Record))
+	if it.Seen != created || it.Fields["n"] != created || !it.Full.IsZero() || len(it.Parked) != 40 || it.Parked[20:] != string(created[:]) || it.Layout != 1 {
+		t.Errorf("%+v", it)
+	}
+	it = guard.ReadItem(recordOf(t, fixture.Action))
+	if it.Status != guard.Done || it.Layout != 2 || it.Hash != "\x01\x02\x03\x04\x05\x06\x07\x08" || it.Parked != "\x01\x02\x03\x04\x05\x06\x07\x09" {
+		t.Errorf("%+v", it)
+	}
+}
+
+// TestItemsOfLayout1AreRead holds the layout of items that lie in tables already.
+func TestItemsOfLayout1AreRead(t *testing.T) {
+	var fixture struct{ Attributes map[string]attribute }
+	read(t, "testdata/item-layout-1.json", &fixture)
+	it := guard.ReadItem(recordOf(t, fixture.Attributes))
 	version := func(s string) order.Version {
 		v, err := order.Parse(s)
 		if err != nil {

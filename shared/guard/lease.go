@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,18 +39,17 @@ const claimTries = 100
 // claim makes this run the one who may act. It reports false when there is nothing
 // to do, or nothing to do now; the results say which.
 func (r *run) claim() bool {
-	wait := scaleBy(r.call.BusyWait, r.cfg.scale())
-	giveUp := r.now() + wait.Milliseconds()
-	pause := 100 * time.Millisecond
+	giveUp, ok := r.patience()
+	if !ok {
+		r.each(func(*Change) Result {
+			return Result{Verdict: verdict.Failed, Class: verdict.Unfinished, NotBefore: r.cfg.Now(),
+				Err: errors.New("too little of the invocation's time is left to begin")}
+		})
+		return false
+	}
+	pause := scaleBy(100*time.Millisecond, r.cfg.scale())
 	for range claimTries {
 		now := r.now()
-		if d, ok := r.ctx.Deadline(); ok && d.Sub(r.cfg.Now()) < r.times.effect+r.times.margin {
-			r.each(func(*Change) Result {
-				return Result{Verdict: verdict.Failed, Class: verdict.Unfinished, NotBefore: time.UnixMilli(now),
-					Err: errors.New("too little of the invocation's time is left to begin")}
-			})
-			return false
-		}
 		c := claim{
 			policy: r.cfg.Policy, key: r.key, changes: r.call.Changes, redrive: r.call.Redrive,
 			token: newToken(r.cfg.Now(), r.cfg.Random()),
@@ -77,28 +77,57 @@ func (r *run) claim() bool {
 			r.answerDecided(&it)
 			return false
 		}
-		left := time.Duration(max(it.Until-now, 1)) * time.Millisecond
-		d := min(left, scaleBy(pause, r.cfg.scale()))
-		d += time.Duration(r.cfg.Jitter() * float64(d))
-		if now+d.Milliseconds() >= giveUp || !r.cfg.Sleep(r.ctx.Done(), d) {
-			notBefore := time.UnixMilli(max(it.Until, now+1))
-			r.each(func(*Change) Result {
-				return Result{Verdict: verdict.Busy, Class: verdict.SubjectBusy, NotBefore: notBefore, Epoch: it.Epoch}
-			})
+		if !r.wait(&it, now, giveUp, pause) {
+			r.refused(&it, now)
 			return false
 		}
-		pause = min(2*pause, time.Second)
+		pause = min(2*pause, scaleBy(time.Second, r.cfg.scale()))
 	}
-	r.each(func(*Change) Result {
-		return Result{Verdict: verdict.Busy, Class: verdict.SubjectBusy, NotBefore: r.cfg.Now().Add(time.Millisecond)}
-	})
+	r.refused(&Item{}, r.now())
 	return false
+}
+
+// patience is until when a claim waits for somebody else, in ms: as long as it is told
+// to, as far as the whole effect has room before the invocation ends. It reports false
+// when there is no room to begin with.
+func (r *run) patience() (giveUp int64, ok bool) {
+	now := r.cfg.Now()
+	giveUp = now.Add(scaleBy(r.call.BusyWait, r.cfg.scale())).UnixMilli()
+	if d, limited := r.ctx.Deadline(); limited {
+		last := d.Add(-r.times.effect - r.times.margin)
+		return min(giveUp, last.UnixMilli()), !last.Before(now)
+	}
+	return giveUp, true
+}
+
+// wait waits a little for the one who holds the item. It reports false when the waiting
+// is over. The end of a protection is known, that of a lease may come any time.
+func (r *run) wait(it *Item, now, giveUp int64, pause time.Duration) bool {
+	d := time.Duration(max(it.Until-now, 1)) * time.Millisecond
+	if !it.protected(now) {
+		d = min(d, pause)
+		d += time.Duration(r.cfg.Jitter() * float64(d))
+	}
+	return now+d.Milliseconds() < giveUp && r.cfg.Sleep(r.ctx.Done(), d) && r.now() <= giveUp
+}
+
+// refused says of every change who, or what, holds the item. A protection is not
+// "busy": nobody works there, and what the last attempt ended with is the reason.
+func (r *run) refused(it *Item, now int64) {
+	res := Result{Verdict: verdict.Busy, Class: verdict.SubjectBusy, Epoch: it.Epoch, NotBefore: time.UnixMilli(max(it.Until, now+1))}
+	if it.protected(now) {
+		res.Verdict, res.Class = verdict.Failed, cmp.Or(it.Class, verdict.Unknown)
+		res.Err = fmt.Errorf("not before %s: the attempt before this one ended as %s, and its request may still be on its way",
+			res.NotBefore.UTC().Format(time.RFC3339), res.Class)
+	}
+	r.each(func(*Change) Result { return res })
 }
 
 // begin notes what the claim found. fresh is false when the item is my own claim
 // already, because a lost response was sent again.
 func (r *run) begin(c *claim, it Item, fresh bool) {
 	r.token, r.until, r.item = c.token, c.until, it
+	r.readMarks(&it)
 	if fresh {
 		r.epoch, r.attempt = it.Epoch+1, it.Attempts+1
 		if !it.Exists {
@@ -125,6 +154,7 @@ func (r *run) begin(c *claim, it Item, fresh bool) {
 }
 
 func (r *run) answerDecided(it *Item) {
+	r.readMarks(it)
 	for i := range r.call.Changes {
 		ch := &r.call.Changes[i]
 		res := Result{Verdict: ch.againstItem(it, r.cfg.Policy), Epoch: it.Epoch}
@@ -135,12 +165,19 @@ func (r *run) answerDecided(it *Item) {
 		if res.Changed == "true" {
 			r.parkAnyway(i, verdict.ChangedAfterDone, errors.New("the same fact came again with other content after it was done"))
 		}
+		if r.rivals(ch.Version, it.Full) {
+			r.parkRival(i)
+		}
+	}
+	if text := r.marks.toWrite(); text != "" { // best effort: without it another delivery leaves a second message
+		_, _, _ = r.store.Write(context.WithoutCancel(r.ctx), note(r.key, it.Parked, text))
+		r.report.Requests++
 	}
 }
 
 func changed(it *Item, ch *Change) string {
 	switch {
-	case it.Hash == "" || ch.Hash == [8]byte{}:
+	case it.Layout < layout || it.Hash == "" || ch.Hash == [8]byte{}:
 		return "unknown"
 	case it.Hash == string(ch.Hash[:]):
 		return "false"
@@ -160,7 +197,7 @@ func (r *run) giveBack(out Outcome) {
 		rel.reset = true
 		rel.uncounted = false
 		for i := range r.call.Changes {
-			r.park(i, out.Class, out.Err)
+			r.parkOnce(i, out.Class, out.Err)
 			if r.report.Results[i].Verdict != verdict.Parked {
 				rel.reset = false // still unacknowledged: the attempt counts
 			}
@@ -168,28 +205,39 @@ func (r *run) giveBack(out Outcome) {
 	} else {
 		r.each(func(*Change) Result {
 			res := r.result(verdict.Failed, out.Class, out.Err)
-			res.NotBefore = time.UnixMilli(rel.notBefore)
+			res.NotBefore = again(out, &rel, now)
 			return res
 		})
 	}
 	r.release(&rel)
 }
 
+// releaseFor protects the item for as long as a request may still take effect, and no
+// longer: what the sink would like to wait for is no reason to hold anybody off.
 func (r *run) releaseFor(out Outcome, now int64) release {
 	rel := release{key: r.key, token: r.token, class: out.Class, uncounted: out.Uncounted}
 	if out.Effect == Unsure {
 		rel.status = StatusUnknown
-		rel.notBefore = now + max(r.times.settle+r.times.margin, out.RetryAfter).Milliseconds()
+		rel.notBefore = now + (r.times.settle + r.times.margin).Milliseconds()
 		return rel
 	}
 	rel.status = Retry
-	rel.notBefore = now + out.RetryAfter.Milliseconds()
+	rel.notBefore = now
 	rel.noEffect = !r.inDoubt
 	return rel
 }
 
+// longestRetryAfter is how long a sink may keep a message away.
+const longestRetryAfter = 15 * time.Minute
+
+// again is when another delivery is not in vain any more.
+func again(out Outcome, rel *release, now int64) time.Time {
+	return time.UnixMilli(max(rel.notBefore, now+min(out.RetryAfter, longestRetryAfter).Milliseconds()))
+}
+
 // release is best effort: if it fails, the lease ends by itself.
 func (r *run) release(rel *release) {
+	rel.parked = r.marks.toWrite()
 	_, _, _ = r.store.Write(context.WithoutCancel(r.ctx), rel.write())
 	r.report.Requests++
 }

@@ -14,7 +14,7 @@ import (
 // maxClaimFields is how many fields a claim may compare. DynamoDB takes 300
 // operators and 4 KB an expression (Developer Guide, "Service quotas"); a field
 // costs four operators, the OR between them included, and about 40 bytes: with the
-// rest of the condition 72 fit. Beyond it the claim goes without the field term and
+// rest of the condition 71 fit. Beyond it the claim goes without the field term and
 // the winners are decided from the returned item alone.
 const maxClaimFields = 70
 
@@ -69,11 +69,14 @@ func (c *claim) write() Write {
 // condition is "nobody is at it, and something that the changes carry is newer
 // than what the sink has".
 func (c *claim) condition() Cond {
-	free := is(attrUntil, AtMost, number(c.now))
+	over := is(attrUntil, AtMost, number(c.now))
+	// A certain refusal protects nothing. Items of the first version have the sink's
+	// Retry-After in their "u".
+	free := is(attrStatus, Equal, number(int64(Retry)))
 	if c.policy == EachOnce {
-		return anyOf(Cond{Test: NoItem}, all(is(attrStatus, Differs, number(int64(Done))), free))
+		return anyOf(Cond{Test: NoItem}, all(is(attrStatus, Differs, number(int64(Done))), anyOf(over, free)))
 	}
-	terms := append(make([]Cond, 0, 4), anyOf(absent(attrUntil), free))
+	terms := append(make([]Cond, 0, 4), anyOf(absent(attrUntil), over, free))
 	if c.changes[0].Kind == Resync {
 		return all(terms...)
 	}
@@ -142,7 +145,7 @@ type refusal int
 const (
 	mine      refusal = iota // my own write, which the SDK sent twice: go on
 	decided                  // done, or nothing in it would win: see againstItem for each change
-	held                     // somebody is at it until Item.Until
+	held                     // somebody is at it, or a request may still land, until Item.Until
 	reclaimed                // it would pass now: the item changed between write and answer
 )
 
@@ -156,7 +159,7 @@ func (c *claim) read(it *Item) refusal {
 		return decided
 	case c.changes[0].Kind != Resync && c.policy != EachOnce && !c.wins(it):
 		return decided
-	case it.Until > c.now:
+	case it.Until > c.now && it.Status != Retry:
 		return held
 	default:
 		return reclaimed
@@ -229,6 +232,7 @@ type merge struct {
 	deleted   bool          // send the delete
 	full      order.Version // new d, zero: stays
 	tombstone order.Version // new z, zero: stays
+	seen      order.Version // new q, zero: stays
 	whole     bool          // every field read wins, all at one version: a full state
 	version   order.Version // the highest one sent
 }
@@ -306,9 +310,12 @@ type completion struct {
 	notBefore int64  // ms; 0 unless status is Retry or StatusUnknown
 	full      order.Version
 	tombstone order.Version
+	seen      order.Version
 	wins      []Win
 	hash      string
 	link      string
+	parked    string        // empty: stays
+	class     verdict.Class // of what stopped the rest of a group
 	keepDoubt bool
 	expires   int64
 }
@@ -339,8 +346,17 @@ func (c *completion) write() Write {
 			w.Set = append(w.Set, put(fieldPrefix+f.Field, value))
 		}
 	}
+	if c.class != "" {
+		w.Set = append(w.Set, put(attrClass, text(string(c.class))))
+	}
+	if !c.seen.IsZero() {
+		w.Set = append(w.Set, put(attrSeen, version(c.seen)))
+	}
 	if c.hash != "" {
-		w.Set = append(w.Set, put(attrHash, Value{Kind: Binary, Str: c.hash}))
+		w.Set = append(w.Set, put(attrHash, Value{Kind: Binary, Str: c.hash}), put(attrLayout, number(layout)))
+	}
+	if c.parked != "" {
+		w.Set = append(w.Set, put(attrParked, Value{Kind: Binary, Str: c.parked}))
 	}
 	if c.link != "" {
 		w.Set = append(w.Set, put(attrLink, text(c.link)))
@@ -381,6 +397,7 @@ type release struct {
 	uncounted bool // this attempt does not count
 	reset     bool // parked: the next one starts counting anew
 	noEffect  bool // the doubt is this attempt's own and certainly had no effect
+	parked    string
 }
 
 func (r *release) write() Write {
@@ -402,10 +419,23 @@ func (r *release) write() Write {
 	case r.uncounted:
 		w.Set = append(w.Set, Assign{Attr: attrAttempts, Op: Add, Delta: -1})
 	}
+	if r.parked != "" {
+		w.Set = append(w.Set, put(attrParked, Value{Kind: Binary, Str: r.parked}))
+	}
 	if r.noEffect {
 		w.Remove = removeDoubt
 	}
 	return w
+}
+
+// note writes down what lies in the failure queue where nothing was claimed. Whoever
+// holds the item may forget it again, which costs a second message.
+func note(key string, before, after string) Write {
+	unchanged := absent(attrParked)
+	if before != "" {
+		unchanged = is(attrParked, Equal, Value{Kind: Binary, Str: before})
+	}
+	return Write{Name: Note, Key: key, If: unchanged, Set: []Assign{put(attrParked, Value{Kind: Binary, Str: after})}}
 }
 
 // lift raises the epoch of an item above what the sink has seen, and gives it back.

@@ -89,21 +89,26 @@ const (
 	attrOwner     = "o" // B16: token of the attempt that claimed, kept afterwards
 	attrEpoch     = "n" // N: fencing token, only ever growing
 	attrAttempts  = "a" // N: attempts since the last success
-	attrUntil     = "u" // N: ms, end of the lease (running) or not before (retry, unknown); 0 idle
+	attrUntil     = "u" // N: ms, end of the lease (running) or of the protection (unknown); 0 idle
 	attrDoubt     = "w" // B16: token of the oldest attempt whose request is unresolved
 	attrFull      = "d" // B20: version of the last full state
 	attrTombstone = "z" // B20: version of the last delete
 	attrHash      = "h" // B8: hash of the content that the sink holds
 	attrLink      = "l" // S: the sink's own id
 	attrClass     = "e" // S: class of the last error
+	attrParked    = "p" // B: what lies in the failure queue, see marks
+	attrSeen      = "q" // B20: version of the last full state of which a field did not fit
 	attrLayout    = "g" // N: layout of the item; absent = 1
 	attrExpires   = "x" // N: TTL in seconds, only where the subject is an event id
 
 	fieldPrefix = "."
 )
 
-// layout is the only layout of items so far.
-const layout = 1
+// The layouts of items. They differ in what h is a hash of.
+const (
+	firstLayout = 1 // content as the source spelled it
+	layout      = 2 // content in one spelling
+)
 
 // Status is what an item says of the attempt that last claimed it.
 type Status int64
@@ -148,6 +153,8 @@ type Item struct {
 	Full      order.Version
 	Tombstone order.Version
 	Hash      string // 8 bytes, empty when absent
+	Parked    string // versions of 20 bytes, with EachOnce hashes of 8: what lies in the failure queue
+	Seen      order.Version
 	Link      string
 	Class     verdict.Class
 	Layout    int64
@@ -156,7 +163,7 @@ type Item struct {
 
 // ReadItem reads a record. Attributes that it does not know are left alone.
 func ReadItem(r Record) Item {
-	it := Item{Exists: r != nil, Status: statusNeverSet, Layout: layout}
+	it := Item{Exists: r != nil, Status: statusNeverSet, Layout: firstLayout}
 	for _, a := range r {
 		v := a.Value
 		switch a.Name {
@@ -179,6 +186,10 @@ func ReadItem(r Record) Item {
 			copy(it.Tombstone[:], v.Str)
 		case attrHash:
 			it.Hash = v.Str
+		case attrParked:
+			it.Parked = v.Str
+		case attrSeen:
+			copy(it.Seen[:], v.Str)
 		case attrLink:
 			it.Link = v.Str
 		case attrClass:
@@ -204,6 +215,10 @@ func ReadItem(r Record) Item {
 func (it *Item) field(code string) order.Version {
 	return order.Newest(it.Fields[code], it.Full, it.Tombstone)
 }
+
+// protected reports whether nobody holds the item, and a request may still be on its
+// way to the sink.
+func (it *Item) protected(now int64) bool { return it.Status == StatusUnknown && it.Until > now }
 
 // highest is the newest version the item knows of.
 func (it *Item) highest() order.Version {

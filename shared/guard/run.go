@@ -30,6 +30,8 @@ type run struct {
 	inDoubt bool
 	since   time.Time
 	zombie  bool
+	marks   marks
+	decided []bool // changes whose result stands; nil: none
 }
 
 func (r *run) run() {
@@ -154,16 +156,56 @@ func (r *run) try(a Attempt) (out Outcome) {
 			// Type only: a panic's text can hold field values.
 			out = Outcome{Effect: Unsure, Class: verdict.Unknown, Err: fmt.Errorf("handler panicked with a %T", p)}
 		}
+		out = r.plausible(out)
+		if len(out.Unfit) > 0 {
+			out = fitted(out, a.Wins)
+		}
 		late := r.now() > r.until-r.times.margin.Milliseconds()
 		answered := out.Effect == Took || out.Effect == Superseded
 		// Versions guard full states only: a late patch can overwrite a newer one.
-		state := a.Whole || a.Deleted || a.Resync || r.cfg.Policy == NewestWins
+		state := (a.Whole && len(out.Unfit) == 0) || a.Deleted || a.Resync || r.cfg.Policy == NewestWins
 		covered := r.cfg.Sink.Fenced || r.cfg.Sink.Versioned && state
 		if late && answered && r.cfg.Policy != EachOnce && !covered {
 			r.zombie = true
 		}
 	}()
 	return r.handle(ctx, a)
+}
+
+const (
+	aheadOfUs = 5 * time.Minute // how far a sink's versions may be ahead of this clock
+	farEpoch  = 10              // years from now; an epoch begins as a time in ms and grows by one with every claim
+)
+
+// plausible takes an answer for a broken contract that cannot be true. Written down it
+// would win, or fence everybody off, for ever.
+func (r *run) plausible(out Outcome) Outcome {
+	now, what := r.cfg.Now(), ""
+	switch {
+	case out.Effect == Superseded && out.Newer.Time().After(now.Add(aheadOfUs)):
+		what = "holds a version of the future"
+	case out.Effect == Fenced && out.Epoch > now.AddDate(farEpoch, 0, 0).UnixMilli():
+		what = "has seen an epoch that nobody gave out"
+	default:
+		return out
+	}
+	return Outcome{Effect: NotApplied, Permanent: true, Class: verdict.Permanent("contract-broken"),
+		Err: errors.New("the sink says that it " + what + ": nothing of it is taken over; mend the sink")}
+}
+
+// covers is the newest version that a state covers of which only the sink's refusal
+// tells: nothing older may be sent any more. That state itself may come again. Where its
+// own attempt never heard an answer, an older patch may have gone over it since.
+func (r *run) covers(held order.Version) order.Version {
+	if r.cfg.Policy == NewestWins || held.IsZero() {
+		return held // the sink compares all that it is sent
+	}
+	for i := len(held) - 1; i >= 0; i-- {
+		if held[i]--; held[i] != 0xff {
+			break
+		}
+	}
+	return held
 }
 
 // finish writes down what became of the whole group.
@@ -173,14 +215,15 @@ func (r *run) finish(out Outcome) {
 		if r.cfg.Policy == NewestWins {
 			r.merge = merge{full: r.call.Changes[r.sorted[len(r.sorted)-1]].Version}
 		}
-		if out.Effect == Took && out.Park != "" {
-			// Before it is recorded: afterwards the next delivery is a duplicate, and what
-			// somebody has to look at would be forgotten with a queue that was down.
-			i := r.firstEqual(r.sorted[len(r.sorted)-1])
-			if r.park(i, out.Park, out.Err); r.report.Results[i].Verdict != verdict.Parked {
-				r.giveBack(Outcome{Effect: Unsure, Class: out.Park, Err: r.report.Results[i].Err})
-				return
-			}
+		if out.Effect == Superseded {
+			r.merge.full = order.Newest(r.merge.full, r.covers(out.Newer))
+		}
+		r.losers(r.merge.full)
+		if out.Effect == Took && !r.aside(&out) {
+			return
+		}
+		if len(out.Unfit) > 0 {
+			r.layAside(&r.merge, out.Unfit)
 		}
 		r.complete(r.merge, out, true)
 	default:
@@ -193,7 +236,7 @@ func (r *run) finish(out Outcome) {
 // nothing to send.
 func (r *run) complete(m merge, out Outcome, asked bool) {
 	c := completion{
-		key: r.key, token: r.token, full: m.full, tombstone: m.tombstone, wins: m.wins,
+		key: r.key, token: r.token, full: m.full, tombstone: m.tombstone, seen: m.seen, wins: m.wins,
 		link: out.Link, expires: r.expires(r.now()),
 		// Without a request nothing of an older doubt is settled.
 		keepDoubt: !asked && r.inDoubt,
@@ -208,6 +251,9 @@ func (r *run) complete(m merge, out Outcome, asked bool) {
 		return
 	}
 	for i := range r.call.Changes {
+		if r.isDecided(i) {
+			continue
+		}
 		v := r.verdictOf(i, m, out)
 		r.report.Results[i] = r.result(v, "", nil)
 		if out.Effect == Took && out.Park != "" && sent(v) {
@@ -222,6 +268,10 @@ func sent(v verdict.Verdict) bool { return v == verdict.Applied || v == verdict.
 // record writes a completion. It reports false, with the results set, when the
 // effect could not be recorded.
 func (r *run) record(c *completion) bool {
+	c.parked = r.marks.toWrite()
+	if !c.seen.After(r.item.Seen) {
+		c.seen = order.Version{}
+	}
 	old, ok, err := r.store.Write(context.WithoutCancel(r.ctx), c.write())
 	r.report.Requests++
 	if err == nil && !ok {
@@ -237,7 +287,11 @@ func (r *run) record(c *completion) bool {
 	if !ok && old != nil {
 		class = verdict.Conflict
 	}
-	r.each(func(*Change) Result { return r.result(verdict.Failed, class, fmt.Errorf("completion: %w", err)) })
+	for i := range r.call.Changes {
+		if !r.isDecided(i) || r.report.Results[i].Verdict != verdict.Parked { // what lies in the queue stays there
+			r.report.Results[i] = r.result(verdict.Failed, class, fmt.Errorf("completion: %w", err))
+		}
+	}
 	r.resyncZombies()
 	return false
 }

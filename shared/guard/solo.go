@@ -42,29 +42,61 @@ func (s *solo) one(i int) {
 		return
 	}
 	if s.stop != nil {
-		results[i] = s.result(verdict.Failed, s.stop.Class, s.stop.Err)
+		results[i] = s.failed(s.stop)
 		return
 	}
 	m, out := s.ask(i)
 	switch {
 	case out.Effect == Took || out.Effect == Superseded:
-		if out.Link != "" {
-			s.total.link, s.item.Link = out.Link, out.Link
-		}
-		results[i] = s.result(s.soloVerdict(&s.call.Changes[i], &s.it, &m, out), "", nil)
-		s.total.add(&s.it, m)
-		if out.Effect == Took && out.Park != "" {
-			s.parkAnyway(i, out.Park, out.Err)
-		}
+		s.got(i, m, out)
 	case out.Effect == NotApplied && out.Permanent:
-		s.park(i, out.Class, out.Err)
+		s.parkOnce(i, out.Class, out.Err)
 	default:
 		if out.Effect == Fenced {
 			out = Outcome{Effect: NotApplied, Class: verdict.Conflict, Err: errors.New("fenced off in the middle of a group")}
 		}
-		results[i] = s.result(verdict.Failed, out.Class, out.Err)
 		s.stop = &out
+		results[i] = s.failed(s.stop)
 	}
+}
+
+// got adds what the sink has of change i now, or had before.
+func (s *solo) got(i int, m merge, out Outcome) {
+	ch := &s.call.Changes[i]
+	if out.Link != "" {
+		s.total.link, s.item.Link = out.Link, out.Link
+	}
+	s.report.Results[i] = s.result(s.soloVerdict(ch, &s.it, &m, out), "", nil)
+	if out.Effect == Superseded {
+		m.full = order.Newest(m.full, s.covers(out.Newer))
+	}
+	switch rival := s.rivals(ch.Version, s.it.Full); {
+	case out.Effect == Took && out.Park != "":
+		s.parkAnyway(i, out.Park, out.Err)
+	case out.Effect == Took && rival && !s.marks.has(instantOf(ch.Version)):
+		if s.parkAnyway(i, sameInstant, errSameInstant); s.report.Results[i].Verdict != verdict.Failed {
+			s.marks.add(instantOf(ch.Version))
+		}
+	case rival, s.rivals(ch.Version, m.full):
+		if out.Effect == Superseded {
+			s.parkRival(i)
+		}
+	case len(out.Unfit) > 0:
+		s.layAside(&m, out.Unfit)
+	}
+	if res := &s.report.Results[i]; res.Verdict == verdict.Failed && len(out.Unfit) == 0 {
+		s.stop = &Outcome{Effect: Unsure, Class: res.Class, Err: res.Err} // not recorded: the next delivery parks it
+		return
+	}
+	s.total.add(&s.it, m)
+}
+
+// failed is the result of a change that what stopped the group keeps waiting.
+func (s *solo) failed(stop *Outcome) Result {
+	res, now := s.result(verdict.Failed, stop.Class, stop.Err), s.now()
+	rel := s.releaseFor(*stop, now)
+	res.NotBefore = again(*stop, &rel, now)
+	return res
 }
 
 // ask hands change i to the handler, unless the item already has something newer.
@@ -90,7 +122,7 @@ func (s *solo) end() {
 	}
 	if s.stop != nil {
 		rel := s.releaseFor(*s.stop, s.now())
-		s.total.status, s.total.notBefore = rel.status, rel.notBefore
+		s.total.status, s.total.notBefore, s.total.class = rel.status, rel.notBefore, rel.class
 		s.total.keepDoubt = s.stop.Effect == Unsure || s.inDoubt
 	} else {
 		s.total.keepDoubt = s.inDoubt && !s.took // refusals settle no older doubt
@@ -130,7 +162,7 @@ func (r *run) giveBackRest(out Outcome) {
 		rel.reset = true
 		for i := range r.report.Results {
 			if r.report.Results[i].Verdict == verdict.Failed {
-				r.park(i, out.Class, out.Err)
+				r.parkOnce(i, out.Class, out.Err)
 				rel.reset = rel.reset && r.report.Results[i].Verdict == verdict.Parked
 			}
 		}
@@ -158,6 +190,7 @@ func (r *run) soloVerdict(ch *Change, it *Item, m *merge, out Outcome) verdict.V
 // add moves both the completion and the item it is computed against.
 func (c *completion) add(it *Item, m merge) {
 	c.full, c.tombstone = order.Newest(c.full, m.full), order.Newest(c.tombstone, m.tombstone)
+	c.seen = order.Newest(c.seen, m.seen)
 	it.Full, it.Tombstone = order.Newest(it.Full, m.full), order.Newest(it.Tombstone, m.tombstone)
 	for _, w := range m.wins {
 		it.Fields[w.Field] = order.Newest(it.Fields[w.Field], w.Version)

@@ -35,6 +35,7 @@ const (
 	Complete WriteName = "complete"
 	GiveBack WriteName = "give back"
 	Lift     WriteName = "lift"
+	Note     WriteName = "note"
 )
 
 // Op is how an Assign computes the new value.

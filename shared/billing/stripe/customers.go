@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/stripe/stripe-go/v85"
 	"github.com/stripe/stripe-go/v85/form"
@@ -37,8 +36,8 @@ func (customers) Contract() sink.Contract {
 }
 
 func (s customers) Save(ctx context.Context, ref sink.Ref, accountID string, c billing.Customer) (sink.Receipt, error) {
-	if f := checkCustomer(c); f != nil {
-		return sink.Receipt{}, f.err()
+	if err := fits(c); err != nil {
+		return sink.Receipt{}, err
 	}
 	return s.upsert(ctx, ref, edit{account: accountID, content: c})
 }
@@ -190,32 +189,6 @@ func deletedCustomer(id string) *failure {
 	return refused("customer-deleted", "customer %s was deleted at Stripe; decide whether the account gets a new one", id)
 }
 
-// Limits of Stripe's fields, in characters (OpenAPI file, maxLength; metadata:
-// API reference, "Metadata").
-var limits = map[string]int{"name": 256, "phone": 20, "email": 512, "metadata": 500, "address": 5000}
-
-func checkCustomer(c billing.Customer) *failure {
-	for _, v := range []struct {
-		name, limit string
-		field       sink.Field[string]
-	}{
-		{"name", "name", c.Name}, {"phone", "phone", c.Phone}, {"email", "email", c.Email},
-		{"number", "metadata", c.Number}, {"status", "metadata", c.Status}, {"website", "metadata", c.Website},
-		{"taxNumber", "metadata", c.TaxNumber}, {"currency", "metadata", c.Currency},
-		{"billing street", "address", c.Billing.Street}, {"billing city", "address", c.Billing.City},
-		{"billing state", "address", c.Billing.State}, {"billing postal code", "address", c.Billing.PostalCode},
-		{"billing country", "address", c.Billing.Country},
-		{"shipping street", "address", c.Shipping.Street}, {"shipping city", "address", c.Shipping.City},
-		{"shipping state", "address", c.Shipping.State}, {"shipping postal code", "address", c.Shipping.PostalCode},
-		{"shipping country", "address", c.Shipping.Country},
-	} {
-		if utf8.RuneCountInString(v.field.Value) > limits[v.limit] {
-			return refused("field-too-long", "the customer's %s has more than the %d characters that Stripe takes; shorten it in Salesforce", v.name, limits[v.limit])
-		}
-	}
-	return nil
-}
-
 // fields are the parameters that creating and updating have in common.
 type fields struct {
 	name, email, phone *string
@@ -320,6 +293,8 @@ func merge(a billing.Address, old *stripe.Address) *stripe.AddressParams {
 		Line1: &old.Line1, Line2: &old.Line2, City: pick(a.City, old.City), State: pick(a.State, old.State),
 		PostalCode: pick(a.PostalCode, old.PostalCode), Country: pick(a.Country, old.Country),
 	}
+	country := strings.ToUpper(*p.Country)
+	p.Country = &country
 	if street := value(a.Street); street != nil {
 		first, rest, _ := strings.Cut(strings.ReplaceAll(*street, "\r\n", "\n"), "\n")
 		rest = strings.Join(strings.FieldsFunc(rest, func(r rune) bool { return r == '\n' }), ", ")

@@ -389,7 +389,7 @@ func newLine(l billing.Line, i int, c billing.Currency) (docLine, *failure) {
 	if l.Quantity != decimal.Must("1") {
 		text = strings.TrimSpace(fmt.Sprintf("%s (%s × %s)", text, l.Quantity, l.UnitPrice))
 	}
-	if utf8.RuneCountInString(text) > maxLineText || utf8.RuneCountInString(l.SKU) > limits["metadata"] {
+	if utf8.RuneCountInString(text) > maxLineText || utf8.RuneCountInString(l.SKU) > longestMetadata {
 		return docLine{}, refused("field-too-long", "the text of %s has more than the %d characters that Stripe takes", name, maxLineText)
 	}
 	return docLine{amount, text, l.SKU, l.Quantity.String(), l.UnitPrice.String()}, nil

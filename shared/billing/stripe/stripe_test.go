@@ -845,7 +845,7 @@ func TestErrorsHoldNoValues(t *testing.T) {
 	c.Phone = sink.Set("secret" + strings.Repeat("1", 15))
 	_, err = w.customers.Save(t.Context(), customerRef(1), accountID, c)
 	e := wantError(t, err, verdict.Permanent("field-too-long"), sink.No)
-	if strings.Contains(err.Error(), "secret") || !strings.Contains(e.Reason, "phone") {
+	if strings.Contains(err.Error(), "secret") || !strings.Contains(e.Reason, "Phone") {
 		t.Errorf("error = %v, want the field's name and no value", err)
 	}
 }

@@ -41,12 +41,12 @@ func (s *Store) Write(ctx context.Context, w guard.Write) (guard.Record, bool, e
 	out, err := s.api.UpdateItem(ctx, s.input(w))
 	if err != nil {
 		if refused, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
-			rec, err := record(refused.Item)
+			rec, err := record(w.Key, refused.Item)
 			return rec, false, err
 		}
 		return nil, false, err
 	}
-	rec, err := record(out.Attributes)
+	rec, err := record(w.Key, out.Attributes)
 	return rec, true, err
 }
 
@@ -91,10 +91,10 @@ func (s *Store) Read(ctx context.Context, k string) (guard.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return record(out.Item)
+	return record(k, out.Item)
 }
 
-func record(item map[string]types.AttributeValue) (guard.Record, error) {
+func record(key string, item map[string]types.AttributeValue) (guard.Record, error) {
 	if len(item) == 0 {
 		return nil, nil
 	}
@@ -112,7 +112,7 @@ func record(item map[string]types.AttributeValue) (guard.Record, error) {
 		case *types.AttributeValueMemberN:
 			n, err := strconv.ParseInt(av.Value, 10, 64)
 			if err != nil {
-				return nil, fmt.Errorf("dynamo: attribute %q: not an integer", name)
+				return nil, fmt.Errorf("dynamo: item %q: attribute %q: not an integer of 64 bits", key, name)
 			}
 			v = guard.Value{Kind: guard.Number, Num: n}
 		default:

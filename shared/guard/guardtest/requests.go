@@ -62,7 +62,14 @@ func Requests(t *testing.T, store guard.Store, take func() (writes, reads int)) 
 			expect("parked", do("c", 5, never), verdict.Parked, 2, 0)
 			expect("fenced once", do("d", 5, guard.Outcome{Effect: guard.Fenced, Epoch: now.UnixMilli() + 9}, took), verdict.Applied, 4, 0)
 			expect("unknown", do("e", 5, guard.Outcome{Class: verdict.Unknown}), verdict.Failed, 2, 0)
-			expect("busy", do("e", 5), verdict.Busy, 1, 0)
+			expect("held off by it", do("e", 5), verdict.Failed, 1, 0)
+			inner := func() verdict.Verdict { return do("f", 6) }
+			g.Do(t.Context(), guard.Call{Org: "00D000000000000AAA", Subject: "f", Changes: []guard.Change{{Kind: guard.Full, Version: version(5)}}},
+				func(context.Context, guard.Attempt) guard.Outcome {
+					take()
+					expect("busy", inner(), verdict.Busy, 1, 0)
+					return took
+				})
 		})
 	}
 }

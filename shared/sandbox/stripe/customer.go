@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"sfrelay/shared/billing"
 )
 
 // Address is a postal address; a part that is not there is null in JSON.
@@ -89,6 +91,9 @@ func (s *Sandbox) setCustomer(c *Customer, p map[string]any) (answer, bool) {
 	if email := text(p, "email"); email != "" && (strings.Count(email, "@") != 1 || strings.ContainsAny(email, " \t\r\n")) {
 		return badParam("email_invalid", "email", "Invalid email address: "+email), false
 	}
+	if a, ok := countries(p); !ok {
+		return a, false
+	}
 	for name, field := range map[string]**string{"name": &c.Name, "email": &c.Email, "phone": &c.Phone, "description": &c.About} {
 		if v, ok := p[name]; ok {
 			*field = filled(v)
@@ -118,6 +123,23 @@ func (s *Sandbox) setCustomer(c *Customer, p map[string]any) (answer, bool) {
 		return a, false
 	}
 	c.Metadata = merged
+	return answer{}, true
+}
+
+// countries refuses what is no country. Stripe documents codes of ISO 3166-1 alpha-2 and
+// says this where it compares.
+func countries(p map[string]any) (answer, bool) {
+	address, _ := p["address"].(map[string]any)
+	shipping, _ := p["shipping"].(map[string]any)
+	to, _ := shipping["address"].(map[string]any)
+	for _, of := range []struct {
+		name    string
+		address map[string]any
+	}{{"address[country]", address}, {"shipping[address][country]", to}} {
+		if c := text(of.address, "country"); c != "" && !billing.IsCountry(c) {
+			return badParam("", of.name, "Country '"+c+"' is unknown. Try using a 2-character alphanumeric country code instead, such as 'US', 'EG', or 'GB'."), false
+		}
+	}
 	return answer{}, true
 }
 

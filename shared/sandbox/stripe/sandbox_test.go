@@ -290,6 +290,8 @@ func TestIdempotency(t *testing.T) {
 	}
 	// A refusal of the content is remembered, one of the parameters is not.
 	a.refused("POST", "/v1/customers", "email=x", "k2", 400, "email_invalid")
+	a.refused("POST", "/v1/customers", "address[country]=Germany", "k4", 400, "")
+	a.refused("POST", "/v1/customers", "shipping[name]=x&shipping[address][country]=UK", "k5", 400, "")
 	if v := a.do("POST", "/v1/customers", "email=x", "k2"); v.status != 400 || !v.replayed {
 		t.Errorf("a refusal = %d, replayed %v", v.status, v.replayed)
 	}

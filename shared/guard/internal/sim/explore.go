@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -257,7 +258,7 @@ func (v *Violation) Shrink() *Violation {
 func (v *Violation) String() string {
 	small := v.Shrink()
 	_, picture := Replay(small.Scenario, small.Schedule)
-	return fmt.Sprintf("%s: %s\nschedule: %v\n%s", v.Scenario.Name, small.Reason, small.Schedule, picture)
+	return fmt.Sprintf("%s: %s\nschedule: %v\n%s", v.Scenario.Name, cmp.Or(small.Reason, v.Reason), small.Schedule, picture)
 }
 
 // --- hashing of states
@@ -329,6 +330,19 @@ func (w *world) mix(seen uint64, o *op) uint64 {
 	return uint64(h)
 }
 
+// staleness tells a claim that was made before its whole lease passed from a fresh one:
+// it compares with the time it was made at.
+func (w *world) staleness(o *op) int64 {
+	if o != nil && o.write != nil && o.write.Name == guard.Claim {
+		for _, a := range o.write.Set {
+			if a.Attr == "u" {
+				return max(w.now-a.Value.Num, -1)
+			}
+		}
+	}
+	return 0
+}
+
 // state is all that the rest of a history can depend on.
 func (w *world) state() uint64 {
 	h := hashStart
@@ -347,6 +361,7 @@ func (w *world) state() uint64 {
 			flags |= 2
 		}
 		h.num(flags)
+		h.num(w.staleness(wk.pending))
 	}
 	for _, m := range w.queue {
 		h.num(int64(m.id))

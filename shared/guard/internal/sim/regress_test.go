@@ -19,6 +19,15 @@ func TestNamedHistories(t *testing.T) {
 		sc.Faults, sc.MaxFaults = allowed, faults
 		return sc
 	}
+	instant := func(sink sim.SinkKind) *sim.Scenario {
+		return &sim.Scenario{Policy: guard.NewestWins, Sink: sink, Changes: []sim.Change{{Version: 1}, {Version: 2}, {Version: 2, Tie: 1}},
+			Deliveries: [][]int{{0}, {1}, {2}, {1, 2}}, Faults: join(bounded, []sim.Fault{sim.Rejected}), MaxFaults: 1}
+	}
+	unfit := func(sc *sim.Scenario, change int) *sim.Scenario {
+		sc.Changes[change].Unfit = "f"
+		sc.Deliveries = append(sc.Deliveries, []int{change})
+		return sc
+	}
 	with := func(sc *sim.Scenario, change func(*sim.Scenario)) *sim.Scenario {
 		change(sc)
 		return sc
@@ -57,6 +66,28 @@ func TestNamedHistories(t *testing.T) {
 			[]sim.Fault{sim.ZombieSend, sim.LateAnswer, sim.Refused}, "full", "f", "f"),
 		"a zombie over a delete is repaired by a resync": record(sim.LastWins, 1,
 			[]sim.Fault{sim.ZombieSend, sim.LateAnswer}, "full", "f", "delete"),
+		// Patches that were applied since the restore point and come late need the systems to
+		// be compared; what a full state covers heals by itself.
+		"a restored table learns from a refusal what the sink holds": with(
+			record(sim.FencedVersion, 3, bounded, "full", "f", "full"), func(sc *sim.Scenario) {
+				sc.Forgotten = true
+				sc.Deliveries, sc.InTurn = [][]int{{0}, {1}, {0}, {2}}, true
+			}),
+		// The sink took state 3, nobody knows; patch 1 went over it; then it refuses state 2.
+		// State 3 has to come once more.
+		"a refusal tells of a state that a patch has gone over": record(sim.FencedVersion, 2,
+			[]sim.Fault{sim.LostAnswer, sim.CrashAfter, sim.LandsLater}, "f", "full", "full"),
+		"a refusal tells of a delete that a patch has gone over": record(sim.FencedVersion, 2,
+			[]sim.Fault{sim.LostAnswer, sim.CrashAfter}, "f", "full", "delete"),
+		"two states of one instant":                    instant(sim.FencedVersion),
+		"two states of one instant, last request wins": instant(sim.LastWins),
+		"a field does not fit, and is mended":          unfit(record(sim.FencedVersion, 1, everything, "full", "f", "g"), 0),
+		"a field does not fit, last request wins":      unfit(record(sim.LastWins, 1, bounded, "f", "full", "f"), 1),
+		"a field does not fit, then a delete":          unfit(record(sim.FencedVersion, 1, everything, "full", "delete", "full"), 0),
+		"a field does not fit after a delete":          unfit(record(sim.FencedVersion, 1, bounded, "f", "delete", "full"), 2),
+		"one of a batch has a field that does not fit": with(
+			unfit(record(sim.LastWins, 2, join(bounded, []sim.Fault{sim.Rejected}), "full", "f and g", "g"), 1),
+			func(sc *sim.Scenario) { sc.Deliveries = [][]int{{0, 1, 2}, {1, 0}} }),
 		"a worker that is fenced off lifts": record(sim.FencedVersion, 2,
 			[]sim.Fault{sim.ZombieSend, sim.Pause, sim.LostResponse}, "full", "f", "f"),
 	} {

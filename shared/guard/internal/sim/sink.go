@@ -114,6 +114,17 @@ func newSink(sc *Scenario, w *world) *sinkState {
 	return &sinkState{sc: sc, w: w, keys: map[string]int64{}, values: map[string]string{}}
 }
 
+// hold begins with the record as it is, written by the newest full state.
+func (s *sinkState) hold() {
+	s.values, s.retired = s.sc.truth()
+	s.exists, s.epoch = true, start
+	for _, c := range s.sc.Changes {
+		if c.Kind != guard.Partial {
+			s.version = order.Newest(s.version, c.version())
+		}
+	}
+}
+
 // take carries a request out, now.
 func (s *sinkState) take(r *request) answer {
 	kind := s.sc.Sink
@@ -194,9 +205,27 @@ func (wk *Worker) handle(_ context.Context, a guard.Attempt) guard.Outcome {
 			r.values[w.Field] = sc.value(wk.msg.changes[w.Change], w.Field)
 		}
 	}
+	unfit := wk.takeOut(r, a)
+	if len(unfit) > 0 && len(r.values) == 0 {
+		return guard.Outcome{Effect: guard.NotApplied, Permanent: true, Class: unfit[0].Class}
+	}
 	out := outcomeOf(wk.ask(r))
+	out.Unfit = unfit
 	out.Deleted = r.kind == remove
 	return out
+}
+
+// takeOut leaves out what does not fit: the rest goes as a patch.
+func (wk *Worker) takeOut(r *request, a guard.Attempt) (unfit []guard.Unfit) {
+	for _, w := range a.Wins {
+		if wk.w.sc.Changes[wk.msg.changes[w.Change]].Unfit != w.Field || wk.msg.redrive {
+			continue
+		}
+		delete(r.values, w.Field)
+		r.kind = patch
+		unfit = append(unfit, guard.Unfit{Field: w.Field, Class: verdict.Permanent("unfit")})
+	}
+	return unfit
 }
 
 // act creates something once, as far as the sink lets it.
@@ -279,6 +308,24 @@ func (sc *Scenario) truth() (values map[string]string, deleted bool) {
 	return values, deleted
 }
 
+// sameInstant is the class of a message that says that nobody can tell which of two
+// states is newer.
+var sameInstant = verdict.Permanent("same-instant")
+
+// rivals reports whether nobody can tell which state is the newest one.
+func (sc *Scenario) rivals() bool {
+	var newest, twice byte
+	for _, c := range sc.Changes {
+		switch {
+		case c.Version > newest:
+			newest, twice = c.Version, 0
+		case c.Version == newest:
+			twice = newest
+		}
+	}
+	return sc.Policy == guard.NewestWins && twice > 0
+}
+
 // finish compares the end of a history with the specification.
 func (w *world) finish() {
 	s := w.sink
@@ -286,8 +333,16 @@ func (w *world) finish() {
 		w.checkEffects(true)
 		return
 	}
+	told := false
 	for _, p := range w.parked {
+		if p.class == sameInstant {
+			told = true
+			continue
+		}
 		w.violate("change %d still lies in the queue as %s after redriving", p.change, p.class)
+	}
+	if w.sc.rivals() && !told {
+		w.violate("which of two states is the newest cannot be told, and no message says so")
 	}
 	values, deleted := w.sc.truth()
 	if deleted != s.retired && (s.exists || !deleted) {

@@ -55,6 +55,7 @@ type Change struct {
 	Tie     byte            // tells contents of one version apart
 	Fields  map[string]bool // of a partial change; true: the value is null
 	Hash    byte            // of the content, EachOnce
+	Unfit   string          // a field of it does not fit the sink, until somebody has mended that for the redrive
 }
 
 func (c Change) version() order.Version { return order.Version{0: 1, 5: c.Version, 19: c.Tie} }
@@ -68,10 +69,12 @@ type Scenario struct {
 	Changes    []Change
 	Deliveries [][]int         // each brings these changes, in one batch
 	After      []time.Duration // when each delivery comes; nil: at once
+	InTurn     bool            // each comes when the one before it was acknowledged
 	Faults     []Fault
 	MaxFaults  int
 	Attempts   int  // before a change is parked; 0: 3
 	Restore    bool // a fault that forgets the item, with GUARD_RESTORED_AT set
+	Forgotten  bool // it begins so: the sink holds the record, and the table was restored to before it
 	DayPasses  bool // a day may pass once, which ends the window of keys
 	Skew       []time.Duration
 	Broken     func(guard.Write) guard.Write // for mutants of the protocol
@@ -209,6 +212,10 @@ func newWorld(sc *Scenario, ch chooser) *world {
 	if sc.Protocol != nil {
 		w.others = make(map[string]guard.Record)
 	}
+	if sc.Forgotten {
+		w.restored = start
+		w.sink.hold()
+	}
 	for i, d := range sc.Deliveries {
 		m := &message{id: w.nextID, changes: d}
 		if i < len(sc.After) {
@@ -304,6 +311,9 @@ func (w *world) enumerate() {
 		opts = append(opts, option{kind: optStep, wk: wk})
 	}
 	for i, m := range w.queue {
+		if w.sc.InTurn && (i > 0 || len(w.workers) > 0) {
+			break
+		}
 		if m.after <= w.now && (!m.waits || w.free()) && !w.twinBefore(i) {
 			opts = append(opts, option{kind: optDeliver, m: m})
 		}
@@ -642,7 +652,7 @@ func (w *world) redriveParked() bool {
 	w.parked = nil
 	sent := false
 	for _, p := range todo {
-		if p.class == verdict.ChangedAfterDone || p.class == verdict.InDoubt {
+		if p.class == verdict.ChangedAfterDone || p.class == verdict.InDoubt || p.class == sameInstant {
 			w.parked = append(w.parked, p)
 			continue
 		}
