@@ -222,6 +222,16 @@ func TestStatesOfOneInstantAndWhatElseHappens(t *testing.T) {
 			t.Fatalf("parked %+v", w.parked)
 		}
 	})
+	t.Run("one by one, and a queue that is down", func(t *testing.T) {
+		w := newWorld(t, guard.NewestWins)
+		w.parkAs = errors.New("queue down")
+		w.want(w.do(w.call(first, second), refused, took, took), verdict.Applied, verdict.Failed)
+		w.parkAs, w.now = nil, w.now.Add(time.Minute)
+		w.want(w.do(w.call(second), took), verdict.Applied)
+		if len(w.parked) != 1 || w.parked[0].Class != sameInstant {
+			t.Fatalf("parked %+v", w.parked)
+		}
+	})
 	t.Run("what was parked by others says nothing of it", func(t *testing.T) {
 		w := newWorld(t, guard.NewestWins)
 		w.want(w.do(w.call(second), refused), verdict.Parked)

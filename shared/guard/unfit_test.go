@@ -141,3 +141,18 @@ func (w *world) late(call guard.Call, out guard.Outcome) guard.Report {
 		return out
 	})
 }
+
+// Whose completion is fenced off keeps the verdict of what lies in the queue: the message
+// holds the whole change.
+func TestAFieldThatDoesNotFitAndAWorkerThatIsFencedOff(t *testing.T) {
+	w := newWorld(t, guard.FieldMerge, func(c *guard.Config) { c.Sink.Fenced = true })
+	rep := w.guard().Do(t.Context(), w.call(full(5)), func(context.Context, guard.Attempt) guard.Outcome {
+		w.now = w.now.Add(w.cfg.Lease())
+		w.want(w.do(w.call(update(6, "phone")), throttled), verdict.Failed)
+		return except("phone")
+	})
+	w.want(rep, verdict.Parked)
+	if r := rep.Results[0]; r.Class != tooLong || len(w.parked) < 1 {
+		t.Fatalf("%+v, parked %+v", r, w.parked)
+	}
+}
