@@ -180,7 +180,8 @@ const (
 // plausible takes an answer for a broken contract that cannot be true. Written down it
 // would win, or fence everybody off, for ever.
 func (r *run) plausible(out Outcome) Outcome {
-	now, what := r.cfg.Now(), ""
+	now := r.cfg.Now()
+	var what string
 	switch {
 	case out.Effect == Superseded && out.Newer.Time().After(now.Add(aheadOfUs)):
 		what = "holds a version of the future"
@@ -190,7 +191,7 @@ func (r *run) plausible(out Outcome) Outcome {
 		return out
 	}
 	return Outcome{Effect: NotApplied, Permanent: true, Class: verdict.Permanent("contract-broken"),
-		Err: errors.New("the sink says that it " + what + ": nothing of it is taken over; mend the sink")}
+		Err: errors.New("the sink says that it " + what + ": nothing of it is taken over; correct the sink")}
 }
 
 // covers is the newest version that a state covers of which only the sink's refusal
