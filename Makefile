@@ -57,12 +57,14 @@ test: go ## Everything that CI runs: lint, the scenario on the local stack, all 
 	@go test -run TestAllocations ./shared/guard/internal/bench # the race detector allocates too
 
 # The scenario, then the guard's contract against the DynamoDB of the same stack. Elsewhere than on Linux Go takes no
-# certificates from the environment.
+# certificates from the environment. The emulator adds to a text without a word, which Amazon's DynamoDB refuses: DynamoDB
+# Local holds those cases.
 .PHONY: e2e
 e2e: local python
 	@set -e; trap 'dist/sfrelay stack down --dir .cache/run' EXIT; dist/sfrelay run --keep; if [ "$$(uname)" = Linux ]; then \
 		eval "$$(dist/sfrelay stack env --dir .cache/run)"; DYNAMODB_ENDPOINT=$$AWS_ENDPOINT_URL SSL_CERT_FILE=$$AWS_CA_BUNDLE \
-		GODEBUG=http2client=0 go test -count=1 -run 'TestContract|TestRequests|TestLinearizable' ./shared/guard/dynamo; fi
+		GODEBUG=http2client=0 go test -count=1 -run 'TestContract|TestRequests|TestLinearizable' -skip 'TestContract/update/add.*is_an_error' \
+		./shared/guard/dynamo; fi
 
 .PHONY: prove
 prove: go ## Every history of small worlds, mutants, comparison, linearizability; LONG=1 runs for as long as one likes
