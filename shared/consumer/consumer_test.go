@@ -183,6 +183,12 @@ func TestWhatTheBodyCannotTellIsParkedForAFetch(t *testing.T) {
 			t.Errorf("parked %+v", p)
 		}
 	}
+	// The reason names the field.
+	for i, want := range map[int]string{1: "named-field-absent (Phone)", 2: "text-diff (Phone)"} {
+		if p := k.Parked()[i]; !strings.Contains(p.Error, want) {
+			t.Errorf("parked because %q, want %q", p.Error, want)
+		}
+	}
 }
 
 func TestBadInputIsParkedWholeAndStopsNothing(t *testing.T) {

@@ -60,8 +60,11 @@ func (d *definition[T]) judge(b *binding, org string, ch *salesforce.Change, sou
 	}
 	j.seen = Change[T]{Org: org, RecordID: j.recordID, Deleted: j.deleted, CDC: ch.Kind == salesforce.CDC, Changed: changedIn(ch)}
 	reason := ch.FetchReason(paths)
-	if j.thin {
+	switch fields := ch.FetchFields(paths); {
+	case j.thin:
 		reason = fetchThin
+	case len(fields) > 0:
+		reason += " (" + strings.Join(fields[:min(len(fields), 5)], ", ") + ")"
 	}
 	if reason == "" && !j.deleted {
 		j.fields, err = b.read(reflect.ValueOf(&j.seen.Content).Elem(), d.reading(ch, j.place, source))

@@ -77,3 +77,18 @@ func (c *Change) FetchReason(paths []string) string {
 	}
 	return ""
 }
+
+// FetchFields are the fields for which FetchReason says that the body will not do; empty
+// where the change as a whole has to be fetched.
+func (c *Change) FetchFields(paths []string) []string {
+	if c.NeedsFetch != "" {
+		return nil
+	}
+	var names []string
+	for _, name := range slices.Concat(c.Missing, c.Diffs) {
+		if paths == nil || coversAny(paths, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
