@@ -6,16 +6,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
+	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"sfrelay/cmd/sfrelay/internal/account"
+	"sfrelay/cmd/sfrelay/internal/stack"
+	"sfrelay/cmd/sfrelay/internal/terminal"
 	"sfrelay/shared/deadletter"
 	"sfrelay/shared/verdict"
 )
@@ -35,32 +35,41 @@ type dlqFlags struct {
 }
 
 // queues opens those of the stack.
-func (f *dlqFlags) queues(ctx context.Context) (*deadletter.Queues, error) {
-	cfg, err := f.Config(ctx)
+func (f *dlqFlags) queues(ctx context.Context, s *screen, asJSON bool) (*deadletter.Queues, error) {
+	at, err := f.Open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	outputs, err := f.Outputs(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
+	s.where(at.Where, asJSON)
 	qs := &deadletter.Queues{
-		SQS: sqs.NewFromConfig(cfg), Lambda: lambda.NewFromConfig(cfg), OneServer: !f.AWS, Consumers: account.Consumers(outputs),
+		SQS: sqs.NewFromConfig(at.Config), Lambda: lambda.NewFromConfig(at.Config), OneServer: !f.AWS, Consumers: account.Consumers(at.Outputs),
 	}
 	for _, q := range []struct{ name, output string }{{"failure", "FailureQueueUrl"}, {"delivery", "DeliveryQueueUrl"}} {
 		if f.Queue != "all" && f.Queue != q.name {
 			continue
 		}
-		url := outputs[q.output]
+		url := at.Outputs[q.output]
 		if url == "" {
-			return nil, fmt.Errorf("the CloudFormation stack %q has no output %s; deploy template.yaml of this version", f.StackName, q.output)
+			return nil, fmt.Errorf("the CloudFormation stack %q has no output %s; deploy this version with make deploy", f.StackName, q.output)
 		}
 		qs.List = append(qs.List, deadletter.Queue{Name: q.name, URL: url})
 	}
 	if f.Consumer != "" && !known(qs.Consumers, f.Consumer) {
-		return nil, fmt.Errorf("--consumer: this stack has no %q; it has %s", f.Consumer, names(qs.Consumers))
+		return nil, usageError{fmt.Errorf("--consumer: this stack has no %q; it has %s", f.Consumer, names(qs.Consumers))}
 	}
 	return qs, nil
+}
+
+// again is how a message is redriven, on the same account.
+func (f *dlqFlags) again(id string) string {
+	s := "sfrelay dlq redrive --message " + id
+	if f.AWS {
+		s += " --aws"
+	}
+	if f.StackName != stack.Name && f.StackName != "" {
+		s += " --stack-name " + f.StackName
+	}
+	return s
 }
 
 func known(consumers []deadletter.Consumer, name string) bool {
@@ -91,8 +100,8 @@ type dlqListCommand struct {
 }
 
 // Run implements kong's interface of a command.
-func (c *dlqListCommand) Run(ctx context.Context) error {
-	qs, err := c.queues(ctx)
+func (c *dlqListCommand) Run(ctx context.Context, s *screen) error {
+	qs, err := c.queues(ctx, s, c.JSON)
 	if err != nil {
 		return err
 	}
@@ -101,31 +110,46 @@ func (c *dlqListCommand) Run(ctx context.Context) error {
 		return err
 	}
 	if c.JSON {
-		return writeMessagesJSON(os.Stdout, messages)
+		return writeMessagesJSON(s.Out, messages)
 	}
-	if err := writeMessages(os.Stdout, messages, time.Now()); err != nil {
-		return err
-	}
+	writeMessages(s.Out, messages, time.Now())
 	if c.Limit > 0 && len(messages) == c.Limit {
-		fmt.Fprintf(os.Stderr, "There may be more than %d; see --limit.\n", c.Limit)
+		s.Err.Printf("There may be more than %d; see --limit.\n", c.Limit)
 	}
 	return nil
 }
 
-// writeMessages prints a table.
-func writeMessages(w io.Writer, messages []deadletter.Message, now time.Time) error {
+// writeMessages prints a table. What the event is and why it failed stand below each
+// message: beside it there is no room.
+func writeMessages(p *terminal.Printer, messages []deadletter.Message, now time.Time) {
 	if len(messages) == 0 {
-		_, err := fmt.Fprintln(w, "Nothing failed: the queues hold no such message.")
-		return err
+		p.Printf("Nothing failed: the queues hold no such message.\n")
+		return
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "AGE\tQUEUE\tCONSUMER\tCLASS\tEVENT\tOF\tREASON\tMESSAGE")
+	rows := [][]terminal.Cell{terminal.Heading("MESSAGE", "AGE", "QUEUE", "CONSUMER", "CLASS")}
 	for _, m := range messages {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			age(now.Sub(m.FirstAt)), m.Queue.Name, dash(m.Consumer), dash(string(m.Class)), what(m), of(m), brief(m.Reason), first(m.ID, 8))
+		row := terminal.Row(first(m.ID, shortID), age(now.Sub(m.FirstAt)), m.Queue.Name, dash(m.Consumer), dash(string(m.Class)))
+		row[4].Style = terminal.Red
+		rows = append(rows, row)
 	}
-	return t.Flush()
+	widths := p.Widths(0, rows...)
+	p.Rows(0, widths, rows[0])
+	for i, m := range messages {
+		p.Rows(0, widths, rows[i+1])
+		p.Table(shortID+2, terminal.Row(strings.TrimSpace(what(m)+"  "+of(m))))
+		if m.Reason != "" {
+			p.Table(shortID+2, terminal.Row(brief(m.Reason)))
+		}
+	}
+	if n := len(messages); n == 1 {
+		p.Printf("1 message. See it whole with: sfrelay dlq show %s\n", first(messages[0].ID, shortID))
+	} else {
+		p.Printf("%d messages. See one whole with: sfrelay dlq show MESSAGE\n", n)
+	}
 }
+
+// shortID is how much of a message's id a table shows.
+const shortID = 8
 
 // what is the event of a message: its name and identity.
 func what(m deadletter.Message) string {
@@ -154,16 +178,16 @@ func of(m deadletter.Message) string {
 	if n := len(subjects) - most; n > 0 {
 		subjects = append(subjects[:most], fmt.Sprintf("and %d more", n))
 	}
-	return dash(strings.Join(subjects, " "))
+	return strings.Join(subjects, " ")
 }
 
 func brief(s string) string {
-	const most = 80
+	const most = 200
 	s = strings.Join(strings.Fields(s), " ")
 	if r := []rune(s); len(r) > most {
 		s = string(r[:most-1]) + "…"
 	}
-	return dash(s)
+	return s
 }
 
 func first(s string, n int) string { return s[:min(n, len(s))] }
@@ -222,9 +246,9 @@ func forMachines(m deadletter.Message) messageJSON {
 	return j
 }
 
-func writeMessagesJSON(w io.Writer, messages []deadletter.Message) error {
+func writeMessagesJSON(p *terminal.Printer, messages []deadletter.Message) error {
 	for _, m := range messages {
-		if err := json.NewEncoder(w).Encode(forMachines(m)); err != nil {
+		if err := p.JSON(forMachines(m)); err != nil {
 			return err
 		}
 	}
@@ -233,12 +257,13 @@ func writeMessagesJSON(w io.Writer, messages []deadletter.Message) error {
 
 type dlqShowCommand struct {
 	dlqFlags
+	Raw     bool   `help:"Print nothing but the event, its bytes as they are."`
 	Message string `arg:"" help:"Id of the message, as list shows it, or its beginning."`
 }
 
 // Run implements kong's interface of a command.
-func (c *dlqShowCommand) Run(ctx context.Context) error {
-	qs, err := c.queues(ctx)
+func (c *dlqShowCommand) Run(ctx context.Context, s *screen) error {
+	qs, err := c.queues(ctx, s, c.Raw)
 	if err != nil {
 		return err
 	}
@@ -249,52 +274,67 @@ func (c *dlqShowCommand) Run(ctx context.Context) error {
 	case err != nil:
 		return err
 	case len(messages) == 0:
-		return fmt.Errorf("no message %q; sfrelay dlq list shows what there is", c.Message)
+		return fmt.Errorf("no message begins with %q; see: sfrelay dlq list", c.Message)
 	case len(messages) > 1:
-		return fmt.Errorf("more than one message begins with %q; write more of it", c.Message)
+		return fmt.Errorf("more than one message begins with %q; write more of its id", c.Message)
 	}
-	return showMessage(os.Stdout, qs, messages[0])
+	if c.Raw {
+		return showRaw(s.Out, messages[0])
+	}
+	c.show(s.Out, qs, messages[0])
+	return nil
 }
 
-// showMessage prints a message whole: unlike logs, it holds the values of the record.
-func showMessage(w io.Writer, qs *deadletter.Queues, m deadletter.Message) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	line := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(t, "%s\t%s\n", name, value)
+// showRaw writes the events alone, each followed by a line break.
+func showRaw(p *terminal.Printer, m deadletter.Message) error {
+	for _, e := range m.Events {
+		if _, err := p.Write(append(slices.Clone(e.JSON), '\n')); err != nil {
+			return err
 		}
 	}
-	line("message", m.ID+" in the "+m.Queue.Name+" queue, "+string(m.Form))
+	return nil
+}
+
+// show prints a message whole: unlike logs, it holds the values of the record.
+func (c *dlqShowCommand) show(p *terminal.Printer, qs *deadletter.Queues, m deadletter.Message) {
+	var rows [][]terminal.Cell
+	line := func(name, value string) {
+		if value != "" {
+			rows = append(rows, terminal.Row(name, value))
+		}
+	}
+	line("message", m.ID)
+	line("queue", m.Queue.Name+", "+string(m.Form))
 	line("consumer", dash(m.Consumer))
 	line("target", m.Target)
 	line("class", dash(string(m.Class)))
 	line("reason", m.Reason)
 	line("attempts", fmt.Sprint(m.Attempts))
 	line("first failed", m.FirstAt.UTC().Format(time.RFC3339))
-	if reason := qs.Refusal(m); reason != "" {
-		line("redrive", "refused: "+reason)
-	} else {
-		line("redrive", "sfrelay dlq redrive --message "+m.ID)
+	refusal := qs.Refusal(m)
+	if refusal != "" {
+		line("redrive", "refused: "+refusal)
 	}
 	for _, e := range m.Events {
 		line("event", strings.TrimSpace(e.DetailType+" "+e.Identity))
 		line("records", strings.Join(e.Subjects, " "))
 		line("refused", e.Refused)
 	}
-	if err := t.Flush(); err != nil {
-		return err
+	p.Table(0, rows...)
+	if refusal == "" {
+		p.Printf("\nRedrive it with:\n%s\n", c.again(m.ID))
 	}
 	for _, e := range m.Events {
+		p.Printf("\n")
 		var pretty bytes.Buffer
 		if json.Indent(&pretty, e.JSON, "", "  ") != nil {
-			pretty.Reset()
-			pretty.Write(e.JSON)
+			p.Printf("%s\n", string(e.JSON)) // no JSON, so its line breaks are its own
+			continue
 		}
-		if _, err := fmt.Fprintf(w, "\n%s\n", pretty.Bytes()); err != nil {
-			return err
+		for line := range strings.SplitSeq(pretty.String(), "\n") {
+			p.Printf("%s\n", line)
 		}
 	}
-	return nil
 }
 
 type dlqRedriveCommand struct {
@@ -314,8 +354,8 @@ func (dlqRedriveCommand) Help() string {
 }
 
 // Run implements kong's interface of a command.
-func (c *dlqRedriveCommand) Run(ctx context.Context) error {
-	qs, err := c.queues(ctx)
+func (c *dlqRedriveCommand) Run(ctx context.Context, s *screen) error {
+	qs, err := c.queues(ctx, s, c.JSON)
 	if err != nil {
 		return err
 	}
@@ -327,14 +367,14 @@ func (c *dlqRedriveCommand) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c.wouldRedrive(qs, messages, os.Stdout, os.Stderr)
+		c.wouldRedrive(qs, messages, s)
 		return nil
 	}
-	return c.redrive(ctx, qs, f, os.Stdout, os.Stderr)
+	return c.redrive(ctx, qs, f, s)
 }
 
 // wouldRedrive says what a redrive of messages would do.
-func (c *dlqRedriveCommand) wouldRedrive(qs *deadletter.Queues, messages []deadletter.Message, w, progress io.Writer) {
+func (c *dlqRedriveCommand) wouldRedrive(qs *deadletter.Queues, messages []deadletter.Message, s *screen) {
 	const wouldGo deadletter.Outcome = "would go"
 	counts := map[deadletter.Outcome]int{}
 	for _, m := range messages {
@@ -343,45 +383,57 @@ func (c *dlqRedriveCommand) wouldRedrive(qs *deadletter.Queues, messages []deadl
 			r.Outcome = deadletter.Refused
 		}
 		counts[r.Outcome]++
-		c.report(r, w, progress)
+		c.report(r, s)
 	}
 	if !c.JSON {
-		fmt.Fprintf(w, "%d would be redriven, %d refused.\n", counts[wouldGo], counts[deadletter.Refused])
+		s.Out.Printf("%d would be redriven, %d refused.\n", counts[wouldGo], counts[deadletter.Refused])
 	}
 }
 
-func (c *dlqRedriveCommand) redrive(ctx context.Context, qs *deadletter.Queues, f deadletter.Filter, w, progress io.Writer) error {
+func (c *dlqRedriveCommand) redrive(ctx context.Context, qs *deadletter.Queues, f deadletter.Filter, s *screen) error {
 	counts := map[deadletter.Outcome]int{}
 	parkedAgain, err := qs.Redrive(ctx, f, c.Limit, func(r deadletter.Result) {
 		counts[r.Outcome]++
-		c.report(r, w, progress)
+		c.report(r, s)
 	})
+	left := counts[deadletter.Left]
 	if !c.JSON {
-		fmt.Fprintf(w, "%d taken, %d left, %d refused.\n", counts[deadletter.Taken], counts[deadletter.Left], counts[deadletter.Refused])
-		if err == nil && parkedAgain > 0 {
-			fmt.Fprintf(w, "%d of those taken were parked again: what stood against them still does; see sfrelay dlq list.\n", parkedAgain)
-		}
+		s.Out.Printf("%d taken, %d left, %d refused.\n", counts[deadletter.Taken], left, counts[deadletter.Refused])
 	}
 	switch {
 	case errors.Is(err, context.Canceled):
-		return errors.New("interrupted; what was not taken lies where it lay, run again")
+		return errors.New("interrupted; every message that was not taken is still in its queue: run the same command again")
 	case err != nil:
 		return err
-	case counts[deadletter.Left] > 0:
-		return fmt.Errorf("%d messages were left", counts[deadletter.Left])
 	}
-	return nil
+	var errs []error
+	if left > 0 {
+		errs = append(errs, fmt.Errorf("%d of %d messages were left in their queue; see: sfrelay dlq list", left, left+counts[deadletter.Taken]))
+	}
+	if parkedAgain > 0 {
+		errs = append(errs, fmt.Errorf("%d of those taken were parked again: their cause is still there; see: sfrelay dlq list", parkedAgain))
+	}
+	return errors.Join(errs...)
 }
 
 // report prints the outcome of one message.
-func (c *dlqRedriveCommand) report(r deadletter.Result, w, progress io.Writer) {
+func (c *dlqRedriveCommand) report(r deadletter.Result, s *screen) {
 	if c.JSON {
 		j := forMachines(r.Message)
 		j.Outcome, j.Why = string(r.Outcome), r.Reason
-		_ = json.NewEncoder(w).Encode(j)
+		_ = s.Out.JSON(j)
 		return
 	}
-	fmt.Fprintf(progress, "%-8s %s  %s  %s%s\n", r.Outcome, first(r.Message.ID, 8), dash(r.Message.Consumer), what(r.Message), because(r.Reason))
+	row := terminal.Row(fmt.Sprintf("%-8s", r.Outcome), first(r.Message.ID, shortID), dash(r.Message.Consumer), what(r.Message)+because(r.Reason))
+	switch r.Outcome {
+	case deadletter.Taken:
+		row[0].Style = terminal.Green
+	case deadletter.Left:
+		row[0].Style = terminal.Red
+	case deadletter.Refused:
+		row[0].Style = terminal.Yellow
+	}
+	s.Err.Table(0, row)
 }
 
 func because(reason string) string {

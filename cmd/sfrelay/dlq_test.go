@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"sfrelay/cmd/sfrelay/internal/terminal"
 	"sfrelay/shared/deadletter"
 	"sfrelay/shared/transport"
 )
@@ -31,22 +32,26 @@ var (
 
 func TestDLQList(t *testing.T) {
 	var out bytes.Buffer
-	if err := writeMessages(&out, messages, time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)); err != nil {
-		t.Fatal(err)
-	}
-	const want = `AGE  QUEUE    CONSUMER      CLASS                       EVENT                  OF                              REASON                        MESSAGE
-1h   failure  customer-erp  permanent/invalid-currency  AccountChangeEvent e1  Account/1 Account/2 and 1 more  the ERP refuses the currency  aaaaaaaa
-30s  failure  customer-erp  changed-after-done          –                      –                               –                             bbbbbbbb
+	p := terminal.To(&out)
+	writeMessages(p, messages, time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC))
+	const want = `MESSAGE   AGE  QUEUE    CONSUMER      CLASS
+aaaaaaaa  1h   failure  customer-erp  permanent/invalid-currency
+          AccountChangeEvent e1  Account/1 Account/2 and 1 more
+          the ERP refuses the currency
+bbbbbbbb  30s  failure  customer-erp  changed-after-done
+          –
+2 messages. See one whole with: sfrelay dlq show MESSAGE
 `
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}
 	out.Reset()
-	if err := writeMessages(&out, nil, time.Now()); err != nil || !strings.HasPrefix(out.String(), "Nothing failed") {
-		t.Errorf("%v, %s", err, out.String())
+	writeMessages(p, nil, time.Now())
+	if !strings.HasPrefix(out.String(), "Nothing failed") {
+		t.Error(out.String())
 	}
 	out.Reset()
-	if err := writeMessagesJSON(&out, messages[:1]); err != nil {
+	if err := writeMessagesJSON(p, messages[:1]); err != nil {
 		t.Fatal(err)
 	}
 	const wantJSON = `{"message":"aaaaaaaa-1111-4111-8111-111111111111","queue":"failure","form":"parked","consumer":"customer-erp","class":"permanent/invalid-currency","reason":"the ERP refuses\nthe currency",` +
@@ -62,9 +67,7 @@ func TestDLQShow(t *testing.T) {
 		{"refused: it was done once", "invalid-json: the event is cut off", "{\"a\":\n"},
 	} {
 		var out bytes.Buffer
-		if err := showMessage(&out, testQueues, messages[i]); err != nil {
-			t.Fatal(err)
-		}
+		(&dlqShowCommand{}).show(terminal.To(&out), testQueues, messages[i])
 		for _, want := range wanted {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("%q is not in\n%s", want, out.String())
@@ -74,17 +77,17 @@ func TestDLQShow(t *testing.T) {
 }
 
 func TestDLQDryRun(t *testing.T) {
-	var out, progress bytes.Buffer
+	s, out, progress := testScreen()
 	c := dlqRedriveCommand{DryRun: true}
-	c.wouldRedrive(testQueues, messages, &out, &progress)
-	if out.String() != "1 would be redriven, 1 refused.\n" || !strings.HasPrefix(progress.String(), "would go aaaaaaaa  customer-erp  AccountChangeEvent e1\n") {
+	c.wouldRedrive(testQueues, messages, s)
+	if out.String() != "1 would be redriven, 1 refused.\n" || !strings.HasPrefix(progress.String(), "would go  aaaaaaaa  customer-erp  AccountChangeEvent e1\n") {
 		t.Errorf("%s%s", out.String(), progress.String())
 	}
 	out.Reset()
 	c.JSON = true
-	c.wouldRedrive(testQueues, messages, &out, &progress)
+	c.wouldRedrive(testQueues, messages, s)
 	var outcomes []string
-	d := json.NewDecoder(&out)
+	d := json.NewDecoder(out)
 	for d.More() {
 		var l messageJSON
 		if err := d.Decode(&l); err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,7 @@ import (
 )
 
 type explainCommand struct {
-	File string `arg:"" help:"File with an event, in any form in which it may lie about; - reads standard input."`
+	File string `arg:"" help:"File with an event: raw, a batch of SQS records, or a message of one of the queues; - reads standard input."`
 	JSON bool   `name:"json" help:"One JSON object for each event."`
 	Orgs string `help:"Allowed org ids, comma separated, 15 or 18 characters; others are refused. Default: any."`
 }
@@ -24,43 +23,41 @@ func (explainCommand) Help() string {
 }
 
 // Run implements kong's interface of a command.
-func (c *explainCommand) Run() error {
+func (c *explainCommand) Run(s *screen) error {
 	raw, err := c.read()
 	if err != nil {
 		if c.JSON {
-			_ = json.NewEncoder(os.Stdout).Encode(&explain.Refusal{Class: "transient", Name: "unreadable", Message: err.Error()})
+			_ = s.Out.JSON(&explain.Refusal{Class: "transient", Name: "unreadable", Message: err.Error()})
 		}
 		return err
 	}
 	var orgs salesforce.OrgList
 	if c.Orgs != "" {
 		if orgs, err = salesforce.ParseOrgList(c.Orgs); err != nil {
-			return fmt.Errorf("--orgs: %w", err)
+			return usageError{fmt.Errorf("--orgs: %w", err)}
 		}
 	}
-	return explainAll(os.Stdout, raw, orgs, c.JSON)
+	return explainAll(s, raw, orgs, c.JSON)
 }
 
 // explainAll writes one explanation for each event; the error are all refusals.
-func explainAll(w io.Writer, raw []byte, orgs salesforce.OrgList, asJSON bool) error {
+func explainAll(s *screen, raw []byte, orgs salesforce.OrgList, asJSON bool) error {
 	var refused []error
 	for i, e := range explain.Explain(raw, orgs) {
 		r, isRefusal := e.(*explain.Refusal)
 		if isRefusal {
 			refused = append(refused, r)
 		}
-		var err error
 		switch {
 		case asJSON:
-			err = json.NewEncoder(w).Encode(e)
+			if err := s.Out.JSON(e); err != nil {
+				return err
+			}
 		case !isRefusal:
 			if i > 0 {
-				fmt.Fprintln(w)
+				s.Out.Printf("\n")
 			}
-			err = e.(*explain.Explanation).Print(w)
-		}
-		if err != nil {
-			return err
+			e.(*explain.Explanation).Print(s.Out)
 		}
 	}
 	return errors.Join(refused...)

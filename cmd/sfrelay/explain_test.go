@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"strings"
@@ -15,8 +14,8 @@ func TestExplainWritesOneObjectAnEvent(t *testing.T) {
 	}
 	quoted, _ := json.Marshal(string(good))
 	batch := `{"Records":[{"messageId":"a","body":` + string(quoted) + `},{"messageId":"b","body":"{"}]}`
-	var out bytes.Buffer
-	err = explainAll(&out, []byte(batch), nil, true)
+	s, out, _ := testScreen()
+	err = explainAll(s, []byte(batch), nil, true)
 	if err == nil || !strings.HasPrefix(err.Error(), "invalid-json") {
 		t.Errorf("error %v, want that of the broken event", err)
 	}
@@ -25,7 +24,7 @@ func TestExplainWritesOneObjectAnEvent(t *testing.T) {
 		t.Errorf("%s", out.String())
 	}
 	out.Reset()
-	if err := explainAll(&out, good, nil, false); err != nil || !strings.HasPrefix(out.String(), "event             AccountChangeEvent") {
+	if err := explainAll(s, good, nil, false); err != nil || !strings.HasPrefix(out.String(), "event             AccountChangeEvent") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }

@@ -5,49 +5,129 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"sfrelay/cmd/sfrelay/internal/account"
+	"sfrelay/cmd/sfrelay/internal/terminal"
 )
 
 type commands struct {
-	Run     runCommand     `cmd:"" help:"Play a scenario on a stack of its own and compare what came of it."`
-	Send    sendCommand    `cmd:"" help:"Deliver events as EventBridge would."`
-	Explain explainCommand `cmd:"" help:"Say what an event is, and who would take it."`
-	Stack   stackCommand   `cmd:"" help:"The whole pipeline on this machine."`
-	DLQ     dlqCommand     `cmd:"" name:"dlq" help:"Look after what failed."`
-	Sandbox sandboxCommand `cmd:"" help:"Serve the sandboxes of Stripe and the ERP on loopback."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
+
+	Run        runCommand        `cmd:"" help:"Play a scenario on a new local stack and compare the result with what the scenario expects."`
+	Send       sendCommand       `cmd:"" help:"Deliver events as EventBridge would."`
+	Explain    explainCommand    `cmd:"" help:"Say what an event is, and which consumers take it."`
+	Stack      stackCommand      `cmd:"" help:"The whole pipeline on this machine."`
+	DLQ        dlqCommand        `cmd:"" name:"dlq" help:"List, show and redrive what failed."`
+	Sandbox    sandboxCommand    `cmd:"" help:"Serve the sandboxes of Stripe and the ERP on loopback."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
+	Completion completionCommand `cmd:"" help:"Print the script that completes commands and flags in your shell."`
+}
+
+// The exit codes; docs/reference/command-line.md has them.
+const (
+	done     = 0
+	notDone  = 1
+	wrongUse = 2
+)
+
+// screen is where commands write to.
+type screen struct{ Out, Err *terminal.Printer }
+
+// where says first what a command works on: beside what machines read, not in it.
+func (s *screen) where(at string, asJSON bool) {
+	to := s.Out
+	if asJSON {
+		to = s.Err
+	}
+	to.Printf("%s\n", at)
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	code := run(ctx, os.Args[1:], &screen{terminal.Open(os.Stdout), terminal.Open(os.Stderr)})
+	stop()
+	os.Exit(code)
+}
+
+// run is one call of the program.
+func run(ctx context.Context, args []string, s *screen) (code int) {
 	var c commands
-	k := kong.Parse(&c,
+	over := false // --help and --version have printed all there is
+	k := kong.Must(&c,
 		kong.Name("sfrelay"),
 		kong.Description("Salesforce changes, relayed to EventBridge, reach billing and ERP once and in order."),
-		kong.UsageOnError(),
 		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(s),
+		kong.Writers(s.Out, s.Err),
+		kong.Vars{"version": versionText()},
+		kong.Exit(func(int) { over = true }),
 	)
-	if err := k.Run(); err != nil {
-		stop()
-		fmt.Fprintln(os.Stderr, "sfrelay:", err)
-		os.Exit(1)
+	if len(args) > 0 && args[0] == completeVerb {
+		complete(s.Out, k.Model, args[1:])
+		return done
 	}
+	parsed, err := k.Parse(args)
+	if over {
+		return done
+	}
+	if err != nil {
+		s.Err.Error("sfrelay", err)
+		s.Err.Printf("See: sfrelay%s --help\n", commandOf(err))
+		return wrongUse
+	}
+	err = parsed.Run()
+	if err == nil {
+		err = s.Out.Err()
+	}
+	if err == nil {
+		return done
+	}
+	s.Err.Error("sfrelay", account.Plainly(err))
+	if errors.As(err, new(usageError)) {
+		s.Err.Printf("See: %s --help\n", "sfrelay "+strings.Join(strings.Fields(parsed.Command())[:commandDepth(parsed)], " "))
+		return wrongUse
+	}
+	return notDone
 }
+
+// usageError is a mistake in the command line that only the command itself can find.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// commandOf is the command whose arguments were wrong, as far as it was read.
+func commandOf(err error) string {
+	wrong, ok := errors.AsType[*kong.ParseError](err)
+	if !ok || wrong.Context == nil {
+		return ""
+	}
+	if node := wrong.Context.Selected(); node != nil {
+		return " " + node.Path()
+	}
+	return ""
+}
+
+func commandDepth(c *kong.Context) int { return len(strings.Fields(c.Selected().Path())) }
 
 type versionCommand struct{}
 
 // version is set when make builds the command: the tag or commit of the checkout.
 var version = "unknown"
 
+func versionText() string {
+	return strings.Join([]string{"sfrelay", version, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}, " ")
+}
+
 // Run implements kong's interface of a command.
-func (versionCommand) Run() error {
-	_, err := fmt.Println("sfrelay", version, runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
-	return err
+func (versionCommand) Run(s *screen) error {
+	s.Out.Printf("%s\n", versionText())
+	return nil
 }

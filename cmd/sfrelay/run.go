@@ -10,6 +10,7 @@ import (
 
 	"sfrelay/cmd/sfrelay/internal/scenario"
 	"sfrelay/cmd/sfrelay/internal/stack"
+	"sfrelay/cmd/sfrelay/internal/terminal"
 )
 
 type runCommand struct {
@@ -23,7 +24,7 @@ type stackDirOf struct {
 	Dir string `default:".cache/run" type:"path" help:"Where the stack keeps its state and logs."`
 }
 
-func (c *runCommand) Run(ctx context.Context) (err error) {
+func (c *runCommand) Run(ctx context.Context, out *screen) (err error) {
 	began := time.Now()
 	s, err := scenario.Load(c.Scenario)
 	if err != nil {
@@ -39,24 +40,35 @@ func (c *runCommand) Run(ctx context.Context) (err error) {
 	if !c.Keep {
 		defer func() { err = errors.Join(err, local.Down(context.WithoutCancel(ctx))) }()
 	}
-	describe(local)
-	fmt.Printf("ready    after %s; now %q\n\n", time.Since(began).Round(100*time.Millisecond), s.Title)
+	describe(out.Out, local)
+	out.Out.Table(0, terminal.Row("ready   ", fmt.Sprintf("after %s; now %q", time.Since(began).Round(100*time.Millisecond), s.Title)))
+	out.Out.Printf("\n")
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	result, err := scenario.Runner{
-		Stack: local, Command: []string{self}, Args: []string{"--stack-dir", c.Dir}, Log: os.Stdout,
+		Stack: local, Command: []string{self}, Args: []string{"--stack-dir", c.Dir},
 	}.Run(ctx, s)
 	if err != nil {
 		return err
 	}
-	result.Print(os.Stdout)
-	fmt.Printf("%d events, %d deliveries, %d invocations with a verdict, %s in all\n",
+	result.Print(out.Out)
+	out.Out.Printf("%d events, %d deliveries, %d invocations with a verdict, %s in all\n",
 		len(result.Rows), result.Deliveries, result.Attempts, time.Since(began).Round(100*time.Millisecond))
 	if len(result.Mistakes) > 0 {
-		return fmt.Errorf("%d differences from what the scenario says:\n  %s", len(result.Mistakes), strings.Join(result.Mistakes, "\n  "))
+		return differs(result.Mistakes)
 	}
-	fmt.Println("All as the scenario says.")
+	out.Out.Printf("All as the scenario says.\n")
 	return nil
 }
+
+// differs are the differences from what a scenario says.
+type differs []string
+
+// Lines are those of the message.
+func (d differs) Lines() []string {
+	return append([]string{fmt.Sprintf("%d differences from what the scenario says:", len(d))}, d...)
+}
+
+func (d differs) Error() string { return strings.Join(d.Lines(), "\n  ") }

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"sfrelay/cmd/sfrelay/internal/stack"
@@ -21,7 +19,7 @@ type sandboxCommand struct {
 	JSON   bool   `name:"json" help:"Print the addresses as one line of JSON."`
 }
 
-func (c *sandboxCommand) Run(ctx context.Context) error {
+func (c *sandboxCommand) Run(ctx context.Context, out *screen) error {
 	billing, err := listenLoopback(c.Stripe)
 	if err != nil {
 		return err
@@ -32,11 +30,11 @@ func (c *sandboxCommand) Run(ctx context.Context) error {
 	}
 	at := map[string]string{"stripe": "http://" + billing.Addr().String(), "erp": "http://" + ledger.Addr().String()}
 	if c.JSON {
-		if err := json.NewEncoder(os.Stdout).Encode(at); err != nil {
+		if err := out.Out.JSON(at); err != nil {
 			return err
 		}
 	} else {
-		fmt.Printf("Stripe %s\nERP    %s\nEnd with Ctrl-C.\n", at["stripe"], at["erp"])
+		out.Out.Printf("Stripe %s\nERP    %s\nEnd with Ctrl-C.\n", at["stripe"], at["erp"])
 	}
 	servers := []*http.Server{
 		{Handler: stripeSandbox(), ReadHeaderTimeout: 10 * time.Second},

@@ -3,11 +3,12 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,8 +16,10 @@ import (
 
 	"sfrelay/cmd/sfrelay/internal/account"
 	"sfrelay/cmd/sfrelay/internal/bus"
+	"sfrelay/cmd/sfrelay/internal/terminal"
 	"sfrelay/cmd/sfrelay/internal/verdicts"
 	"sfrelay/shared/deadletter"
+	"sfrelay/shared/verdict"
 )
 
 type sendCommand struct {
@@ -31,7 +34,7 @@ type sendCommand struct {
 }
 
 // Run implements kong's interface of a command.
-func (c *sendCommand) Run(ctx context.Context) error {
+func (c *sendCommand) Run(ctx context.Context, out *screen) error {
 	events, err := readAll(c.Files)
 	if err != nil {
 		return err
@@ -39,24 +42,18 @@ func (c *sendCommand) Run(ctx context.Context) error {
 	if events, err = c.plan(events); err != nil {
 		return err
 	}
-	cfg, err := c.Config(ctx)
+	at, err := c.Open(ctx)
 	if err != nil {
 		return err
 	}
-	s := sending{sendCommand: c, bus: bus.New(cfg)}
-	if c.Bus == "" || c.Wait {
-		// The stack's own buses are the default where no bus is called as the event's source.
-		if s.outputs, err = c.Outputs(ctx, cfg); err != nil {
-			return err
-		}
-		s.consumers = account.Consumers(s.outputs)
-	}
+	out.where(at.Where, c.JSON)
+	s := sending{sendCommand: c, screen: out, bus: bus.New(at.Config), outputs: at.Outputs, consumers: account.Consumers(at.Outputs)}
 	if c.Wait {
 		follow := account.FollowLocal
 		if c.AWS {
 			follow = account.Follow
 		}
-		if s.reader, err = follow(ctx, cfg, s.consumers, s.now()); err != nil {
+		if s.reader, err = follow(ctx, at.Config, s.consumers, s.now()); err != nil {
 			return err
 		}
 	}
@@ -74,11 +71,14 @@ func (c *sendCommand) Run(ctx context.Context) error {
 // sending is one call of send.
 type sending struct {
 	*sendCommand
+	*screen
 	bus       *bus.Bus
 	outputs   map[string]string
 	consumers []deadletter.Consumer
 	reader    *verdicts.Reader
 	awaited   []verdicts.Awaited
+	lost      int    // deliveries that reached no consumer
+	last      string // event whose id was printed last
 }
 
 func (s *sending) send(ctx context.Context, e bus.Event) error {
@@ -90,7 +90,9 @@ func (s *sending) send(ctx context.Context, e bus.Event) error {
 	deliveries, err := s.bus.Deliver(ctx, name, e)
 	for _, d := range deliveries {
 		s.print(d)
-		if d.Outcome == bus.Delivered {
+		if d.Outcome != bus.Delivered {
+			s.lost++
+		} else {
 			s.awaited = append(s.awaited, verdicts.Awaited{
 				EventID: e.ID, Consumer: account.ByTarget(s.consumers, d.Target), Since: since,
 			})
@@ -118,12 +120,45 @@ func (s *sending) wait(ctx context.Context) error {
 	for _, a := range s.awaited {
 		mine[a.EventID] = true
 	}
-	for _, l := range lines {
-		if !mine[l.EventID] {
-			continue
+	lines = slices.DeleteFunc(lines, func(l verdicts.Line) bool { return !mine[l.EventID] })
+	if err := errors.Join(s.printVerdicts(lines), err); err != nil {
+		return err
+	}
+	var errs []error
+	if len(pending) > 0 {
+		var missing []string
+		for _, a := range pending {
+			missing = append(missing, a.EventID+" at "+a.Consumer)
 		}
+		errs = append(errs, fmt.Errorf("no final verdict within %s: %s; wait longer with --timeout, or see: sfrelay dlq list", s.Timeout, strings.Join(missing, ", ")))
+	}
+	if n := notApplied(lines) + s.lost; n > 0 {
+		errs = append(errs, fmt.Errorf("%d parked, failed or not delivered; see: sfrelay dlq list", n))
+	}
+	return errors.Join(errs...)
+}
+
+// notApplied counts the changes of which the last verdict is that somebody has to look.
+func notApplied(lines []verdicts.Line) int {
+	type change struct{ event, consumer, subject string }
+	last := map[change]verdict.Verdict{}
+	for _, l := range lines {
+		last[change{l.EventID, l.Consumer, l.Subject}] = l.Verdict
+	}
+	n := 0
+	for _, v := range last {
+		if v == verdict.Parked || v == verdict.Failed || v == verdict.Zombie {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *sending) printVerdicts(lines []verdicts.Line) error {
+	s.last = "" // say again which event
+	for _, l := range lines {
 		if s.JSON {
-			if err := json.NewEncoder(os.Stdout).Encode(l); err != nil {
+			if err := s.Out.JSON(l); err != nil {
 				return err
 			}
 			continue
@@ -132,29 +167,46 @@ func (s *sending) wait(ctx context.Context) error {
 		if l.Class != "" {
 			said += " (" + string(l.Class) + ")"
 		}
-		fmt.Printf("%-36s  %-20s  %s  %s\n", l.EventID, l.Consumer, said, l.Subject)
-	}
-	if err != nil {
-		return err
-	}
-	if len(pending) > 0 {
-		var missing []string
-		for _, a := range pending {
-			missing = append(missing, a.EventID+" at "+a.Consumer)
+		s.heading(l.EventID)
+		row := terminal.Row(fmt.Sprintf("%-20s", l.Consumer), said, l.Subject)
+		row[1].Style = styleOf(l.Verdict)
+		s.Out.Table(2, row)
+		if l.Error != "" {
+			s.Out.Table(4, terminal.Row(l.Error))
 		}
-		return fmt.Errorf("no final verdict within %s: %s; see sfrelay dlq list, wait longer with --timeout", s.Timeout, strings.Join(missing, ", "))
 	}
 	return nil
 }
 
-func (c *sendCommand) print(d bus.Delivery) {
-	if c.JSON {
-		_ = json.NewEncoder(os.Stdout).Encode(d)
+func styleOf(v verdict.Verdict) terminal.Style {
+	switch v {
+	case verdict.Applied:
+		return terminal.Green
+	case verdict.Parked, verdict.Zombie:
+		return terminal.Red
+	case verdict.Failed, verdict.Busy:
+		return terminal.Yellow
+	}
+	return terminal.Plain
+}
+
+// heading says which event the next lines are about.
+func (s *sending) heading(id string) {
+	id = cmp.Or(id, "(an event without an id)")
+	if id != s.last {
+		s.last = id
+		s.Out.Printf("%s\n", id)
+	}
+}
+
+func (s *sending) print(d bus.Delivery) {
+	if s.JSON {
+		_ = s.Out.JSON(d)
 		return
 	}
-	id := cmp.Or(d.EventID, "(an event without an id)")
+	s.heading(d.EventID)
 	if d.Outcome == bus.NoRule {
-		fmt.Printf("%-36s  no rule takes it\n", id)
+		s.Out.Printf("  no rule takes it\n")
 		return
 	}
 	// arn:aws:lambda:<region>:<account>:function:<name>
@@ -162,7 +214,11 @@ func (c *sendCommand) print(d bus.Delivery) {
 	if parts := strings.SplitN(target, ":", 6); len(parts) == 6 {
 		target = parts[5]
 	}
-	fmt.Printf("%-36s  %-11s  %s  %s\n", id, d.Outcome, target, strings.TrimSpace(d.Code+" "+d.Reason))
+	row := terminal.Row(fmt.Sprintf("%-11s", d.Outcome), strings.TrimSpace(target+"  "+strings.TrimSpace(d.Code+" "+d.Reason)))
+	if d.Outcome != bus.Delivered {
+		row[0].Style = terminal.Red
+	}
+	s.Out.Table(2, row)
 }
 
 // plan adds the duplicates and puts all into the order of delivery.

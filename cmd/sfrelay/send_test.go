@@ -102,7 +102,10 @@ func TestSandboxListensOnLoopbackOnly(t *testing.T) {
 	_ = l.Close()
 }
 
-func Example_eventWithoutID() {
-	(&sendCommand{}).print(bus.Delivery{Outcome: bus.NoRule})
-	// Output: (an event without an id)              no rule takes it
+func TestSendWritesAnEventWithoutID(t *testing.T) {
+	screen, out, _ := testScreen()
+	(&sending{sendCommand: &sendCommand{}, screen: screen}).print(bus.Delivery{Outcome: bus.NoRule})
+	if out.String() != "(an event without an id)\n  no rule takes it\n" {
+		t.Error(out.String())
+	}
 }

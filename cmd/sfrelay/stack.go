@@ -12,6 +12,7 @@ import (
 
 	"sfrelay/cmd/sfrelay/internal/account"
 	"sfrelay/cmd/sfrelay/internal/stack"
+	"sfrelay/cmd/sfrelay/internal/terminal"
 )
 
 type stackCommand struct {
@@ -32,13 +33,15 @@ type stackUp struct {
 	ERPURL string `name:"erp-url" env:"ERP_URL" help:"Your own implementation of the HTTP sink contract instead of the sandbox."`
 }
 
-func (c *stackUp) Run(ctx context.Context) error {
+func (c *stackUp) Run(ctx context.Context, out *screen) error {
 	s, err := up(ctx, stack.Options{Dir: c.Dir, Mode: c.Mode, Orgs: c.Orgs, ERPURL: c.ERPURL})
 	if err != nil {
 		return err
 	}
-	describe(s)
-	fmt.Printf("\nSend an event: dist/sfrelay send FILE --wait   Other tools: eval \"$(dist/sfrelay stack env)\"   End it: make down\n")
+	describe(out.Out, s)
+	out.Out.Printf("\nSend an event     dist/sfrelay send FILE --wait\n")
+	out.Out.Printf("Use other tools   eval \"$(dist/sfrelay stack env)\"\n")
+	out.Out.Printf("End the stack     make down\n")
 	return nil
 }
 
@@ -75,11 +78,16 @@ func checkout() (string, error) {
 	}
 }
 
-func describe(s *stack.Stack) {
-	fmt.Printf("AWS      %s (emulated, roles enforced)\n", s.Endpoint)
-	fmt.Printf("buses    %s\n         %s\n", s.EventBus, s.ChangeBus)
-	fmt.Printf("sinks    Stripe %s   ERP %s\n", s.StripeURL, s.ERPURL)
-	fmt.Printf("delivery %s, all waits scaled by 1/%.0f\n", s.Mode, 1/s.TimeScale)
+func describe(p *terminal.Printer, s *stack.Stack) {
+	p.Table(0,
+		terminal.Row("AWS", s.Endpoint+" (local stack, emulated, roles enforced)"),
+		terminal.Row("account", stack.Account+", region "+stack.Region+", stack "+stack.Name),
+		terminal.Row("buses", s.EventBus),
+		terminal.Row("", s.ChangeBus),
+		terminal.Row("sinks", "Stripe "+s.StripeURL),
+		terminal.Row("", "ERP    "+s.ERPURL),
+		terminal.Row("delivery", fmt.Sprintf("%s, all waits scaled by 1/%.0f", s.Mode, 1/s.TimeScale)),
+	)
 }
 
 type stackDown struct{ stackDir }
@@ -88,19 +96,19 @@ func (c *stackDown) Run(ctx context.Context) error { return stack.Down(ctx, c.Di
 
 type stackStatus struct{ stackDir }
 
-func (c *stackStatus) Run() error {
+func (c *stackStatus) Run(out *screen) error {
 	s, err := stack.Open(c.Dir)
 	if err != nil {
 		return err
 	}
-	describe(s)
-	fmt.Printf("since    %s\n", s.Since.Local().Format(time.RFC1123))
+	describe(out.Out, s)
+	out.Out.Table(0, terminal.Row("since   ", s.Since.Local().Format(time.RFC1123)))
 	return nil
 }
 
 type stackEnv struct{ stackDir }
 
-func (c *stackEnv) Run(ctx context.Context) error {
+func (c *stackEnv) Run(ctx context.Context, out *screen) error {
 	s, err := stack.Open(c.Dir)
 	if err != nil {
 		return err
@@ -126,7 +134,7 @@ func (c *stackEnv) Run(ctx context.Context) error {
 	sort.Strings(env)
 	for _, kv := range env {
 		name, value, _ := strings.Cut(kv, "=")
-		fmt.Printf("export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
+		out.Out.Printf("export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
 	}
 	return nil
 }

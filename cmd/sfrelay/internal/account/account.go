@@ -6,10 +6,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 
 	"sfrelay/cmd/sfrelay/internal/stack"
 )
@@ -21,42 +26,78 @@ type Flags struct {
 	StackDir  string `name:"stack-dir" default:".cache/stack" type:"path" help:"Where the local stack keeps its state." hidden:""`
 }
 
-// Config is the AWS configuration of the chosen account.
-func (f Flags) Config(ctx context.Context) (aws.Config, error) {
-	if f.AWS {
-		cfg, err := config.LoadDefaultConfig(ctx)
-		if err != nil {
-			return aws.Config{}, err
-		}
-		if cfg.Region == "" {
-			return aws.Config{}, errors.New("no AWS region; set AWS_REGION or AWS_PROFILE")
-		}
-		return cfg, nil
-	}
-	s, err := stack.Open(f.StackDir)
-	if err != nil {
-		return aws.Config{}, fmt.Errorf("%w, or say --aws to work on your AWS account", err)
-	}
-	return s.Config(ctx)
+// Account is what a command works on.
+type Account struct {
+	Config  aws.Config
+	Outputs map[string]string // of the CloudFormation stack, by name, as template.yaml declares them
+	Where   string            // account, region and stack, for people
 }
 
-// Outputs are those of the CloudFormation stack, by name, as template.yaml declares them.
-func (f Flags) Outputs(ctx context.Context, cfg aws.Config) (map[string]string, error) {
-	return Outputs(ctx, cfg, f.StackName)
+// Open finds the CloudFormation stack of the chosen account.
+func (f Flags) Open(ctx context.Context) (*Account, error) {
+	cfg, place, err := f.config(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := describe(ctx, cfg, f.StackName)
+	if err != nil {
+		return nil, err
+	}
+	id, err := arn.Parse(aws.ToString(s.StackId))
+	if err != nil {
+		return nil, fmt.Errorf("the id of the CloudFormation stack %q: %w", f.StackName, err)
+	}
+	return &Account{Config: cfg, Outputs: outputs(s), Where: fmt.Sprintf("%saccount %s, region %s, stack %s", place, id.AccountID, id.Region, f.StackName)}, nil
+}
+
+func (f Flags) config(ctx context.Context) (cfg aws.Config, place string, err error) {
+	if !f.AWS {
+		s, err := stack.Open(f.StackDir)
+		if err != nil {
+			return cfg, "", fmt.Errorf("%w, or add --aws to work on your AWS account", err)
+		}
+		cfg, err = s.Config(ctx)
+		return cfg, "local stack, ", err
+	}
+	if cfg, err = config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{})); err != nil {
+		return cfg, "", credentialsError{err}
+	}
+	if cfg.Region == "" {
+		return cfg, "", errors.New("no AWS region is set; set AWS_REGION, or AWS_PROFILE to a profile with a region")
+	}
+	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+		return cfg, "", credentialsError{err}
+	}
+	return cfg, "", nil
 }
 
 // Outputs are those of the CloudFormation stack name.
 func Outputs(ctx context.Context, cfg aws.Config, name string) (map[string]string, error) {
-	out, err := cloudformation.NewFromConfig(cfg).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
+	s, err := describe(ctx, cfg, name)
 	if err != nil {
-		return nil, fmt.Errorf("the outputs of the CloudFormation stack %q: %w; deploy it, or name another with --stack-name", name, err)
+		return nil, err
 	}
-	if len(out.Stacks) == 0 {
-		return nil, fmt.Errorf("no CloudFormation stack %q; deploy it, or name another with --stack-name", name)
+	return outputs(s), nil
+}
+
+func describe(ctx context.Context, cfg aws.Config, name string) (types.Stack, error) {
+	out, err := cloudformation.NewFromConfig(cfg).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
+	// CloudFormation has no error of its own for it (API Reference, DescribeStacks).
+	missing, isAPI := errors.AsType[smithy.APIError](err)
+	isMissing := isAPI && missing.ErrorCode() == "ValidationError" && strings.Contains(missing.ErrorMessage(), "does not exist")
+	switch {
+	case isMissing, err == nil && len(out.Stacks) == 0:
+		return types.Stack{}, fmt.Errorf("region %s has no CloudFormation stack %q; deploy it with make deploy, or name another with --stack-name", cfg.Region, name)
+	case err != nil:
+		return types.Stack{}, fmt.Errorf("reading the CloudFormation stack %q: %w", name, err)
 	}
-	outputs := map[string]string{}
-	for _, o := range out.Stacks[0].Outputs {
-		outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
+	return out.Stacks[0], nil
+}
+
+func outputs(s types.Stack) map[string]string {
+	byName := map[string]string{}
+	for _, o := range s.Outputs {
+		byName[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
 	}
-	return outputs, nil
+	return byName
 }

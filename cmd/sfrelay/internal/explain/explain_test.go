@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"sfrelay/cmd/sfrelay/internal/terminal"
 	"sfrelay/shared/salesforce"
 )
 
@@ -81,9 +82,7 @@ func TestEvents(t *testing.T) {
 				t.Errorf("explained as\n%s\nwant\n%s", shown, b)
 			}
 			if e, ok := all[0].(*Explanation); ok {
-				if err := e.Print(&bytes.Buffer{}); err != nil {
-					t.Error(err)
-				}
+				e.Print(terminal.To(&bytes.Buffer{}))
 			}
 		})
 	}
@@ -169,26 +168,29 @@ func TestUnknownEvents(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	var out bytes.Buffer
-	if err := e.Print(&out); err != nil || !strings.Contains(out.String(), "none of this collection takes Thing__ChangeEvent") {
-		t.Errorf("%v\n%s", err, out.String())
+	e.Print(terminal.To(&out))
+	if !strings.Contains(out.String(), "none of this collection takes Thing__ChangeEvent") {
+		t.Error(out.String())
 	}
 }
 
 func TestPrint(t *testing.T) {
 	e := Explain([]byte(read(t, "10-account-clear-website")), nil)[0].(*Explanation)
 	var out bytes.Buffer
-	if err := e.Print(&out); err != nil {
-		t.Fatal(err)
-	}
+	e.Print(terminal.To(&out))
 	const want = `event             AccountChangeEvent, as EventBridge delivers it
 org               00D5f000005KcCnEAK
 channel           0YL000000000002GAA
-EventBridge       id c0000000-0000-4000-8000-000000000010, time 2026-11-21T09:21:01Z
-rule              detail-type AccountChangeEvent on the bus aws.partner/salesforce.com/00D5f000005KcCnEAK/0YL000000000002GAA
+EventBridge       id c0000000-0000-4000-8000-000000000010, time
+                  2026-11-21T09:21:01Z
+rule              detail-type AccountChangeEvent on the bus
+                  aws.partner/salesforce.com/00D5f000005KcCnEAK/
+                  0YL000000000002GAA
 
 change            UPDATE
 subject           Account/0015f0000200002AAA
-identity          00D5f000005KcCnEAK:0000be70-a756-e601-9202-000000000010:1:Account:UPDATE:0015f0000200002AAA, from cdc
+identity          00D5f000005KcCnEAK:0000be70-a756-e601-9202-000000000010:1:
+                  Account:UPDATE:0015f0000200002AAA, from cdc
 version           01a1fd68b46018ea04f7130d02f200011ae53b56
                   2026-11-21T09:21:00Z, commit 1795252860683617010, sequence 1
 changed           LastModifiedDate, Website

@@ -2,10 +2,10 @@ package explain
 
 import (
 	"fmt"
-	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
+
+	"sfrelay/cmd/sfrelay/internal/terminal"
 )
 
 // forms are the transports in words.
@@ -33,9 +33,11 @@ var fetches = map[string]string{
 }
 
 // Print writes an explanation for people.
-func (e *Explanation) Print(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	line := func(name, format string, args ...any) { fmt.Fprintf(t, name+"\t"+format+"\n", args...) }
+func (e *Explanation) Print(p *terminal.Printer) {
+	var rows [][]terminal.Cell
+	line := func(name, format string, args ...any) {
+		rows = append(rows, terminal.Row(name, fmt.Sprintf(format, args...)))
+	}
 
 	line("event", "%s, %s", e.DetailType, forms[e.Transport])
 	line("org", "%s", e.Org)
@@ -50,7 +52,7 @@ func (e *Explanation) Print(w io.Writer) error {
 		line("rule", "none of this collection takes %s", e.DetailType)
 	}
 	for i, c := range e.Changes {
-		fmt.Fprintln(t, "\t")
+		line("", "")
 		line("change", "%s%s", or(c.ChangeType, "published"), count(i, len(e.Changes)))
 		line("subject", "%s", or(c.Subject, "unknown: no consumer of this collection names it"))
 		line("identity", "%s, from %s", c.Identity, c.IdentityFrom)
@@ -79,7 +81,7 @@ func (e *Explanation) Print(w io.Writer) error {
 			}
 		}
 	}
-	return t.Flush()
+	p.Table(0, rows...)
 }
 
 func or(s, without string) string {

@@ -3,13 +3,13 @@ package scenario
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
-	"text/tabwriter"
+
+	"sfrelay/cmd/sfrelay/internal/terminal"
 )
 
 // printHoldings writes what the sinks hold, as far as a reader wants to see it.
-func (r *Result) printHoldings(w io.Writer) {
+func (r *Result) printHoldings(p *terminal.Printer) {
 	var billing struct {
 		Customers []struct {
 			ID, Name, Email, Phone string
@@ -33,19 +33,20 @@ func (r *Result) printHoldings(w io.Writer) {
 	_ = convert(r.Billing, &billing)
 	_ = convert(r.ERP, &erp)
 
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "Billing holds")
+	p.Printf("Billing holds\n")
+	var rows [][]terminal.Cell
 	names := map[string]string{}
 	for _, c := range billing.Customers {
 		names[c.ID] = c.Name
-		fmt.Fprintf(t, "  customer\t%s\t%s\t%s\t%s\n", c.Name, c.Email, c.Phone, strings.Join(labels(c.Metadata), " "))
+		rows = append(rows, terminal.Row("customer", c.Name, c.Email, c.Phone, strings.Join(labels(c.Metadata), " ")))
 	}
 	for _, i := range billing.Invoices {
-		fmt.Fprintf(t, "  invoice\t%s\t%d.%02d %s\t%s\t%d lines\n",
-			names[i.Customer], i.Total/100, i.Total%100, strings.ToUpper(i.Currency), i.Status, len(i.Lines.Data))
+		total := fmt.Sprintf("%d.%02d %s", i.Total/100, i.Total%100, strings.ToUpper(i.Currency))
+		rows = append(rows, terminal.Row("invoice", names[i.Customer], total, i.Status, fmt.Sprintf("%d lines", len(i.Lines.Data))))
 	}
-	_ = t.Flush()
-	fmt.Fprintln(w, "The ERP holds")
+	p.Table(2, rows...)
+	p.Printf("The ERP holds\n")
+	rows = nil
 	for _, record := range erp.Records {
 		words := values(record.Fields)
 		switch {
@@ -54,10 +55,10 @@ func (r *Result) printHoldings(w io.Writer) {
 		case record.Retired:
 			words = append(words, "retired")
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\n", record.Kind, record.Key, strings.Join(words, " · "))
+		rows = append(rows, terminal.Row(record.Kind, record.Key, strings.Join(words, " · ")))
 	}
-	_ = t.Flush()
-	fmt.Fprintln(w)
+	p.Table(2, rows...)
+	p.Printf("\n")
 }
 
 // labels are the number and status that the customer carries.

@@ -32,7 +32,6 @@ type Runner struct {
 	Command []string
 	// Args are appended to such a call: which stack to work on.
 	Args []string
-	Log  io.Writer
 }
 
 // settleLimit is how long a wait may take: the two pauses of Lambda's retries,

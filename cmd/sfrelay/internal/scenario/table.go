@@ -2,58 +2,62 @@ package scenario
 
 import (
 	"fmt"
-	"io"
 	"strings"
-	"text/tabwriter"
-	"unicode/utf8"
+
+	"sfrelay/cmd/sfrelay/internal/terminal"
 )
 
 // Print writes the result as a table for people.
-func (r *Result) Print(w io.Writer) {
-	r.printEvents(w)
-	r.printHoldings(w)
+func (r *Result) Print(p *terminal.Printer) {
+	r.printEvents(p)
+	r.printHoldings(p)
 	for _, name := range []string{"delivery", "failure"} {
 		messages := r.Queues[name]
 		if len(messages) == 0 {
-			fmt.Fprintf(w, "%s queue: empty\n", name)
+			p.Printf("%s queue: empty\n", name)
 			continue
 		}
-		fmt.Fprintf(w, "%s queue: %d\n", name, len(messages))
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		p.Printf("%s queue: %d\n", name, len(messages))
+		var rows [][]terminal.Cell
 		for _, m := range messages {
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", m.Event, m.Consumer, m.Class, m.Form)
+			rows = append(rows, terminal.Row(m.Event, m.Consumer, string(m.Class), m.Form))
 		}
-		_ = t.Flush()
+		p.Table(2, rows...)
 	}
-	fmt.Fprintln(w)
+	p.Printf("\n")
 }
 
-func (r *Result) printEvents(w io.Writer) {
-	lines := [][]string{{"#", "what it is", "verdicts", "event"}}
+func (r *Result) printEvents(p *terminal.Printer) {
+	rows := [][]terminal.Cell{terminal.Heading("#", "what it is", "verdicts", "event")}
 	open := false
 	for _, row := range r.Rows {
 		open = open || row.open()
-		lines = append(lines, []string{fmt.Sprint(row.Number), row.What, row.verdicts(r.Consumers), row.Name})
-	}
-	widths := make([]int, len(lines[0]))
-	for _, cells := range lines {
-		for i, c := range cells {
-			widths[i] = max(widths[i], utf8.RuneCountInString(c))
+		cells := terminal.Row(fmt.Sprint(row.Number), row.What, row.verdicts(r.Consumers), row.Name)
+		if row.wrong() {
+			cells[2].Style = terminal.Red
 		}
+		rows = append(rows, cells)
 	}
-	for i, cells := range lines {
+	widths := p.Widths(0, rows...)
+	for i, cells := range rows {
 		if i > 0 && r.Rows[i-1].Say != "" {
-			fmt.Fprintf(w, "\n%s\n", r.Rows[i-1].Say)
+			p.Printf("\n%s\n", r.Rows[i-1].Say)
 		}
-		for j, c := range cells {
-			cells[j] = c + strings.Repeat(" ", widths[j]-utf8.RuneCountInString(c))
-		}
-		fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "  "), " "))
+		p.Rows(0, widths, cells)
 	}
-	fmt.Fprintln(w)
+	p.Printf("\n")
 	if open {
-		fmt.Fprintf(w, "* which one of several concurrent changes comes first decides; the result is the same.\n\n")
+		p.Printf("* which one of several concurrent changes comes first decides; the result is the same.\n\n")
 	}
+}
+
+func (row Row) wrong() bool {
+	for _, cell := range row.Verdicts {
+		if cell.Wrong {
+			return true
+		}
+	}
+	return false
 }
 
 func (row Row) open() bool {

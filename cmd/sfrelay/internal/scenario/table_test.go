@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"testing"
+
+	"sfrelay/cmd/sfrelay/internal/terminal"
 )
 
 func TestPrint(t *testing.T) {
@@ -31,7 +33,7 @@ func TestPrint(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	r.Print(&out)
+	r.Print(terminal.To(&out))
 	want := `#  what it is       verdicts                                          event
 
 A customer

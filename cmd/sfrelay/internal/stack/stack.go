@@ -35,9 +35,12 @@ import (
 const (
 	// Name of the CloudFormation stack, as samconfig.toml says for [local].
 	Name = "sfrelay"
+	// Region of the stack, as samconfig.toml says for [local].
+	Region = "us-east-1"
+	// Account is the emulator's own.
+	Account = "000000000000"
 
 	profile = "sfrelay-local" // samconfig.toml, [local]
-	region  = "us-east-1"     // samconfig.toml, [local]
 	bucket  = "sfrelay-local" // samconfig.toml, [local]
 	rootKey = "local"         // what the emulator lets do everything
 )
@@ -155,7 +158,7 @@ func (s *Stack) Config(ctx context.Context) (aws.Config, error) {
 		config.WithSharedConfigFiles([]string{s.file("aws-config")}),
 		config.WithSharedCredentialsFiles([]string{}),
 		config.WithSharedConfigProfile(profile),
-		config.WithRegion(region),
+		config.WithRegion(Region),
 		config.WithBaseEndpoint(s.Endpoint),
 		config.WithCustomCABundle(ca),
 		config.WithEC2IMDSClientEnableState(imds.ClientDisabled),
@@ -171,7 +174,7 @@ func (s *Stack) Env() []string {
 		"AWS_CONFIG_FILE=" + s.file("aws-config"),
 		"AWS_SHARED_CREDENTIALS_FILE=/dev/null",
 		"AWS_PROFILE=" + profile,
-		"AWS_REGION=" + region,
+		"AWS_REGION=" + Region,
 		"AWS_ENDPOINT_URL=" + s.Endpoint,
 		"AWS_CA_BUNDLE=" + s.file("ca.pem"),
 		"AWS_EC2_METADATA_DISABLED=true",
@@ -182,7 +185,7 @@ func (s *Stack) writeProfile() error {
 	text := strings.Join([]string{
 		"# Written by sfrelay stack up. Dummy credentials, good for the local stack only.",
 		"[profile " + profile + "]",
-		"region = " + region,
+		"region = " + Region,
 		"endpoint_url = " + s.Endpoint,
 		"ca_bundle = " + s.file("ca.pem"),
 		"aws_access_key_id = " + rootKey,

@@ -171,7 +171,7 @@ func (s *Stack) startEmulator(ctx context.Context, tools string) error {
 		"LAMBDA_ASYNC_RETRY_MAX_SECONDS=" + scaled(secondPause),
 		"AWS_ENDPOINT_URL=" + s.Endpoint, // where the functions find AWS
 		"AWS_CA_BUNDLE=" + s.file("ca.pem"),
-		"AWS_DEFAULT_REGION=" + region,
+		"AWS_DEFAULT_REGION=" + Region,
 		"AWS_EC2_METADATA_DISABLED=true",
 		"GODEBUG=http2client=0", // of the functions; see Config
 	}
@@ -363,7 +363,7 @@ func (s *Stack) sam(ctx context.Context, o Options, tools, verb string, args ...
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("sam %s: %w; see %s\n%s", verb, err, log.Name(), tail(log.Name(), 15))
+		return &samError{err, verb, log.Name(), tail(log.Name(), 15)}
 	}
 	return nil
 }
@@ -379,13 +379,28 @@ func withoutAWS(env []string) []string {
 	return kept
 }
 
-func tail(file string, lines int) string {
+// samError says why with the end of the log of a sam command.
+type samError struct {
+	err       error
+	verb, log string
+	last      []string
+}
+
+func (e *samError) Error() string { return strings.Join(e.Lines(), "\n") }
+func (e *samError) Unwrap() error { return e.err }
+
+// Lines are those of the message.
+func (e *samError) Lines() []string {
+	return append([]string{fmt.Sprintf("sam %s failed: %v; its last lines follow, the rest is in %s", e.verb, e.err, e.log)}, e.last...)
+}
+
+func tail(file string, lines int) []string {
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return ""
+		return nil
 	}
 	all := strings.Split(strings.TrimSpace(string(b)), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
+	return all[max(0, len(all)-lines):]
 }
 
 func output(ctx context.Context, dir, name string, args ...string) (string, error) {

@@ -1,0 +1,164 @@
+// Package terminal is how every command writes to people. Whatever a command prints may
+// have come from a queue, a log or a file that others wrote, so the Printer escapes every
+// value: no value can move the cursor, change colours or add a line. Tables fit the width
+// of the terminal. Colour is only for a terminal, and never where NO_COLOR is set.
+package terminal
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+const (
+	defaultWidth = 80
+	leastWidth   = 40
+)
+
+// Printer writes text. The first error of its writer stays; see Err.
+type Printer struct {
+	out    io.Writer
+	width  int
+	colour bool
+	live   bool // a terminal
+	err    error
+}
+
+// Open returns a Printer for a file, which may be a terminal.
+func Open(f *os.File) *Printer {
+	p := To(f)
+	fd := int(f.Fd())
+	if p.live = term.IsTerminal(fd); !p.live {
+		return p
+	}
+	if width, _, err := term.GetSize(fd); err == nil && width > 0 {
+		p.width = max(width, leastWidth)
+	}
+	p.colour = wantsColour()
+	return p
+}
+
+// wantsColour follows https://no-color.org.
+func wantsColour() bool { return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" }
+
+// To returns a Printer for what is no terminal.
+func To(w io.Writer) *Printer { return &Printer{out: w, width: defaultWidth} }
+
+// Err is the first error of writing.
+func (p *Printer) Err() error { return p.err }
+
+// Write makes a Printer an io.Writer for text that is ours alone; it escapes nothing.
+func (p *Printer) Write(b []byte) (int, error) {
+	n, err := p.out.Write(b)
+	if err != nil && p.err == nil {
+		p.err = err
+	}
+	return n, err
+}
+
+// JSON writes v as one line for machines.
+func (p *Printer) JSON(v any) error { return json.NewEncoder(p).Encode(v) }
+
+// Printf formats as package fmt does. Every argument is escaped, the format is not.
+func (p *Printer) Printf(format string, args ...any) {
+	shown := make([]any, len(args))
+	for i, a := range args {
+		shown[i] = escaped(a)
+	}
+	fmt.Fprintf(p, format, shown...)
+}
+
+func escaped(a any) any {
+	switch v := a.(type) {
+	case error:
+		return Escape(v.Error())
+	case fmt.Stringer:
+		return Escape(v.String())
+	}
+	if v := reflect.ValueOf(a); v.CanInt() || v.CanUint() || v.CanFloat() {
+		return a
+	}
+	return Escape(fmt.Sprint(a))
+}
+
+// Error writes an error after the name of the program, each of several joined ones on a
+// line of its own. An error with a method Lines has more lines than one.
+func (p *Printer) Error(name string, err error) {
+	for _, lines := range errorLines(err) {
+		for i, line := range lines {
+			prefix := "  "
+			if i == 0 {
+				prefix = name + ": "
+			}
+			p.wrapped(prefix, line)
+		}
+	}
+}
+
+// wrapped writes a line. On a terminal what does not fit goes on in an indented line, so
+// that no value can be long enough to begin one.
+func (p *Printer) wrapped(prefix, line string) {
+	width := p.width - utf8.RuneCountInString(prefix)
+	if !p.live || width < 1 {
+		p.Printf("%s%s\n", prefix, line)
+		return
+	}
+	for i, part := range wrap(Escape(line), width) {
+		if i > 0 {
+			prefix = "  "
+		}
+		p.Printf("%s%s\n", prefix, part)
+	}
+}
+
+func errorLines(err error) [][]string {
+	if several, ok := err.(interface{ Lines() []string }); ok {
+		return [][]string{several.Lines()}
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all [][]string
+		var texts []string
+		for _, e := range joined.Unwrap() {
+			all = append(all, errorLines(e)...)
+			texts = append(texts, e.Error())
+		}
+		if strings.Join(texts, "\n") == err.Error() { // errors.Join, not fmt.Errorf
+			return all
+		}
+	}
+	return [][]string{{err.Error()}}
+}
+
+// Escape shows what is not graphic (control characters, line breaks, characters that
+// change the direction of text, invalid UTF-8) as it is written in Go and JSON.
+func Escape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case unicode.IsGraphic(r):
+			b.WriteString(s[i : i+size])
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case r == '\r':
+			b.WriteString(`\r`)
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+		i += size
+	}
+	return b.String()
+}
