@@ -315,7 +315,7 @@ func TestNoValueIsLostChangedOrGuessed(t *testing.T) {
 		}
 		switch verdict.Verdict(line.Verdict) {
 		case verdict.Parked:
-			if !unclears && !(len(x.tells) == 0) {
+			if !unclears && len(x.tells) != 0 {
 				wrong("%s: %s, though everything was said", line.Class, line.Error)
 			}
 			continue
