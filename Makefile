@@ -6,9 +6,8 @@ OS ?= linux
 ENV ?= default
 FUZZTIME ?= 10s
 
-# GOGC and GOMEMLIMIT are the compiler's, which is done before collecting garbage pays. What the local stack runs, the command
-# line too, is not inlined, and what debuggers need, which the linker drops anyway, is not made: two thirds of the time to
-# compile. LOCAL_STACK=1 says so to the make of its sam build.
+# GOGC and GOMEMLIMIT turn the garbage collector off for the compiler: it exits before collecting would help. LOCAL_STACK=1
+# compiles what the local stack runs without inlining and without data for debuggers, in two thirds of the time.
 GO_BUILD = CGO_ENABLED=0 GOGC=off GOMEMLIMIT=1GiB go build -trimpath -buildvcs=false -tags lambda.norpc \
 	$(if $(LOCAL_STACK),-gcflags="all=-l -dwarf=false")
 FUNCTION_FLAGS = -s -w
@@ -88,9 +87,10 @@ vuln: go ## Known vulnerabilities in what is linked; needs the network
 # --- Building and deploying
 
 .PHONY: build
-build: go ## All functions to dist/<function>/bootstrap; ARCH=arm64|amd64 (default arm64), OS=linux
+build: go ## All functions to dist/<function>/bootstrap, ARCH=arm64|amd64 (default arm64), OS=linux; dist/sfrelay for this machine
 	@set -e; for f in $(FUNCTIONS); do echo "dist/$$f/bootstrap ($(OS)/$(ARCH))"; \
 		$(FUNCTION_BUILD) -o dist/$$f/bootstrap ./functions/$$f; done
+	@echo "dist/sfrelay (this machine)"; $(GO_BUILD) -ldflags="$(CLI_FLAGS)" -o dist/sfrelay ./cmd/sfrelay
 
 # sam build calls this for each function by its logical id: CustomerBilling is functions/customer-billing.
 # SAM does not tell which architecture the template asks for: ARCH does, and deploy compares the two.
@@ -110,13 +110,13 @@ deploy: go python ## sam build and sam deploy to your AWS account; ENV=<environm
 .PHONY: undeploy
 undeploy: python ## Delete the CloudFormation stack from your AWS account; says what stays
 	@$(SAM) delete --config-env $(ENV)
-	@echo "What stays, because it cannot be had again: the guard table (without it everything would be billed twice;"
+	@echo "What stays, because it cannot be recreated: the guard table (without it everything would be billed twice;"
 	@echo "its deletion protection has to be switched off first), the failure queue and the delivery queue with what"
 	@echo "lies in them. Your secrets, buses and relays were never part of the stack."
 
 .PHONY: cli
 cli: override LOCAL_STACK = 1
-cli: go # dist/sfrelay, the command line
+cli: go # dist/sfrelay, the command line, for the local stack
 	@$(GO_BUILD) -ldflags="$(CLI_FLAGS)" -o dist/sfrelay ./cmd/sfrelay
 
 # The same and the functions for this machine, by one go command: the four of sam build would compile the same packages

@@ -42,14 +42,14 @@ def check_architecture(settings, template, build):
     arch = {"x86_64": "amd64"}.get(architecture, architecture)
     binaries = sorted(build.glob("*/bootstrap"))
     if not binaries:
-        sys.exit(f"no binary in {build}: run sam build first")
+        sys.exit(f"no binary in {build}; run: make deploy")
     for binary in binaries:
         header = binary.read_bytes()[:20]
         machine = MACHINES.get(int.from_bytes(header[18:20], "little")) if header[:4] == b"\x7fELF" else None
         if machine != architecture:
             sys.exit(
-                f"{binary} is built for {machine or 'another system'}, but Architecture={architecture} would be deployed: "
-                f"say ARCH={arch}, or change Architecture in samconfig.toml"
+                f"{binary} is built for {machine or 'another system'}, but Architecture={architecture} would be deployed; "
+                f"run: make deploy ARCH={arch}, or change Architecture in samconfig.toml"
             )
 
 
@@ -62,8 +62,8 @@ def check_names(settings, template, environment):
     if len(stack) > most:
         sys.exit(
             f"the stack_name of environment {environment} in samconfig.toml, {stack!r}, has {len(stack)} characters: "
-            f"CloudFormation would cut it in the name of {longest}, and the queue policies would let no rule in. "
-            f"Choose a name of at most {most} characters"
+            f"CloudFormation would cut it in the name of {longest}, and the queue policies would refuse every rule; "
+            f"choose a name of at most {most} characters"
         )
 
 

@@ -26,11 +26,11 @@ func TestDeployRefusesTheWrongArchitecture(t *testing.T) {
 		refuses      string
 	}{
 		{"the template's default", "", elf(arm), ""},
-		{"not the template's default", "", elf(x86), "built for x86_64, but Architecture=arm64 would be deployed: say ARCH=arm64"},
+		{"not the template's default", "", elf(x86), "built for x86_64, but Architecture=arm64 would be deployed; run: make deploy ARCH=arm64"},
 		{"as configured", `parameter_overrides = ["EventBusName=b", "Architecture=x86_64"]`, elf(x86), ""},
-		{"not as configured", `parameter_overrides = "EventBusName=b Architecture=x86_64"`, elf(arm), "say ARCH=amd64"},
+		{"not as configured", `parameter_overrides = "EventBusName=b Architecture=x86_64"`, elf(arm), "run: make deploy ARCH=amd64"},
 		{"not for Linux", "", []byte("\xcf\xfa\xed\xfe" + strings.Repeat("\x00", 60)), "built for another system"},
-		{"nothing built", "", nil, "run sam build first"},
+		{"nothing built", "", nil, "run: make deploy"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			checkDeploy(t, "[default.deploy.parameters]\n"+c.config, template, c.binary, c.refuses)
@@ -65,7 +65,7 @@ Resources:
 	for _, c := range []struct{ name, config, template, refuses string }{
 		{"as long as can be", config(most), template, ""},
 		{"a character more", config(most + 1), template, "has 26 characters: CloudFormation would cut it in the name of TwentyCharactersLongRule"},
-		{"what to do", config(most + 1), template, "Choose a name of at most 25 characters"},
+		{"what to do", config(most + 1), template, "choose a name of at most 25 characters"},
 		{"where it says so", config(most + 1), template, "the stack_name of environment default in samconfig.toml"},
 		{"of sam deploy alone", strings.Replace(config(most+1), "global", "deploy", 1), template, "has 26 characters"},
 		{"of another environment", strings.Replace(config(most+1), "default", "local", 1), template, ""},

@@ -14,7 +14,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"sfrelay/cmd/sfrelay/internal/account"
-	"sfrelay/cmd/sfrelay/internal/stack"
 	"sfrelay/cmd/sfrelay/internal/terminal"
 	"sfrelay/shared/deadletter"
 	"sfrelay/shared/verdict"
@@ -23,13 +22,13 @@ import (
 type dlqCommand struct {
 	List    dlqListCommand    `cmd:"" help:"List what failed, the oldest first."`
 	Show    dlqShowCommand    `cmd:"" help:"Show one message whole."`
-	Redrive dlqRedriveCommand `cmd:"" help:"Hand what failed to its consumers again; delete what they take."`
+	Redrive dlqRedriveCommand `cmd:"" help:"Send failed messages to their consumers again; delete those that were taken."`
 }
 
 // dlqFlags choose messages.
 type dlqFlags struct {
 	account.Flags
-	Queue    string `enum:"failure,delivery,all" default:"all" help:"failure: what consumers and Lambda gave up; delivery: what EventBridge could not deliver; all."`
+	Queue    string `enum:"failure,delivery,all" default:"all" help:"failure: consumers and Lambda gave up; delivery: EventBridge could not deliver; or all."`
 	Class    string `help:"Only messages of this class; permanent means every permanent/… ."`
 	Consumer string `help:"Only messages of this consumer."`
 }
@@ -58,18 +57,6 @@ func (f *dlqFlags) queues(ctx context.Context, s *screen, asJSON bool) (*deadlet
 		return nil, usageError{fmt.Errorf("--consumer: this stack has no %q; it has %s", f.Consumer, names(qs.Consumers))}
 	}
 	return qs, nil
-}
-
-// again is how a message is redriven, on the same account.
-func (f *dlqFlags) again(id string) string {
-	s := "sfrelay dlq redrive --message " + id
-	if f.AWS {
-		s += " --aws"
-	}
-	if f.StackName != stack.Name && f.StackName != "" {
-		s += " --stack-name " + f.StackName
-	}
-	return s
 }
 
 func known(consumers []deadletter.Consumer, name string) bool {
@@ -112,16 +99,20 @@ func (c *dlqListCommand) Run(ctx context.Context, s *screen) error {
 	if c.JSON {
 		return writeMessagesJSON(s.Out, messages)
 	}
-	writeMessages(s.Out, messages, time.Now())
+	if len(messages) == 0 && (c.filter() != deadletter.Filter{} || c.Queue != "all") {
+		s.Out.Printf("No message matches the filter.\n")
+		return nil
+	}
+	c.write(s.Out, messages, time.Now())
 	if c.Limit > 0 && len(messages) == c.Limit {
 		s.Err.Printf("There may be more than %d; see --limit.\n", c.Limit)
 	}
 	return nil
 }
 
-// writeMessages prints a table. What the event is and why it failed stand below each
+// write prints a table. What the event is and why it failed stand below each
 // message: beside it there is no room.
-func writeMessages(p *terminal.Printer, messages []deadletter.Message, now time.Time) {
+func (c *dlqListCommand) write(p *terminal.Printer, messages []deadletter.Message, now time.Time) {
 	if len(messages) == 0 {
 		p.Printf("Nothing failed: the queues hold no such message.\n")
 		return
@@ -142,9 +133,9 @@ func writeMessages(p *terminal.Printer, messages []deadletter.Message, now time.
 		}
 	}
 	if n := len(messages); n == 1 {
-		p.Printf("1 message. See it whole with: sfrelay dlq show %s\n", first(messages[0].ID, shortID))
+		p.Printf("1 message. See it whole with: %s\n", c.Command("dlq show "+first(messages[0].ID, shortID)))
 	} else {
-		p.Printf("%d messages. See one whole with: sfrelay dlq show MESSAGE\n", n)
+		p.Printf("%d messages. See one whole with: %s\n", n, c.Command("dlq show MESSAGE"))
 	}
 }
 
@@ -274,7 +265,7 @@ func (c *dlqShowCommand) Run(ctx context.Context, s *screen) error {
 	case err != nil:
 		return err
 	case len(messages) == 0:
-		return fmt.Errorf("no message begins with %q; see: sfrelay dlq list", c.Message)
+		return fmt.Errorf("no message begins with %q; see: %s", c.Message, c.Command("dlq list"))
 	case len(messages) > 1:
 		return fmt.Errorf("more than one message begins with %q; write more of its id", c.Message)
 	}
@@ -322,7 +313,7 @@ func (c *dlqShowCommand) show(p *terminal.Printer, qs *deadletter.Queues, m dead
 	}
 	p.Table(0, rows...)
 	if refusal == "" {
-		p.Printf("\nRedrive it with:\n%s\n", c.again(m.ID))
+		p.Printf("\nRedrive it with:\n%s\n", c.Command("dlq redrive --message "+m.ID))
 	}
 	for _, e := range m.Events {
 		p.Printf("\n")
@@ -347,10 +338,11 @@ type dlqRedriveCommand struct {
 
 // Help is shown by redrive --help.
 func (dlqRedriveCommand) Help() string {
-	return "Each message goes to the function that it was meant for, and is deleted only after that took it; " +
-		"the guard makes duplicates of what was applied meanwhile. It may be interrupted and run again at any time. " +
-		"Changes of class changed-after-done and in-doubt need a decision of yours and are refused. " +
-		"A consumer that fails five times in a row is left alone. The exit code is 1 when something was left."
+	return "Each message goes to its function and is deleted after the function took it. What was applied meanwhile is a duplicate. " +
+		"You can interrupt a redrive and run it again at any time. " +
+		"Messages of class changed-after-done and in-doubt need your decision and are refused. " +
+		"After five failures in a row the rest of a consumer's messages is left. " +
+		"The exit code is 1 when a message was left or parked again."
 }
 
 // Run implements kong's interface of a command.
@@ -408,10 +400,10 @@ func (c *dlqRedriveCommand) redrive(ctx context.Context, qs *deadletter.Queues, 
 	}
 	var errs []error
 	if left > 0 {
-		errs = append(errs, fmt.Errorf("%d of %d messages were left in their queue; see: sfrelay dlq list", left, left+counts[deadletter.Taken]))
+		errs = append(errs, fmt.Errorf("%d of %d messages were left in their queue; see: %s", left, left+counts[deadletter.Taken], c.Command("dlq list")))
 	}
 	if parkedAgain > 0 {
-		errs = append(errs, fmt.Errorf("%d of those taken were parked again: their cause is still there; see: sfrelay dlq list", parkedAgain))
+		errs = append(errs, fmt.Errorf("%d of those taken were parked again: their cause is still there; see: %s", parkedAgain, c.Command("dlq list")))
 	}
 	return errors.Join(errs...)
 }
@@ -424,7 +416,7 @@ func (c *dlqRedriveCommand) report(r deadletter.Result, s *screen) {
 		_ = s.Out.JSON(j)
 		return
 	}
-	row := terminal.Row(fmt.Sprintf("%-8s", r.Outcome), first(r.Message.ID, shortID), dash(r.Message.Consumer), what(r.Message)+because(r.Reason))
+	row := terminal.Row(fmt.Sprintf("%-8s", r.Outcome), first(r.Message.ID, shortID), fmt.Sprintf("%-19s", dash(r.Message.Consumer)), what(r.Message)+because(r.Reason))
 	switch r.Outcome {
 	case deadletter.Taken:
 		row[0].Style = terminal.Green

@@ -33,7 +33,7 @@ var (
 func TestDLQList(t *testing.T) {
 	var out bytes.Buffer
 	p := terminal.To(&out)
-	writeMessages(p, messages, time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC))
+	new(dlqListCommand).write(p, messages, time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC))
 	const want = `MESSAGE   AGE  QUEUE    CONSUMER      CLASS
 aaaaaaaa  1h   failure  customer-erp  permanent/invalid-currency
           AccountChangeEvent e1  Account/1 Account/2 and 1 more
@@ -46,7 +46,7 @@ bbbbbbbb  30s  failure  customer-erp  changed-after-done
 		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}
 	out.Reset()
-	writeMessages(p, nil, time.Now())
+	new(dlqListCommand).write(p, nil, time.Now())
 	if !strings.HasPrefix(out.String(), "Nothing failed") {
 		t.Error(out.String())
 	}
@@ -64,7 +64,7 @@ bbbbbbbb  30s  failure  customer-erp  changed-after-done
 func TestDLQShow(t *testing.T) {
 	for i, wanted := range [][]string{
 		{"sfrelay dlq redrive --message aaaaaaaa-1111", "permanent/invalid-currency", "{\n  \"a\": 1\n}\n", "Account/3"},
-		{"refused: it was done once", "invalid-json: the event is cut off", "{\"a\":\n"},
+		{"refused: the action was done once", "invalid-json: the event is cut off", "{\"a\":\n"},
 	} {
 		var out bytes.Buffer
 		(&dlqShowCommand{}).show(terminal.To(&out), testQueues, messages[i])
@@ -80,7 +80,7 @@ func TestDLQDryRun(t *testing.T) {
 	s, out, progress := testScreen()
 	c := dlqRedriveCommand{DryRun: true}
 	c.wouldRedrive(testQueues, messages, s)
-	if out.String() != "1 would be redriven, 1 refused.\n" || !strings.HasPrefix(progress.String(), "would go  aaaaaaaa  customer-erp  AccountChangeEvent e1\n") {
+	if out.String() != "1 would be redriven, 1 refused.\n" || !strings.HasPrefix(progress.String(), "would go  aaaaaaaa  customer-erp         AccountChangeEvent e1\n") {
 		t.Errorf("%s%s", out.String(), progress.String())
 	}
 	out.Reset()
@@ -107,5 +107,15 @@ func TestAge(t *testing.T) {
 		if got := age(d); got != want {
 			t.Errorf("%s is %s, want %s", d, got, want)
 		}
+	}
+}
+
+func TestNextCommandIsForTheSameAccount(t *testing.T) {
+	c := dlqListCommand{}
+	c.AWS, c.StackName = true, "billing"
+	var out bytes.Buffer
+	c.write(terminal.To(&out), messages[:1], time.Now())
+	if !strings.HasSuffix(out.String(), "with: sfrelay dlq show aaaaaaaa --aws --stack-name billing\n") {
+		t.Error(out.String())
 	}
 }

@@ -129,7 +129,7 @@ func TestNoValueReachesTheTerminalUnescaped(t *testing.T) {
 	text, _ := json.Marshal(hostile)
 	replaced := func(old string) []byte { return bytes.ReplaceAll(event, []byte(`"`+old+`"`), text) }
 	for name, say := range map[string]func(*screen){
-		"dlq list":       func(s *screen) { writeMessages(s.Out, []deadletter.Message{message, message}, time.Now()) },
+		"dlq list":       func(s *screen) { new(dlqListCommand).write(s.Out, []deadletter.Message{message, message}, time.Now()) },
 		"dlq show":       func(s *screen) { (&dlqShowCommand{}).show(s.Out, testQueues, message) },
 		"dlq show, JSON": func(s *screen) { (&dlqShowCommand{}).show(s.Out, testQueues, valid) },
 		"dlq redrive":    func(s *screen) { new(dlqRedriveCommand).wouldRedrive(testQueues, []deadletter.Message{message}, s) },

@@ -25,9 +25,9 @@ import (
 type sendCommand struct {
 	account.Flags
 	Bus       string        `help:"Bus to deliver through. Default: the one that the event's source names."`
-	Duplicate int           `default:"0" help:"Deliver each event so many times more, each time under a new EventBridge id, as a relay that sends again does."`
-	Shuffle   *uint64       `placeholder:"SEED" help:"Deliver in a random order, the same one for the same seed."`
-	Wait      bool          `help:"Wait for the verdicts of the consumers in CloudWatch Logs and print them."`
+	Duplicate int           `default:"0" help:"Deliver each event this many more times, each time with a new EventBridge id."`
+	Shuffle   *uint64       `placeholder:"SEED" help:"Deliver in a random order; the same seed gives the same order."`
+	Wait      bool          `help:"Wait for the verdicts of the consumers in CloudWatch Logs and print them. The exit code is 1 when a change was parked, failed or not delivered."`
 	Timeout   time.Duration `default:"60s" help:"Longest time to wait."`
 	JSON      bool          `name:"json" help:"Print one JSON object per line."`
 	Files     []string      `arg:"" name:"file" help:"Files with events as EventBridge delivers them: one, several, or an array; - reads standard input."`
@@ -130,10 +130,10 @@ func (s *sending) wait(ctx context.Context) error {
 		for _, a := range pending {
 			missing = append(missing, a.EventID+" at "+a.Consumer)
 		}
-		errs = append(errs, fmt.Errorf("no final verdict within %s: %s; wait longer with --timeout, or see: sfrelay dlq list", s.Timeout, strings.Join(missing, ", ")))
+		errs = append(errs, fmt.Errorf("no final verdict within %s: %s; wait longer with --timeout, or see: %s", s.Timeout, strings.Join(missing, ", "), s.Command("dlq list")))
 	}
 	if n := notApplied(lines) + s.lost; n > 0 {
-		errs = append(errs, fmt.Errorf("%d parked, failed or not delivered; see: sfrelay dlq list", n))
+		errs = append(errs, fmt.Errorf("%d parked, failed or not delivered; see: %s", n, s.Command("dlq list")))
 	}
 	return errors.Join(errs...)
 }

@@ -17,9 +17,9 @@ import (
 
 type stackCommand struct {
 	Up     stackUp     `cmd:"" help:"Build, deploy and keep the stack running."`
-	Down   stackDown   `cmd:"" help:"End it."`
-	Env    stackEnv    `cmd:"" help:"Print the variables that other tools need to work on it."`
-	Status stackStatus `cmd:"" help:"Say whether it runs, and where."`
+	Down   stackDown   `cmd:"" help:"End the stack."`
+	Env    stackEnv    `cmd:"" help:"Print the environment variables for other tools."`
+	Status stackStatus `cmd:"" help:"Say whether the stack runs, and where."`
 }
 
 type stackDir struct {
@@ -29,7 +29,7 @@ type stackDir struct {
 type stackUp struct {
 	stackDir
 	Mode   string `enum:",direct,buffered" default:"" env:"DELIVERY_MODE" help:"DeliveryMode of the template: direct (default) or buffered."`
-	Orgs   string `env:"SALESFORCE_ORGS" help:"Ids of the orgs whose events are taken."`
+	Orgs   string `env:"SALESFORCE_ORGS" help:"Ids of the orgs whose events are accepted, comma separated."`
 	ERPURL string `name:"erp-url" env:"ERP_URL" help:"Your own implementation of the HTTP sink contract instead of the sandbox."`
 }
 
@@ -72,7 +72,7 @@ func checkout() (string, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", errors.New("no template.yaml here or above; run this in a checkout of sfrelay")
+			return "", errors.New("no template.yaml in this directory or above it; change to a checkout of sfrelay")
 		}
 		dir = parent
 	}

@@ -38,7 +38,7 @@ func Secret(m SecretManager, nameOrARN string) func(context.Context) (string, er
 
 var errBinary = errors.New("it is binary; store the credential as text")
 
-// final are the errors that somebody has to mend (Secrets Manager API Reference,
+// final are the errors that somebody has to correct (Secrets Manager API Reference,
 // "GetSecretValue", Errors; "Common Errors").
 var final = []string{
 	"ResourceNotFoundException", "AccessDeniedException", "DecryptionFailure", "InvalidParameterException", "InvalidRequestException",

@@ -377,10 +377,10 @@ func TestWhatFailsStays(t *testing.T) {
 	}{
 		{&lambda.InvokeOutput{StatusCode: 200, FunctionError: aws.String("Unhandled"), Payload: []byte(`{"errorType":"unknown","errorMessage":"no answer"}`)}, "unknown: no answer"},
 		{&lambda.InvokeOutput{StatusCode: 200, FunctionError: aws.String("Unhandled"), Payload: []byte(`{"errorType":"auth","errorMessage":"auth: no answer"}`)}, "auth: no answer"},
-		{&lambda.InvokeOutput{StatusCode: 200, FunctionError: aws.String("Unhandled"), Payload: []byte(`Runtime exited`)}, "Unhandled: the function does not say why"},
+		{&lambda.InvokeOutput{StatusCode: 200, FunctionError: aws.String("Unhandled"), Payload: []byte(`Runtime exited`)}, "Unhandled: the function gave no reason; see its log"},
 		{&lambda.InvokeOutput{StatusCode: 200, Payload: []byte(`{"batchItemFailures":[{"itemIdentifier":"x"}]}`)}, "1 of its events failed"},
 		{&lambda.InvokeOutput{StatusCode: 202}, "Lambda answered with status 202"},
-		{&lambda.InvokeOutput{StatusCode: 200, Payload: []byte(`"hello"`)}, "the function answered what no consumer answers"},
+		{&lambda.InvokeOutput{StatusCode: 200, Payload: []byte(`"hello"`)}, "the function returned an unexpected answer; check that it is a consumer of this version"},
 	} {
 		answer, what := c.answer, c.reason
 		q := newQueues(t)

@@ -192,7 +192,7 @@ func (qs *Queues) release(ctx context.Context, q Queue, held map[string]string) 
 		var gone *types.MessageNotInflight
 		var stale *types.ReceiptHandleIsInvalid
 		if err != nil && !errors.As(err, &gone) && !errors.As(err, &stale) { // those are visible already
-			return fmt.Errorf("showing messages of the %s queue again: %w; they come back by themselves", q.Name, err)
+			return fmt.Errorf("making the messages of the %s queue visible again: %w; SQS makes them visible by itself, within 16 minutes", q.Name, err)
 		}
 	}
 	return nil

@@ -39,28 +39,28 @@ type Result struct {
 func (qs *Queues) Refusal(m Message) string {
 	switch m.Class {
 	case verdict.ChangedAfterDone:
-		return "it was done once and must not be done again; compare both contents, then delete the message"
+		return "the action was done once with other content and must not be done twice; compare both, then delete the message"
 	case verdict.OverwroteNewer:
-		return "the record has to be read from Salesforce and sent again, which this version does not do; compare both systems"
+		return "a redrive cannot repair the record: it has to be read from Salesforce, which this version does not do; compare both systems"
 	case verdict.Permanent("same-instant"):
 		return "nobody can tell which of two states is newer; publish the right one again, then delete the message"
 	case verdict.InDoubt:
-		return "nobody knows whether it was done; find out at the sink and resolve the record first"
+		return "the action may have been done and the sink cannot be asked; look there: if it was done, delete this message, otherwise do it by hand first"
 	}
 	if m.Class == verdict.TooOld && !qs.TooOld {
-		return "it is older than events are remembered: look at the sink whether it was applied; if not, name it with --message or --class too-old"
+		return "the event is older than the guard remembers; look at the sink: if it was not applied, redrive it with --message ID or --class too-old"
 	}
 	if m.Consumer == "" {
 		if m.Target != "" {
-			return "no consumer of this stack is behind " + m.Target
+			return "this stack has no consumer with the target " + m.Target
 		}
-		return "it does not say which consumer it was meant for"
+		return "the message does not name its consumer; see it with: sfrelay dlq show ID"
 	}
 	if _, ok := qs.byName(m.Consumer); !ok {
-		return fmt.Sprintf("this stack has no consumer %q", m.Consumer)
+		return fmt.Sprintf("this stack has no consumer %q; deploy it, or choose another stack with --stack-name", m.Consumer)
 	}
 	if !json.Valid([]byte(m.Body)) {
-		return "its body is not JSON, which no function can be invoked with"
+		return "the message is not JSON, so no function can be invoked with it; see it with: sfrelay dlq show ID"
 	}
 	return ""
 }
@@ -141,7 +141,7 @@ func (p *pass) over(ctx context.Context, q Queue) (err error) {
 		}
 	}
 	for _, m := range in.missed {
-		p.report(Result{m, Left, "somebody else holds it or has deleted it; run again"})
+		p.report(Result{m, Left, "another reader has hidden or deleted the message; redrive again in 16 minutes"})
 	}
 	return nil
 }
@@ -186,7 +186,7 @@ func (in *queued) decide(ctx context.Context, m Message, handle string) error {
 		return err
 	}
 	if in.failures[m.Consumer] >= giveUpAfter {
-		in.report(Result{m, Left, fmt.Sprintf("%s failed %d times in a row; mend its sink and run again", m.Consumer, giveUpAfter)})
+		in.report(Result{m, Left, fmt.Sprintf("%s failed %d times in a row; check its sink, then redrive again", m.Consumer, giveUpAfter)})
 		return nil
 	}
 	if held := in.away(ctx, in.q, handle, hold) == nil; !held { // the queue shows it again: it comes once more
@@ -211,7 +211,7 @@ func (in *queued) act(ctx context.Context, m Message, handle string) error {
 	}
 	in.failures[m.Consumer] = 0
 	if err := in.remove(ctx, in.q, handle); err != nil {
-		return fmt.Errorf("the consumer took message %s, but it could not be deleted; the next redrive finds it to be a duplicate: %w", m.ID, err)
+		return fmt.Errorf("the consumer took message %s, but SQS did not delete it: %w; redrive again, the consumer will find a duplicate", m.ID, err)
 	}
 	delete(in.aside, m.ID)
 	in.taken[m.content()] = true
@@ -246,13 +246,13 @@ func (qs *Queues) invoke(ctx context.Context, m Message) (reason string, err err
 	switch {
 	case aws.ToString(out.FunctionError) != "":
 		kind := or(answer.Type, aws.ToString(out.FunctionError))
-		return kind + ": " + or(strings.TrimPrefix(answer.Message, kind+": "), "the function does not say why"), nil
+		return kind + ": " + or(strings.TrimPrefix(answer.Message, kind+": "), "the function gave no reason; see its log"), nil
 	case out.StatusCode != 200:
 		return fmt.Sprintf("Lambda answered with status %d", out.StatusCode), nil
 	case len(answer.Failures) > 0:
 		return fmt.Sprintf("%d of its events failed", len(answer.Failures)), nil
 	case !readable:
-		return "the function answered what no consumer answers", nil
+		return "the function returned an unexpected answer; check that it is a consumer of this version", nil
 	}
 	return "", nil
 }

@@ -55,7 +55,7 @@ func Main(define func(*Function) consumer.Definition) {
 }
 
 // start is Main up to the first event. Its error has the mistakes of environment and
-// definition together: a deployment is mended once.
+// definition together: a deployment is corrected once.
 func start(ctx context.Context, env config.Env, define func(*Function) consumer.Definition) (f *Function, h consumer.Handler, err error) {
 	if f, err = prepare(ctx, env); err == nil {
 		h, err = consumer.New(define(f), f.consumerEnv())

@@ -100,7 +100,7 @@ func checkTime(ms int64, eventTime time.Time, where string) error {
 	case ms > order.MaxTimeMS:
 		return refuse("time-out-of-range", where, "the time does not fit into 48 bits of milliseconds")
 	case !eventTime.IsZero() && ms > eventTime.Add(future).UnixMilli():
-		return refuse("version-in-future", where, "the time is more than 5 minutes after the event's own time: it would win against every later change; mend the clock or the field and publish again")
+		return refuse("version-in-future", where, "the time is more than 5 minutes after the event's own time: it would win against every later change; correct the clock or the field, then publish again")
 	}
 	return nil
 }

@@ -49,10 +49,10 @@ const (
 
 const permanentPrefix = "permanent/"
 
-// Permanent is the class of an error that no retry mends, e.g. Permanent("invalid-currency").
+// Permanent is the class of an error that no retry can solve, e.g. Permanent("invalid-currency").
 func Permanent(name string) Class { return Class(permanentPrefix + name) }
 
-// IsPermanent reports whether no retry mends the error.
+// IsPermanent reports whether no retry can solve the error.
 func (c Class) IsPermanent() bool {
 	return len(c) > len(permanentPrefix) && c[:len(permanentPrefix)] == permanentPrefix
 }

@@ -26,6 +26,18 @@ type Flags struct {
 	StackDir  string `name:"stack-dir" default:".cache/stack" type:"path" help:"Where the local stack keeps its state." hidden:""`
 }
 
+// Command is the command line of another command on the same account.
+func (f Flags) Command(words string) string {
+	s := "sfrelay " + words
+	if f.AWS {
+		s += " --aws"
+	}
+	if f.StackName != stack.Name && f.StackName != "" {
+		s += " --stack-name " + f.StackName
+	}
+	return s
+}
+
 // Account is what a command works on.
 type Account struct {
 	Config  aws.Config

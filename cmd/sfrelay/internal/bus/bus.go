@@ -123,7 +123,7 @@ func (b *Bus) Deliver(ctx context.Context, busName string, e Event) ([]Delivery,
 // hand gives the event to the target, or says why the target cannot take it.
 func (b *Bus) hand(ctx context.Context, r rule, t ebtypes.Target, e Event) (refusal, error) {
 	if t.Input != nil || t.InputPath != nil || t.InputTransformer != nil {
-		return refusal{}, errors.New("the target transforms its input, which is not played; remove Input, InputPath and InputTransformer")
+		return refusal{}, errors.New("sfrelay cannot transform the input of a target; remove Input, InputPath and InputTransformer from it")
 	}
 	arn := aws.ToString(t.Arn)
 	no, err := b.permission(ctx, r.arn, arn)
@@ -183,7 +183,7 @@ func (b *Bus) permission(ctx context.Context, ruleARN, targetARN string) (refusa
 				return refusal{}, err
 			}
 		default:
-			return refusal{}, errors.New("only functions and queues are played as targets")
+			return refusal{}, errors.New("the target is neither a Lambda function nor an SQS queue; sfrelay delivers to no other")
 		}
 		ok, err := permits(policy, action, ruleARN)
 		if err != nil || ok {
@@ -280,7 +280,7 @@ func (b *Bus) rulesOf(ctx context.Context, busName string) ([]rule, error) {
 			}
 		}
 		if len(rules) == 0 {
-			return nil, fmt.Errorf("%w of the bus %q; is the stack deployed with this bus name?", ErrNoRule, busName)
+			return nil, fmt.Errorf("%w on the bus %q; check EventBusName and ChangeBusName of the stack", ErrNoRule, busName)
 		}
 		return rules, nil
 	})

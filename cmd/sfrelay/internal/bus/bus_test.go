@@ -251,8 +251,8 @@ func TestDeliverRefusesWhatItCannotPlay(t *testing.T) {
 		account account
 		want    string
 	}{
-		"transformed input": {account{target: function, policy: allow("lambda:InvokeFunction"), match: true, input: `"{}"`}, "transforms its input"},
-		"other targets":     {account{target: "arn:aws:sns:eu-west-2:123456789012:topic", match: true}, "only functions and queues"},
+		"transformed input": {account{target: function, policy: allow("lambda:InvokeFunction"), match: true, input: `"{}"`}, "cannot transform the input"},
+		"other targets":     {account{target: "arn:aws:sns:eu-west-2:123456789012:topic", match: true}, "neither a Lambda function nor an SQS queue"},
 		"our own rights":    {account{target: function, policy: allow("lambda:InvokeFunction"), match: true, refuse: "AccessDeniedException"}, "AccessDeniedException"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -27,7 +27,7 @@ func Read(r io.Reader) ([]Event, error) {
 		switch err := d.Decode(&raw); {
 		case errors.Is(err, io.EOF):
 			if len(events) == 0 {
-				return nil, errors.New("no event in it")
+				return nil, errors.New("the file holds no event")
 			}
 			return events, nil
 		case err != nil:

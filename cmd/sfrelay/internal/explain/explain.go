@@ -1,6 +1,6 @@
 // Package explain tells what an event is: where it comes from, what it says of which
 // records, at which version, and which consumers would take it. It works offline, on
-// every form in which an event may lie about.
+// an event as it is, in a batch of SQS records, or in a message of one of the queues.
 package explain
 
 import (

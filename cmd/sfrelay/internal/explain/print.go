@@ -21,7 +21,7 @@ var forms = map[string]string{
 // fetches are the reasons for a fetch in words.
 var fetches = map[string]string{
 	"gap":                 "Salesforce could not tell what changed",
-	"unknown-change-type": "nobody knows what a change of this type did",
+	"unknown-change-type": "this version does not know what a change of this type does",
 	"no-changed-fields":   "the update does not say what it changed",
 	"named-field-absent":  "a field that changed has no value here; consumers that do not read it apply the rest",
 	"text-diff":           "a long text came as a diff; consumers that do not read it apply the rest",

@@ -192,7 +192,7 @@ func (p *play) settle(ctx context.Context) error {
 	return nil
 }
 
-// sandbox breaks or mends a sink.
+// sandbox breaks or repairs a sink.
 func (p *play) sandbox(ctx context.Context, step *Step) error {
 	url := p.sandboxURL(step.Sandbox) + "/_sandbox/faults"
 	method, body := http.MethodDelete, []byte(nil)

@@ -99,7 +99,7 @@ func Load(dir string) (*Scenario, error) {
 		}
 		names[step.Name] = true
 		if _, ok := verdicts[step.Name]; !ok {
-			errs = append(errs, fmt.Errorf("%s: nothing is said of %q", verdictsFile, step.Name))
+			errs = append(errs, fmt.Errorf("%s: %q has no entry", verdictsFile, step.Name))
 		}
 	}
 	s.verdicts = map[string]map[string]expectation{}

@@ -76,13 +76,13 @@ func TestLoadNamesEveryMistake(t *testing.T) {
 		{"scenario.json", `{"steps":[{"sandbox":"crm"}]}`, `no sandbox is called "crm"`},
 		{"scenario.json", `{"steps":[{"send":"missing.json"}]}`, "missing.json"},
 		{"scenario.json", `{"steps":[{"send":"a.json"},{"send":"a.json"}]}`, `the name "a" is taken`},
-		{"verdicts.json", `{"a":{}}`, `nothing is said of "again"`},
+		{"verdicts.json", `{"a":{}}`, `"again" has no entry`},
 		{"verdicts.json", `{"a":{},"again":{},"b":{}}`, `no step is called "b"`},
 		{"verdicts.json", `{"a":{"inventory-erp":"Applied"},"again":{}}`, "is no verdict"},
 		{"queues.json", `{"lost":[]}`, `no queue is called "lost"`},
 		{"queues.json", `{"failure":[{"event":"b"}]}`, `no step is called "b"`},
 		{"queues.json", `{"failure":[{"evnt":"b"}]}`, `unknown field "evnt"`},
-		{"a.json", `[]`, "no event in it"},
+		{"a.json", `[]`, "the file holds no event"},
 		{"a.json", `[{"id":"1"},{"id":"2"}]`, "holds 2 events"},
 	} {
 		_, err := Load(write(t, map[string]string{c.file: c.text}))
@@ -91,7 +91,7 @@ func TestLoadNamesEveryMistake(t *testing.T) {
 		}
 	}
 	_, err := Load(write(t, map[string]string{"verdicts.json": `{"b":{"x":"?"}}`}))
-	for _, says := range []string{`nothing is said of "a"`, `nothing is said of "again"`, `no step is called "b"`, "is no verdict"} {
+	for _, says := range []string{`"a" has no entry`, `"again" has no entry`, `no step is called "b"`, "is no verdict"} {
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("error %v, want %q beside the others", err, says)
 		}

@@ -125,11 +125,11 @@ func (s *Stack) startServers(ctx context.Context, o Options, tools string) (secr
 func (s *Stack) refit(o Options) error {
 	switch {
 	case o.Mode != "" && o.Mode != s.Mode:
-		return fmt.Errorf("the running stack has DELIVERY_MODE=%s; make down first", s.Mode)
+		return fmt.Errorf("the running stack has DELIVERY_MODE=%s; end it first with: make down", s.Mode)
 	case o.Orgs != "" && o.Orgs != s.Orgs:
-		return fmt.Errorf("the running stack has SALESFORCE_ORGS=%s; make down first", s.Orgs)
+		return fmt.Errorf("the running stack has SALESFORCE_ORGS=%s; end it first with: make down", s.Orgs)
 	case o.ERPURL != "" && o.ERPURL != s.ERPURL:
-		return fmt.Errorf("the running stack has ERP_URL=%s; make down first", s.ERPURL)
+		return fmt.Errorf("the running stack has ERP_URL=%s; end it first with: make down", s.ERPURL)
 	}
 	return nil
 }
