@@ -155,13 +155,7 @@ func (s customers) update(ctx context.Context, ref sink.Ref, id string, e edit) 
 	var current *stripe.Customer
 	if !e.retire && needsCurrent(e.content) {
 		var f *failure
-		current, f = read(ctx, s.Client, "read the customer", func(ctx context.Context, api *stripe.Client) (*stripe.Customer, error) {
-			return api.V1Customers.Retrieve(ctx, id, nil)
-		})
-		if f != nil && f.missing() {
-			return deletedCustomer(id)
-		}
-		if f != nil {
+		if current, f = s.customer(ctx, id); f != nil {
 			return f
 		}
 		// A customer that was deleted is answered too; writing to it fails below.
@@ -181,6 +175,17 @@ func (s customers) update(ctx context.Context, ref sink.Ref, id string, e edit) 
 		return deletedCustomer(id)
 	}
 	return f
+}
+
+// customer reads a customer; one that was deleted is an answer, too.
+func (c *Client) customer(ctx context.Context, id string) (*stripe.Customer, *failure) {
+	v, f := read(ctx, c, "read the customer", func(ctx context.Context, api *stripe.Client) (*stripe.Customer, error) {
+		return api.V1Customers.Retrieve(ctx, id, nil)
+	})
+	if f != nil && f.missing() {
+		f = deletedCustomer(id)
+	}
+	return v, f
 }
 
 var customerDeleted = verdict.Permanent("customer-deleted")

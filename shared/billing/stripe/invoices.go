@@ -31,6 +31,7 @@ const (
 // Invoices is the port billing.Invoices at Stripe.
 //
 // An invoice is looked for by its customer and metadata before anything is made.
+// Then its customer is read, which must have an e-mail address and not be retired.
 // Then: a draft, its lines in one call, the draft read back and compared, and
 // finalized. Each step has its own idempotency key, and the draft at Stripe is the
 // only checkpoint: an attempt goes on where the last one stopped. Stripe adds no
@@ -68,6 +69,9 @@ func (s invoices) issue(ctx context.Context, ref sink.Ref, inv billing.Invoice) 
 	// From here on nothing has been billed: now the content counts.
 	doc, f := newDocument(ref, inv)
 	if f != nil {
+		return sink.Receipt{}, f
+	}
+	if f := s.billable(ctx, inv.CustomerLink); f != nil {
 		return sink.Receipt{}, f
 	}
 	var draft *stripe.Invoice
@@ -112,6 +116,24 @@ func (s invoices) issue(ctx context.Context, ref sink.Ref, inv billing.Invoice) 
 		return receipt, duplicates(receipt.Link, len(found))
 	}
 	return receipt, nil
+}
+
+// billable refuses a customer that Stripe takes no invoice for, or that is nobody's any
+// more. Between this and the draft somebody may still change it: Stripe itself then
+// refuses what it refuses.
+func (s invoices) billable(ctx context.Context, id string) *failure {
+	c, f := s.customer(ctx, id)
+	switch {
+	case f != nil:
+		return f
+	case c.Deleted:
+		return deletedCustomer(id)
+	case c.Metadata[markRetired] != "":
+		return refused("customer-retired", "customer %s is retired: its account was deleted or merged in Salesforce; publish the deal again with the account that took over and delete this message, or undelete the account and redrive", id)
+	case c.Email == "":
+		return refused("customer-without-email", "customer %s has no e-mail address, and Stripe takes no invoice that is sent to nobody; give the account one in Salesforce and, when it has reached Stripe, redrive", id)
+	}
+	return nil
 }
 
 // issued reports whether the invoice exists for good: open, paid, or voided or

@@ -203,6 +203,9 @@ func classify(what string, x *sinkhttp.Exchange, err error) *failure {
 	var kind stripe.ErrorType
 	if isAnswer {
 		f.code, param, kind = answer.Code, answer.Param, answer.Type
+		if f.code == "" && strings.HasPrefix(answer.Msg, "Missing email") {
+			f.code = "customer_without_email" // Stripe has no code for it
+		}
 	}
 	f.reused = kind == stripe.ErrorTypeIdempotency && status == http.StatusBadRequest
 	f.Class, f.Applied = classOf(status, f.code, kind)

@@ -38,7 +38,7 @@ type Customer struct {
 	About    *string           `json:"description"`
 	Address  *Address          `json:"address"`
 	Shipping *Shipping         `json:"shipping"`
-	Currency *string           `json:"currency"` // fixed by the first invoice
+	Currency *string           `json:"currency"` // of the first invoice; later ones may have others
 	Metadata map[string]string `json:"metadata"`
 	Livemode bool              `json:"livemode"`
 	Balance  int64             `json:"balance"`
