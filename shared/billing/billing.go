@@ -78,6 +78,7 @@ type Invoice struct {
 	Description   string    // for people, on the invoice; may be empty
 	DueDays       int       // days until due; 0: due when issued
 	CloseDate     time.Time // date the opportunity was won; zero: unknown
+	RecordTime    time.Time // when the opportunity was last changed; zero: unknown. Only for looking
 }
 
 // Line is one line of an invoice. It bills Quantity x UnitPrice, rounded to the

@@ -165,8 +165,15 @@ func duplicates(id string, n int) *failure {
 		Reason: fmt.Sprintf("%d invoices at Stripe carry the id of this opportunity; %s is taken as the one, delete or void the others", n, id)}}
 }
 
-// find lists the customer's invoices that carry our marks, oldest first.
+// find lists the customer's invoices that carry our marks, oldest first. It looks at the
+// newest ones: all since the doubt began or the deal was saved, of before that the first
+// alwaysListed. An invoice of this deal cannot be older; those few pages more cost
+// nothing, and find what the guard's table forgot.
 func (s invoices) find(ctx context.Context, ref sink.Ref, inv billing.Invoice) ([]*stripe.Invoice, *failure) {
+	since := inv.RecordTime.Add(-recordMargin)
+	if doubt := ref.DoubtSince.Add(-createdMargin); ref.InDoubt && doubt.Before(since) {
+		since = doubt // zero: all
+	}
 	found, f := read(ctx, s.Client, "look for the invoice", func(ctx context.Context, api *stripe.Client) ([]*stripe.Invoice, error) {
 		p := &stripe.InvoiceListParams{Customer: &inv.CustomerLink}
 		p.Limit = stripe.Int64(100)
@@ -182,11 +189,17 @@ func (s invoices) find(ctx context.Context, ref sink.Ref, inv billing.Invoice) (
 			if marked(i.Metadata, ref, opportunity, inv.OpportunityID) {
 				found = append([]*stripe.Invoice{i}, found...)
 			}
+			if seen >= alwaysListed && i.Created < since.Unix() {
+				break
+			}
 		}
 		return found, nil
 	})
-	if f != nil && f.missing() {
-		return nil, deletedCustomer(inv.CustomerLink)
+	switch {
+	case f != nil && f.missing():
+		f = deletedCustomer(inv.CustomerLink)
+	case f != nil && f.Class == verdict.InDoubt && !ref.InDoubt:
+		f.Class = verdict.Unfinished // nobody ever tried
 	}
 	return found, f
 }

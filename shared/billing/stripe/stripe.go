@@ -38,6 +38,11 @@ const (
 	maxGenerations = 8
 	// maxListed bounds a look-up: fifty pages. Beyond it, absence cannot be told.
 	maxListed = 5000
+	// alwaysListed is how many of a customer's invoices are looked at however old they are.
+	alwaysListed = 500
+	// recordMargin is how long before the last change of a deal its invoice may have been
+	// made: by a delivery of an earlier change, of which the guard knows nothing any more.
+	recordMargin = 24 * time.Hour
 	// createdMargin is how far clocks of ours and of Stripe's may be apart.
 	createdMargin = 5 * time.Minute
 )
@@ -171,11 +176,15 @@ func write[T any](ctx context.Context, c *Client, what string, do func(context.C
 	}
 }
 
-// read is write for a call that changes nothing: its failure is never an effect.
+// read is write for a call that changes nothing: its failure is never an effect, and
+// where no answer came nobody has to wonder.
 func read[T any](ctx context.Context, c *Client, what string, do func(context.Context, *stripe.Client) (T, error)) (T, *failure) {
 	v, _, f := write(ctx, c, what, do)
 	if f != nil {
 		f.Applied = sink.No
+		if f.status == 0 && f.Class == verdict.Unknown {
+			f.Class, f.Reason = verdict.Unfinished, what+" at Stripe: no answer; nothing was carried out"
+		}
 	}
 	return v, f
 }

@@ -307,7 +307,7 @@ func log(requests []stripesandbox.Request) string {
 
 func TestFailedLookupIsNeverAbsent(t *testing.T) {
 	for kind, class := range map[faults.Kind]verdict.Class{
-		faults.Down: verdict.Unknown, faults.Unavailable: verdict.Unknown, faults.Throttled: verdict.Throttled, faults.ErrorBefore: verdict.Unknown,
+		faults.Down: verdict.Unfinished, faults.Unavailable: verdict.Unknown, faults.Throttled: verdict.Throttled, faults.ErrorBefore: verdict.Unknown,
 	} {
 		w := newWorld(t, stripesandbox.Options{})
 		w.fail(t, faults.Fault{Kind: kind, Method: "GET", Path: "/v1/customers"}, faults.Fault{Kind: kind, Method: "GET", Path: "/v1/invoices"})
