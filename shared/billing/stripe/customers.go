@@ -282,8 +282,8 @@ func value(f sink.Field[string]) *string {
 	return &v
 }
 
-// merge is the whole address after the change. Stripe has two lines for a street:
-// what follows the first line break goes to the second.
+// merge is the whole address after the change. Stripe has two lines for a street: the
+// first of its own goes to the first, the others to the second. Blank ones are skipped.
 func merge(a billing.Address, old *stripe.Address) *stripe.AddressParams {
 	if old == nil {
 		old = &stripe.Address{}
@@ -301,9 +301,15 @@ func merge(a billing.Address, old *stripe.Address) *stripe.AddressParams {
 	country := strings.ToUpper(*p.Country)
 	p.Country = &country
 	if street := value(a.Street); street != nil {
-		first, rest, _ := strings.Cut(strings.ReplaceAll(*street, "\r\n", "\n"), "\n")
-		rest = strings.Join(strings.FieldsFunc(rest, func(r rune) bool { return r == '\n' }), ", ")
-		p.Line1, p.Line2 = &first, &rest
+		var all []string
+		for _, line := range strings.FieldsFunc(*street, func(r rune) bool { return r == '\n' || r == '\r' }) {
+			if line = strings.TrimSpace(line); line != "" {
+				all = append(all, line)
+			}
+		}
+		all = append(all, "") // there is a first one
+		rest := strings.TrimSuffix(strings.Join(all[1:], ", "), ", ")
+		p.Line1, p.Line2 = &all[0], &rest
 	}
 	return p
 }
