@@ -75,7 +75,7 @@ type keyed struct {
 func FromEnv(r *config.Reader, secret func(nameOrARN string) func(context.Context) (string, error)) *Client {
 	r.Only("BILLING", "stripe", "the billing system")
 	name := r.Required("STRIPE_SECRET", "the name or ARN of the secret with Stripe's API key")
-	c, err := New(secret(name), r.OptionalURL("STRIPE_API_BASE"))
+	c, err := connect(secret(name), r.OptionalURL("STRIPE_API_BASE"), r.Optional("STRIPE_CONTEXT", ""))
 	if err != nil {
 		r.Check("STRIPE_API_BASE", err)
 		return new(Client)
@@ -86,12 +86,18 @@ func FromEnv(r *config.Reader, secret func(nameOrARN string) func(context.Contex
 // New connects to the account of the API key, which is read before the first call,
 // kept, and read once more when Stripe refuses it. base replaces
 // https://api.stripe.com; plain http is taken for loopback addresses only.
-func New(key sinkhttp.ReadKey, base string) (*Client, error) {
+func New(key sinkhttp.ReadKey, base string) (*Client, error) { return connect(key, base, "") }
+
+// connect is New with the account that a key of an organisation is used for.
+func connect(key sinkhttp.ReadKey, base, account string) (*Client, error) {
 	backend := &stripe.BackendConfig{
 		HTTPClient:        sinkhttp.NewClient(),
 		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull},
 		MaxNetworkRetries: stripe.Int64(0),
 		EnableTelemetry:   stripe.Bool(false),
+	}
+	if account != "" {
+		backend.StripeContext = &account
 	}
 	if base != "" {
 		if err := checkBase(base); err != nil {
@@ -223,7 +229,7 @@ func classify(what string, x *sinkhttp.Exchange, err error) *failure {
 	}
 	f.Reason = fmt.Sprintf("%s: Stripe answered %d", what, status)
 	for _, part := range []struct{ name, value string }{
-		{"", string(f.code)}, {"parameter ", param}, {"request ", x.Header("Request-Id")},
+		{"", string(f.code)}, {"parameter ", param}, {"reason ", x.Header("Stripe-Rate-Limited-Reason")}, {"request ", x.Header("Request-Id")},
 	} {
 		if p := printable(part.value); p != "" {
 			f.Reason += ", " + part.name + p

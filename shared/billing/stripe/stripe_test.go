@@ -785,8 +785,12 @@ func TestThrottledSaysWhen(t *testing.T) {
 	w := newWorld(t, stripesandbox.Options{})
 	w.fail(t, faults.Fault{Kind: faults.Throttled, RetryAfter: 7, Times: -1})
 	_, err := w.customers.Save(t.Context(), customerRef(1), accountID, acme())
-	if e := wantError(t, err, verdict.Throttled, sink.No); e.RetryAfter != 7*time.Second {
+	e := wantError(t, err, verdict.Throttled, sink.No)
+	if e.RetryAfter != 7*time.Second {
 		t.Errorf("retry after %s, want 7s", e.RetryAfter)
+	}
+	if !strings.Contains(e.Reason, "reason endpoint-rate") {
+		t.Errorf("the error does not tell Stripe's own reason: %s", e.Reason)
 	}
 	if n := len(w.State().Requests); n != 1 {
 		t.Errorf("%d requests: the connector must not retry", n)

@@ -158,6 +158,9 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if log.Key != "" {
 		w.Header().Set("Idempotency-Key", log.Key)
 	}
+	if fault.Kind == faults.Throttled {
+		w.Header().Set("Stripe-Rate-Limited-Reason", "endpoint-rate")
+	}
 	if fault.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(fault.RetryAfter))
 	}

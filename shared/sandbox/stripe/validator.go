@@ -43,6 +43,17 @@ type validator struct {
 	check  *jsval.JSVal
 }
 
+// APIVersion is the version of the description that requests are checked against.
+func APIVersion() (string, error) {
+	var file struct {
+		Info struct {
+			Version string `json:"version"`
+		} `json:"info"`
+	}
+	err := json.Unmarshal(embedded.OpenAPISpec, &file)
+	return file.Info.Version, err
+}
+
 // validators are made from the description inside stripe-mock, once per process.
 // Only the operations above are read: the rest of the 8 MB is skipped.
 var validators = sync.OnceValues(func() (map[string]validator, error) {
