@@ -191,7 +191,20 @@ func runAccount(t *testing.T, base, key string) {
 		t.Errorf("invoice in yen = %v", i)
 	}
 
-	for _, link := range []string{issued.Link, big.Link, inYen.Link} {
+	// Who is told: Stripe sends an open invoice and lets it be marked afterwards, or goes on by itself.
+	told := map[string]string{}
+	for _, how := range []string{"send", "advance"} {
+		o := inv
+		o.OpportunityID = "006" + rand.Text()[:15]
+		told[how] = must[sink.Receipt](t)(delivering(t, base, key, how).Issue(t.Context(), sink.Ref{Consumer: iref.Consumer, Org: org, Subject: "Opportunity/" + o.OpportunityID, Epoch: 1}, o)).Link
+		i := a.get("/v1/invoices/" + told[how])
+		metadata, _ := i["metadata"].(map[string]any)
+		if i["auto_advance"] != (how == "advance") || how == "send" && metadata["sf_delivery"] != "sent" {
+			t.Errorf("%s: invoice = %v", how, i)
+		}
+	}
+
+	for _, link := range []string{issued.Link, big.Link, inYen.Link, told["send"], told["advance"]} {
 		if _, res := a.call(http.MethodPost, "/v1/invoices/"+link+"/void", nil, ""); res.StatusCode != http.StatusOK {
 			t.Errorf("void = %d", res.StatusCode)
 		}

@@ -49,18 +49,20 @@ const (
 
 // Marks on everything that is created: whose it is and which change wrote it last.
 const (
-	markOrg     = "sf_org"
-	markID      = "sf_id"
-	markObject  = "sf_object"
-	markVersion = "sf_version"
-	markRetired = "sf_retired"
-	markContent = "sf_content"
+	markOrg      = "sf_org"
+	markID       = "sf_id"
+	markObject   = "sf_object"
+	markVersion  = "sf_version"
+	markRetired  = "sf_retired"
+	markContent  = "sf_content"
+	markDelivery = "sf_delivery"
 )
 
 // Client is one Stripe account. It is safe for concurrent use.
 type Client struct {
 	key      *sinkhttp.Key
 	backends *stripe.Backends
+	delivery string // one of the constants; of invoices only
 	api      atomic.Pointer[keyed]
 }
 
@@ -80,6 +82,7 @@ func FromEnv(r *config.Reader, secret func(nameOrARN string) func(context.Contex
 		r.Check("STRIPE_API_BASE", err)
 		return new(Client)
 	}
+	c.delivery = r.OneOf("INVOICE_DELIVERY", deliverOpen, deliverSend, deliverAdvance)
 	return c
 }
 

@@ -322,7 +322,11 @@ func (s *Sandbox) operate(operation, id string, p map[string]any) answer {
 	case "GET /v1/invoices/{invoice}/lines":
 		return s.listLines(id, p)
 	case "POST /v1/invoices/{invoice}/finalize":
-		return s.finalize(id)
+		return s.finalize(id, p)
+	case "POST /v1/invoices/{invoice}/send":
+		return s.send(id)
+	case "POST /v1/invoices/{invoice}":
+		return s.updateInvoice(id, p)
 	case "POST /v1/invoices/{invoice}/void":
 		return s.settle(id, "void")
 	case "POST /v1/invoices/{invoice}/pay":

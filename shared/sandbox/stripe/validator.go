@@ -32,6 +32,8 @@ var operations = []string{
 	"POST /v1/invoices/{invoice}/add_lines",
 	"GET /v1/invoices/{invoice}/lines",
 	"POST /v1/invoices/{invoice}/finalize",
+	"POST /v1/invoices/{invoice}/send",
+	"POST /v1/invoices/{invoice}",
 	"POST /v1/invoices/{invoice}/void",
 	"POST /v1/invoices/{invoice}/pay",
 }
