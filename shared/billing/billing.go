@@ -64,7 +64,8 @@ type Invoices interface {
 	// Issue makes and finalizes the invoice of one opportunity, or finds the one
 	// that was made before: it always looks first. An invoice whose total at the
 	// billing system is not inv.Total is never finalized
-	// (permanent/total-mismatch).
+	// (permanent/total-mismatch). A customer that was retired is never billed
+	// (permanent/customer-retired).
 	Issue(ctx context.Context, ref sink.Ref, inv Invoice) (sink.Receipt, error)
 }
 

@@ -141,6 +141,17 @@ func runAccount(t *testing.T, base, key string) {
 		}
 	}
 
+	// A VAT number as a tax id, which follows it.
+	for _, number := range []string{"DE123456789", "ATU12345678"} {
+		ref.Epoch++
+		must[sink.Receipt](t)(withTaxIDs(t, base, key).Save(t.Context(), ref, id, billing.Customer{TaxNumber: sink.Set(number)}))
+		ids, _ := a.get("/v1/customers/" + created.Link + "?expand[]=tax_ids")["tax_ids"].(map[string]any)
+		data, _ := ids["data"].([]any)
+		if len(data) != 1 || data[0].(map[string]any)["type"] != "eu_vat" || data[0].(map[string]any)["value"] != number {
+			t.Errorf("tax ids = %v, want %s", data, number)
+		}
+	}
+
 	// Who has no e-mail gets no invoice: Stripe says so of the draft or of finalizing it.
 	opportunityID := "006" + rand.Text()[:15]
 	inv := invoice(created.Link)

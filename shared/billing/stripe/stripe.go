@@ -49,13 +49,14 @@ const (
 
 // Marks on everything that is created: whose it is and which change wrote it last.
 const (
-	markOrg      = "sf_org"
-	markID       = "sf_id"
-	markObject   = "sf_object"
-	markVersion  = "sf_version"
-	markRetired  = "sf_retired"
-	markContent  = "sf_content"
-	markDelivery = "sf_delivery"
+	markOrg       = "sf_org"
+	markID        = "sf_id"
+	markObject    = "sf_object"
+	markVersion   = "sf_version"
+	markRetired   = "sf_retired"
+	markContent   = "sf_content"
+	markDelivery  = "sf_delivery"
+	markTaxNumber = "sf_tax_number"
 )
 
 // Client is one Stripe account. It is safe for concurrent use.
@@ -63,6 +64,7 @@ type Client struct {
 	key      *sinkhttp.Key
 	backends *stripe.Backends
 	delivery string // one of the constants; of invoices only
+	taxIDs   bool   // tax numbers are kept as tax ids, too
 	api      atomic.Pointer[keyed]
 }
 
@@ -74,6 +76,12 @@ type keyed struct {
 
 // FromEnv connects to the account that the environment names. secret reads a secret by
 // its name or ARN. What is wrong, r says; then the client is of no use.
+//
+//	STRIPE_SECRET     the secret with the API key
+//	STRIPE_API_BASE   another address than Stripe's
+//	STRIPE_CONTEXT    the account that a key of an organisation is used for
+//	INVOICE_DELIVERY  open, send or advance: who tells a customer of an invoice
+//	TAX_NUMBERS       metadata or tax-ids: what an account's tax number becomes
 func FromEnv(r *config.Reader, secret func(nameOrARN string) func(context.Context) (string, error)) *Client {
 	r.Only("BILLING", "stripe", "the billing system")
 	name := r.Required("STRIPE_SECRET", "the name or ARN of the secret with Stripe's API key")
@@ -82,6 +90,7 @@ func FromEnv(r *config.Reader, secret func(nameOrARN string) func(context.Contex
 		r.Check("STRIPE_API_BASE", err)
 		return new(Client)
 	}
+	c.taxIDs = r.OneOf("TAX_NUMBERS", "metadata", "tax-ids") == "tax-ids"
 	c.delivery = r.OneOf("INVOICE_DELIVERY", deliverOpen, deliverSend, deliverAdvance)
 	return c
 }
@@ -155,6 +164,9 @@ func (f *failure) missing() bool {
 
 // err is the failure as the port returns it.
 func (f *failure) err() error {
+	if f.code == stripe.ErrorCodeTaxIDInvalid {
+		return taxIDInvalid()
+	}
 	e := f.Error
 	return &e
 }

@@ -304,7 +304,12 @@ func (s *Sandbox) operate(operation, id string, p map[string]any) answer {
 	case "GET /v1/customers":
 		return s.listCustomers(p)
 	case "GET /v1/customers/{customer}":
-		return s.getCustomer(id)
+		return s.getCustomer(id, p)
+	case "POST /v1/customers/{customer}/tax_ids":
+		return s.createTaxID(id, p)
+	case "DELETE /v1/customers/{customer}/tax_ids/{id}":
+		customer, taxID, _ := strings.Cut(id, "/")
+		return s.deleteTaxID(customer, taxID)
 	case "POST /v1/customers/{customer}":
 		return s.updateCustomer(id, p)
 	case "DELETE /v1/customers/{customer}":
@@ -340,7 +345,7 @@ func (s *Sandbox) operate(operation, id string, p map[string]any) answer {
 // route finds the operation of a URL. "search" is no id.
 func route(method, path string) (operation, id string, ok bool) {
 	parts := strings.Split(strings.TrimPrefix(path, "/v1/"), "/")
-	if !strings.HasPrefix(path, "/v1/") || len(parts) > 3 {
+	if !strings.HasPrefix(path, "/v1/") || len(parts) > 4 {
 		return "", "", false
 	}
 	operation = method + " /v1/" + parts[0]
@@ -354,6 +359,9 @@ func route(method, path string) (operation, id string, ok bool) {
 	}
 	if len(parts) > 2 {
 		operation += "/" + parts[2]
+	}
+	if len(parts) > 3 { // id is both
+		operation, id = operation+"/{id}", id+"/"+parts[3]
 	}
 	all, err := validators()
 	if err != nil {

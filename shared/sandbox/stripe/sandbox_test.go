@@ -272,6 +272,24 @@ func TestInvoiceLife(t *testing.T) {
 	}
 }
 
+func TestTaxIDs(t *testing.T) {
+	a := newAPI(t, stripesandbox.Options{})
+	path := "/v1/customers/" + a.ok("POST", "/v1/customers", "name=Acme", "").ID
+	id := a.ok("POST", path+"/tax_ids", "type=eu_vat&value=DE123456789", "").ID
+	for _, wrong := range []string{"type=eu_vat&value=123456789", "type=eu_vat&value=DE000000000", "type=gb_vat&value=DE123456789"} {
+		a.refused("POST", path+"/tax_ids", wrong, "", 400, "tax_id_invalid")
+	}
+	a.refused("POST", "/v1/customers/cus_none/tax_ids", "type=eu_vat&value=DE123456789", "", 404, "resource_missing")
+	if v := a.ok("GET", path, "", ""); strings.Contains(v.raw, "tax_ids") {
+		t.Errorf("tax ids that nobody asked for: %s", v.raw)
+	}
+	if v := a.ok("GET", path, "expand[]=tax_ids", ""); !strings.Contains(v.raw, id) {
+		t.Errorf("no tax ids: %s", v.raw)
+	}
+	a.ok("DELETE", path+"/tax_ids/"+id, "", "")
+	a.refused("DELETE", path+"/tax_ids/"+id, "", "", 404, "resource_missing")
+}
+
 func TestThreeDecimalCurrencies(t *testing.T) {
 	a := newAPI(t, stripesandbox.Options{})
 	c := a.ok("POST", "/v1/customers", "name=Acme&email=books@acme.example", "").ID

@@ -24,6 +24,8 @@ var operations = []string{
 	"GET /v1/customers/{customer}",
 	"POST /v1/customers/{customer}",
 	"DELETE /v1/customers/{customer}",
+	"POST /v1/customers/{customer}/tax_ids",
+	"DELETE /v1/customers/{customer}/tax_ids/{id}",
 	"POST /v1/invoices",
 	"GET /v1/invoices",
 	"GET /v1/invoices/search",
