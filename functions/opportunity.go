@@ -98,7 +98,7 @@ func OpportunityBilling(invoices billing.Invoices, customers consumer.LinkReader
 			if link == "" {
 				return sink.Receipt{}, sink.NotYet(verdict.DependencyMissing, "the account has no customer at the billing system yet")
 			}
-			inv.CustomerLink = link
+			inv.CustomerLink, inv.RecordTime = link, c.At
 			return invoices.Issue(ctx, ref, inv)
 		},
 	}

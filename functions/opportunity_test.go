@@ -78,7 +78,7 @@ func TestAWonOpportunityIsBilledOnce(t *testing.T) {
 	inv := b.Took()[0].Body.(billing.Invoice)
 	if inv.OpportunityID != "0065f00000ABCDEAA5" || inv.CustomerLink != "cus_1" || inv.Total.Amount.String() != "59.97" ||
 		inv.Total.Currency != "EUR" || inv.DueDays != 30 || inv.CloseDate.Format("2006-01-02") != "2026-11-22" ||
-		len(inv.Lines) != 1 || inv.Lines[0].UnitPrice.String() != "19.99" || inv.Lines[0].Quantity.String() != "3" {
+		len(inv.Lines) != 1 || inv.Lines[0].UnitPrice.String() != "19.99" || inv.Lines[0].Quantity.String() != "3" || !inv.RecordTime.Equal(consumertest.Start) {
 		t.Fatalf("%+v", inv)
 	}
 	// The same fact with another amount is not billed, and not hidden either.

@@ -239,7 +239,7 @@ func functionsLog(t Template) (wrong []string) {
 var (
 	variables = []string{ // of every function
 		"ACCOUNT_FIELDS", "AWS_NEW_RETRIES_2026", "FAILURE_QUEUE_URL", "GOGC", "GOMAXPROCS", "GUARD_RESTORED_AT",
-		"GUARD_TABLE", "LOG_LEVEL", "MAX_ATTEMPTS", "OPPORTUNITY_WON_STAGES", "SALESFORCE_CLIENT_NAME", "SALESFORCE_ORGS", "SERVICE_NAME", "TIME_SCALE",
+		"GUARD_TABLE", "INVOICE_DELIVERY", "LOG_LEVEL", "MAX_ATTEMPTS", "OPPORTUNITY_WON_STAGES", "SALESFORCE_CLIENT_NAME", "SALESFORCE_ORGS", "SERVICE_NAME", "STRIPE_CONTEXT", "TAX_NUMBERS", "TIME_SCALE",
 	}
 	ofBilling = []string{"BILLING", "STRIPE_API_BASE", "STRIPE_SECRET"}
 	ofERP     = []string{"ERP", "ERP_SECRET", "ERP_URL"}
@@ -391,7 +391,7 @@ func buffersComeAgain(t Template) (wrong []string) {
 		if text(at(m, "Enabled")) != `{"Fn::If":["Buffered",true,false]}` {
 			wrong = append(wrong, id+"Buffer is not drained in buffered mode, or is in direct mode")
 		}
-		if text(at(m, "FunctionResponseTypes")) != `["ReportBatchItemFailures"]` || text(at(m, "ScalingConfig", "MaximumConcurrency")) != `{"Fn::If":["DefaultConcurrency",8,{"Ref":"MaxConcurrency"}]}` {
+		if text(at(m, "FunctionResponseTypes")) != `["ReportBatchItemFailures"]` || text(at(m, "ScalingConfig", "MaximumConcurrency")) != `{"Fn::If":["DefaultConcurrency",5,{"Ref":"MaxConcurrency"}]}` {
 			wrong = append(wrong, id+"Buffer repeats whole batches, or has no bound on concurrency")
 		}
 	}

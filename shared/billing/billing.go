@@ -64,7 +64,8 @@ type Invoices interface {
 	// Issue makes and finalizes the invoice of one opportunity, or finds the one
 	// that was made before: it always looks first. An invoice whose total at the
 	// billing system is not inv.Total is never finalized
-	// (permanent/total-mismatch).
+	// (permanent/total-mismatch). A customer that was retired is never billed
+	// (permanent/customer-retired).
 	Issue(ctx context.Context, ref sink.Ref, inv Invoice) (sink.Receipt, error)
 }
 
@@ -78,6 +79,7 @@ type Invoice struct {
 	Description   string    // for people, on the invoice; may be empty
 	DueDays       int       // days until due; 0: due when issued
 	CloseDate     time.Time // date the opportunity was won; zero: unknown
+	RecordTime    time.Time // when the opportunity was last changed; zero: unknown. Only for looking
 }
 
 // Line is one line of an invoice. It bills Quantity x UnitPrice, rounded to the

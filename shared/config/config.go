@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -108,6 +109,15 @@ func (r *Reader) Only(name, value, what string) {
 	if v := r.Required(name, fmt.Sprintf("%s: %q", what, value)); v != "" && v != value {
 		r.mistake(name, "is %q: the only value so far is %q", v, value)
 	}
+}
+
+// OneOf is one of the values, the first one where the variable is not set.
+func (r *Reader) OneOf(name string, values ...string) string {
+	v := r.Optional(name, values[0])
+	if !slices.Contains(values, v) {
+		r.mistake(name, "is %q: use one of %s", v, strings.Join(values, ", "))
+	}
+	return v
 }
 
 // URL is a required URL, without the slash in the end. It is empty when it is wrong.

@@ -29,6 +29,7 @@ package consumer
 
 import (
 	"context"
+	"time"
 
 	"sfrelay/shared/salesforce"
 	"sfrelay/shared/sink"
@@ -136,8 +137,9 @@ type Change[T any] struct {
 	Org      string // 18 characters
 	RecordID string // 18 characters, of the consumer's Object; empty when the event names none
 	Content  T
-	Deleted  bool // the record is gone; Content is empty
-	CDC      bool // a change event
+	Deleted  bool      // the record is gone; Content is empty
+	CDC      bool      // a change event
+	At       time.Time // when the record was changed, as far as the change says
 	// Changed reports whether the change itself changed the field of a change event:
 	// an update names it, a create or undelete has a value for it.
 	Changed func(field string) bool

@@ -58,7 +58,7 @@ func (d *definition[T]) judge(b *binding, org string, ch *salesforce.Change, sou
 		j.park(permanentOf(err), err)
 		return j
 	}
-	j.seen = Change[T]{Org: org, RecordID: j.recordID, Deleted: j.deleted, CDC: ch.Kind == salesforce.CDC, Changed: changedIn(ch)}
+	j.seen = Change[T]{Org: org, RecordID: j.recordID, Deleted: j.deleted, CDC: ch.Kind == salesforce.CDC, At: j.version.Time(), Changed: changedIn(ch)}
 	reason := ch.FetchReason(paths)
 	switch fields := ch.FetchFields(paths); {
 	case j.thin:

@@ -74,6 +74,26 @@ func (a account) get(path string) map[string]any {
 	return v
 }
 
+// refusesWithoutEmail makes an invoice by hand that is to be sent to nobody.
+func (a account) refusesWithoutEmail(customer string) {
+	a.t.Helper()
+	call := "POST /v1/invoices"
+	v, res := a.call(http.MethodPost, "/v1/invoices", url.Values{"customer": {customer}, "currency": {"eur"}, "auto_advance": {"false"},
+		"collection_method": {"send_invoice"}, "days_until_due": {"1"}}, "")
+	if id, _ := v["id"].(string); res.StatusCode == http.StatusOK {
+		call = "POST /v1/invoices/{invoice}/finalize"
+		a.call(http.MethodPost, "/v1/invoices/"+id+"/add_lines", url.Values{"lines[0][amount]": {"1"}}, "")
+		v, res = a.call(http.MethodPost, "/v1/invoices/"+id+"/finalize", nil, "")
+		a.call(http.MethodDelete, "/v1/invoices/"+id, nil, "")
+	}
+	e, _ := v["error"].(map[string]any)
+	message, _ := e["message"].(string)
+	if res.StatusCode != http.StatusBadRequest || e["type"] != "invalid_request_error" || e["code"] != nil || !strings.HasPrefix(message, "Missing email") {
+		a.t.Errorf("%s for a customer without e-mail = %d %v", call, res.StatusCode, v)
+	}
+	a.t.Logf("a customer without e-mail is refused at %s", call)
+}
+
 // runAccount checks what the connector takes for granted. It leaves a voided
 // invoice and a deleted customer behind.
 func runAccount(t *testing.T, base, key string) {
@@ -121,9 +141,27 @@ func runAccount(t *testing.T, base, key string) {
 		}
 	}
 
-	// One invoice.
+	// A VAT number as a tax id, which follows it.
+	for _, number := range []string{"DE123456789", "ATU12345678"} {
+		ref.Epoch++
+		must[sink.Receipt](t)(withTaxIDs(t, base, key).Save(t.Context(), ref, id, billing.Customer{TaxNumber: sink.Set(number)}))
+		ids, _ := a.get("/v1/customers/" + created.Link + "?expand[]=tax_ids")["tax_ids"].(map[string]any)
+		data, _ := ids["data"].([]any)
+		if len(data) != 1 || data[0].(map[string]any)["type"] != "eu_vat" || data[0].(map[string]any)["value"] != number {
+			t.Errorf("tax ids = %v, want %s", data, number)
+		}
+	}
+
+	// Who has no e-mail gets no invoice: Stripe says so of the draft or of finalizing it.
 	opportunityID := "006" + rand.Text()[:15]
 	inv := invoice(created.Link)
+	a.refusesWithoutEmail(created.Link)
+	_, err := invoices.Issue(t.Context(), sink.Ref{Consumer: "opportunity-billing", Org: org, Subject: "Opportunity/" + opportunityID + "/invoice", Epoch: 1}, inv)
+	wantError(t, err, verdict.Permanent("customer-without-email"), sink.No)
+	ref.Epoch++
+	must[sink.Receipt](t)(customers.Save(t.Context(), ref, id, billing.Customer{Email: sink.Set("books@acme.example")}))
+
+	// One invoice.
 	inv.OpportunityID, inv.AccountID = opportunityID, id
 	iref := sink.Ref{Consumer: "opportunity-billing", Org: org, Subject: "Opportunity/" + opportunityID + "/invoice", Epoch: 1}
 	issued := must[sink.Receipt](t)(invoices.Issue(t.Context(), iref, inv))
@@ -156,7 +194,28 @@ func runAccount(t *testing.T, base, key string) {
 		t.Errorf("other parameters under a key = %d %v", res.StatusCode, v)
 	}
 
-	for _, link := range []string{issued.Link, big.Link} {
+	// Another currency for the same customer.
+	yen := inv
+	yen.OpportunityID, yen.Lines, yen.Total = "006"+rand.Text()[:15], nil, billing.Money{Amount: decimal.Must("15000"), Currency: "JPY"}
+	inYen := must[sink.Receipt](t)(invoices.Issue(t.Context(), sink.Ref{Consumer: iref.Consumer, Org: org, Subject: "Opportunity/" + yen.OpportunityID, Epoch: 1}, yen))
+	if i := a.get("/v1/invoices/" + inYen.Link); i["total"] != 15000.0 || i["currency"] != "jpy" {
+		t.Errorf("invoice in yen = %v", i)
+	}
+
+	// Who is told: Stripe sends an open invoice and lets it be marked afterwards, or goes on by itself.
+	told := map[string]string{}
+	for _, how := range []string{"send", "advance"} {
+		o := inv
+		o.OpportunityID = "006" + rand.Text()[:15]
+		told[how] = must[sink.Receipt](t)(delivering(t, base, key, how).Issue(t.Context(), sink.Ref{Consumer: iref.Consumer, Org: org, Subject: "Opportunity/" + o.OpportunityID, Epoch: 1}, o)).Link
+		i := a.get("/v1/invoices/" + told[how])
+		metadata, _ := i["metadata"].(map[string]any)
+		if i["auto_advance"] != (how == "advance") || how == "send" && metadata["sf_delivery"] != "sent" {
+			t.Errorf("%s: invoice = %v", how, i)
+		}
+	}
+
+	for _, link := range []string{issued.Link, big.Link, inYen.Link, told["send"], told["advance"]} {
 		if _, res := a.call(http.MethodPost, "/v1/invoices/"+link+"/void", nil, ""); res.StatusCode != http.StatusOK {
 			t.Errorf("void = %d", res.StatusCode)
 		}
@@ -169,7 +228,7 @@ func runAccount(t *testing.T, base, key string) {
 	if _, res := a.call(http.MethodDelete, "/v1/customers/"+created.Link, nil, ""); res.StatusCode != http.StatusOK {
 		t.Errorf("delete = %d", res.StatusCode)
 	}
-	ref.Epoch = 4
-	_, err := customers.Save(t.Context(), ref, id, full)
+	ref.Epoch++
+	_, err = customers.Save(t.Context(), ref, id, full)
 	wantError(t, err, verdict.Permanent("customer-deleted"), sink.No)
 }

@@ -75,7 +75,7 @@ func (s customers) upsert(ctx context.Context, ref sink.Ref, e edit) (sink.Recei
 			return sink.Receipt{}, f.err()
 		}
 		if len(adopted) == 0 {
-			return sink.Receipt{Link: id, Outcome: sink.Created}, nil
+			return s.created(ctx, ref, id, e)
 		}
 		found = adopted
 	}
@@ -153,18 +153,20 @@ func (s customers) create(ctx context.Context, ref sink.Ref, e edit) (id string,
 
 func (s customers) update(ctx context.Context, ref sink.Ref, id string, e edit) *failure {
 	var current *stripe.Customer
-	if !e.retire && needsCurrent(e.content) {
+	taxNumber := s.taxIDs && e.content.TaxNumber.Present
+	if !e.retire && (taxNumber || needsCurrent(e.content)) {
 		var f *failure
-		current, f = read(ctx, s.Client, "read the customer", func(ctx context.Context, api *stripe.Client) (*stripe.Customer, error) {
-			return api.V1Customers.Retrieve(ctx, id, nil)
-		})
-		if f != nil && f.missing() {
-			return deletedCustomer(id)
-		}
-		if f != nil {
+		if current, f = s.customer(ctx, id); f != nil {
 			return f
 		}
-		// A customer that was deleted is answered too; writing to it fails below.
+		if current.Deleted {
+			return deletedCustomer(id)
+		}
+		if taxNumber {
+			if f := s.taxID(ctx, ref, current, e.content.TaxNumber.Value); f != nil {
+				return f
+			}
+		}
 	}
 	fields := fieldsOf(ref, e, current)
 	_, _, f := write(ctx, s.Client, "update the customer", func(ctx context.Context, api *stripe.Client) (*stripe.Customer, error) {
@@ -181,6 +183,21 @@ func (s customers) update(ctx context.Context, ref sink.Ref, id string, e edit) 
 		return deletedCustomer(id)
 	}
 	return f
+}
+
+// customer reads a customer; one that was deleted is an answer, too.
+func (c *Client) customer(ctx context.Context, id string) (*stripe.Customer, *failure) {
+	v, f := read(ctx, c, "read the customer", func(ctx context.Context, api *stripe.Client) (*stripe.Customer, error) {
+		p := &stripe.CustomerRetrieveParams{}
+		if c.taxIDs {
+			p.AddExpand("tax_ids")
+		}
+		return api.V1Customers.Retrieve(ctx, id, p)
+	})
+	if f != nil && f.missing() {
+		f = deletedCustomer(id)
+	}
+	return v, f
 }
 
 var customerDeleted = verdict.Permanent("customer-deleted")
@@ -230,7 +247,7 @@ func fieldsOf(ref sink.Ref, e edit, current *stripe.Customer) fields {
 	c := e.content
 	f.metadata[markRetired] = ""
 	for name, field := range map[string]sink.Field[string]{"sf_number": c.Number, "sf_status": c.Status,
-		"sf_website": c.Website, "sf_tax_number": c.TaxNumber, "sf_currency": c.Currency} {
+		"sf_website": c.Website, markTaxNumber: c.TaxNumber, "sf_currency": c.Currency} {
 		if field.Present {
 			f.metadata[name] = field.Value
 		}
@@ -277,8 +294,8 @@ func value(f sink.Field[string]) *string {
 	return &v
 }
 
-// merge is the whole address after the change. Stripe has two lines for a street:
-// what follows the first line break goes to the second.
+// merge is the whole address after the change. Stripe has two lines for a street: the
+// first of its own goes to the first, the others to the second. Blank ones are skipped.
 func merge(a billing.Address, old *stripe.Address) *stripe.AddressParams {
 	if old == nil {
 		old = &stripe.Address{}
@@ -296,9 +313,15 @@ func merge(a billing.Address, old *stripe.Address) *stripe.AddressParams {
 	country := strings.ToUpper(*p.Country)
 	p.Country = &country
 	if street := value(a.Street); street != nil {
-		first, rest, _ := strings.Cut(strings.ReplaceAll(*street, "\r\n", "\n"), "\n")
-		rest = strings.Join(strings.FieldsFunc(rest, func(r rune) bool { return r == '\n' }), ", ")
-		p.Line1, p.Line2 = &first, &rest
+		var all []string
+		for _, line := range strings.FieldsFunc(*street, func(r rune) bool { return r == '\n' || r == '\r' }) {
+			if line = strings.TrimSpace(line); line != "" {
+				all = append(all, line)
+			}
+		}
+		all = append(all, "") // there is a first one
+		rest := strings.TrimSuffix(strings.Join(all[1:], ", "), ", ")
+		p.Line1, p.Line2 = &all[0], &rest
 	}
 	return p
 }

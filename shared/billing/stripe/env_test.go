@@ -16,6 +16,8 @@ func TestFromEnvNamesEveryMistake(t *testing.T) {
 	}{
 		{map[string]string{"BILLING": "stripe", "STRIPE_SECRET": "key"}, nil},
 		{map[string]string{"BILLING": "stripe", "STRIPE_SECRET": "key", "STRIPE_API_BASE": "http://127.0.0.1:9000/"}, nil},
+		{map[string]string{"BILLING": "stripe", "STRIPE_SECRET": "key", "INVOICE_DELIVERY": "send"}, nil},
+		{map[string]string{"BILLING": "stripe", "STRIPE_SECRET": "key", "INVOICE_DELIVERY": "post", "TAX_NUMBERS": "all"}, []string{"TAX_NUMBERS", "INVOICE_DELIVERY"}},
 		{nil, []string{"BILLING", "STRIPE_SECRET"}},
 		{map[string]string{"BILLING": "paper", "STRIPE_API_BASE": "ftp://127.0.0.1"}, []string{"BILLING", "STRIPE_SECRET", "STRIPE_API_BASE"}},
 		{map[string]string{"BILLING": "stripe", "STRIPE_SECRET": "key", "STRIPE_API_BASE": "http://stripe.example"}, []string{"STRIPE_API_BASE"}},

@@ -31,10 +31,12 @@ const (
 // Invoices is the port billing.Invoices at Stripe.
 //
 // An invoice is looked for by its customer and metadata before anything is made.
+// Then its customer is read, which must have an e-mail address and not be retired.
 // Then: a draft, its lines in one call, the draft read back and compared, and
 // finalized. Each step has its own idempotency key, and the draft at Stripe is the
 // only checkpoint: an attempt goes on where the last one stopped. Stripe adds no
-// tax, no discount and no pending items, and sends no mail (auto_advance=false).
+// tax, no discount and no pending items, and tells nobody (auto_advance=false) unless
+// INVOICE_DELIVERY says otherwise.
 func (c *Client) Invoices() billing.Invoices { return invoices{c} }
 
 type invoices struct{ *Client }
@@ -62,21 +64,21 @@ func (s invoices) issue(ctx context.Context, ref sink.Ref, inv billing.Invoice) 
 	if f != nil {
 		return sink.Receipt{}, f
 	}
-	if receipt, f, done := issued(found); done {
-		return receipt, f
+	if i, f := issued(found); i != nil {
+		if f == nil {
+			f = s.deliver(ctx, ref, i)
+		}
+		return sink.Receipt{Link: i.ID, Outcome: sink.Unchanged}, f
 	}
 	// From here on nothing has been billed: now the content counts.
-	doc, f := newDocument(ref, inv)
+	doc, f := newDocument(ref, inv, s.delivery)
 	if f != nil {
 		return sink.Receipt{}, f
 	}
-	var draft *stripe.Invoice
-	for _, d := range found {
-		if d.Metadata[markContent] == doc.content {
-			draft = d
-			break
-		}
+	if f := s.billable(ctx, inv.CustomerLink); f != nil {
+		return sink.Receipt{}, f
 	}
+	draft := draftOf(found, doc.content)
 	if draft == nil && len(found) > 0 {
 		// Left by an attempt with other content. It was never finalized.
 		if f := s.remove(ctx, found[0].ID); f != nil {
@@ -111,23 +113,50 @@ func (s invoices) issue(ctx context.Context, ref sink.Ref, inv billing.Invoice) 
 	case len(found) > 1:
 		return receipt, duplicates(receipt.Link, len(found))
 	}
-	return receipt, nil
+	return receipt, s.deliver(ctx, ref, draft)
 }
 
-// issued reports whether the invoice exists for good: open, paid, or voided or
-// written off by a person, who would not want it issued again.
-func issued(found []*stripe.Invoice) (sink.Receipt, *failure, bool) {
+// draftOf is the first draft of that content.
+func draftOf(found []*stripe.Invoice, content string) *stripe.Invoice {
+	for _, d := range found {
+		if d.Metadata[markContent] == content {
+			return d
+		}
+	}
+	return nil
+}
+
+// billable refuses a customer that Stripe takes no invoice for, or that is nobody's any
+// more. Between this and the draft somebody may still change it: Stripe itself then
+// refuses what it refuses.
+func (s invoices) billable(ctx context.Context, id string) *failure {
+	c, f := s.customer(ctx, id)
+	switch {
+	case f != nil:
+		return f
+	case c.Deleted:
+		return deletedCustomer(id)
+	case c.Metadata[markRetired] != "":
+		return refused("customer-retired", "customer %s is retired: its account was deleted or merged in Salesforce; publish the deal again with the account that took over and delete this message, or undelete the account and redrive", id)
+	case c.Email == "":
+		return refused("customer-without-email", "customer %s has no e-mail address, and Stripe takes no invoice that is sent to nobody; give the account one in Salesforce and, when it has reached Stripe, redrive", id)
+	}
+	return nil
+}
+
+// issued is the invoice that exists for good: open, paid, or voided or written off by a
+// person, who would not want it issued again.
+func issued(found []*stripe.Invoice) (*stripe.Invoice, *failure) {
 	for _, i := range found {
 		if i.Status == stripe.InvoiceStatusDraft {
 			continue
 		}
-		receipt := sink.Receipt{Link: i.ID, Outcome: sink.Unchanged}
 		if len(found) > 1 {
-			return receipt, duplicates(i.ID, len(found)), true
+			return i, duplicates(i.ID, len(found))
 		}
-		return receipt, nil, true
+		return i, nil
 	}
-	return sink.Receipt{}, nil, false
+	return nil, nil
 }
 
 // overtaken says that somebody else is at work on the draft: the next attempt looks
@@ -143,8 +172,15 @@ func duplicates(id string, n int) *failure {
 		Reason: fmt.Sprintf("%d invoices at Stripe carry the id of this opportunity; %s is taken as the one, delete or void the others", n, id)}}
 }
 
-// find lists the customer's invoices that carry our marks, oldest first.
+// find lists the customer's invoices that carry our marks, oldest first. It looks at the
+// newest ones: all since the doubt began or the deal was saved, of before that the first
+// alwaysListed. An invoice of this deal cannot be older; those few pages more cost
+// nothing, and find what the guard's table forgot.
 func (s invoices) find(ctx context.Context, ref sink.Ref, inv billing.Invoice) ([]*stripe.Invoice, *failure) {
+	since := inv.RecordTime.Add(-recordMargin)
+	if doubt := ref.DoubtSince.Add(-createdMargin); ref.InDoubt && doubt.Before(since) {
+		since = doubt // zero: all
+	}
 	found, f := read(ctx, s.Client, "look for the invoice", func(ctx context.Context, api *stripe.Client) ([]*stripe.Invoice, error) {
 		p := &stripe.InvoiceListParams{Customer: &inv.CustomerLink}
 		p.Limit = stripe.Int64(100)
@@ -160,11 +196,17 @@ func (s invoices) find(ctx context.Context, ref sink.Ref, inv billing.Invoice) (
 			if marked(i.Metadata, ref, opportunity, inv.OpportunityID) {
 				found = append([]*stripe.Invoice{i}, found...)
 			}
+			if seen >= alwaysListed && i.Created < since.Unix() {
+				break
+			}
 		}
 		return found, nil
 	})
-	if f != nil && f.missing() {
-		return nil, deletedCustomer(inv.CustomerLink)
+	switch {
+	case f != nil && f.missing():
+		f = deletedCustomer(inv.CustomerLink)
+	case f != nil && f.Class == verdict.InDoubt && !ref.InDoubt:
+		f.Class = verdict.Unfinished // nobody ever tried
 	}
 	return found, f
 }
@@ -271,7 +313,7 @@ func (s invoices) finalize(ctx context.Context, ref sink.Ref, id string) (*strip
 	const what = "finalize the invoice"
 	for generation := range maxGenerations {
 		done, _, f := write(ctx, s.Client, what, func(ctx context.Context, api *stripe.Client) (*stripe.Invoice, error) {
-			p := &stripe.InvoiceFinalizeInvoiceParams{AutoAdvance: stripe.Bool(false)}
+			p := &stripe.InvoiceFinalizeInvoiceParams{AutoAdvance: stripe.Bool(s.delivery == deliverAdvance)}
 			p.SetIdempotencyKey(ref.ActionKey("finalize "+id, generation))
 			return api.V1Invoices.FinalizeInvoice(ctx, id, p)
 		})
@@ -328,7 +370,7 @@ type docLine struct {
 	sku, quantity, unitPrice string
 }
 
-func newDocument(ref sink.Ref, inv billing.Invoice) (document, *failure) {
+func newDocument(ref sink.Ref, inv billing.Invoice, delivery string) (document, *failure) {
 	d := document{currency: string(inv.Total.Currency)}
 	switch {
 	case inv.Total.Amount.Sign() < 0:
@@ -367,6 +409,9 @@ func newDocument(ref sink.Ref, inv billing.Invoice) (document, *failure) {
 	if !inv.CloseDate.IsZero() {
 		d.metadata["sf_close_date"] = inv.CloseDate.Format(time.DateOnly)
 	}
+	if delivery == deliverSend {
+		d.metadata[markDelivery] = deliverSend
+	}
 	d.content = d.hash(inv)
 	d.metadata[markContent] = d.content
 	return d, nil
@@ -395,7 +440,7 @@ func newLine(l billing.Line, i int, c billing.Currency) (docLine, *failure) {
 	return docLine{amount, text, l.SKU, l.Quantity.String(), l.UnitPrice.String()}, nil
 }
 
-// hash covers all that a customer reads on the invoice.
+// hash covers all that a customer reads on the invoice, and that it is to be sent.
 func (d document) hash(inv billing.Invoice) string {
 	h := sha256.New()
 	part := func(s string) { fmt.Fprintf(h, "%d:%s", len(s), s) }
@@ -406,6 +451,9 @@ func (d document) hash(inv billing.Invoice) string {
 		for _, s := range []string{strconv.FormatInt(l.amount, 10), l.text, l.sku, l.quantity, l.unitPrice} {
 			part(s)
 		}
+	}
+	if how := d.metadata[markDelivery]; how != "" {
+		part(how)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -38,24 +38,33 @@ const (
 	maxGenerations = 8
 	// maxListed bounds a look-up: fifty pages. Beyond it, absence cannot be told.
 	maxListed = 5000
+	// alwaysListed is how many of a customer's invoices are looked at however old they are.
+	alwaysListed = 500
+	// recordMargin is how long before the last change of a deal its invoice may have been
+	// made: by a delivery of an earlier change, of which the guard knows nothing any more.
+	recordMargin = 24 * time.Hour
 	// createdMargin is how far clocks of ours and of Stripe's may be apart.
 	createdMargin = 5 * time.Minute
 )
 
 // Marks on everything that is created: whose it is and which change wrote it last.
 const (
-	markOrg     = "sf_org"
-	markID      = "sf_id"
-	markObject  = "sf_object"
-	markVersion = "sf_version"
-	markRetired = "sf_retired"
-	markContent = "sf_content"
+	markOrg       = "sf_org"
+	markID        = "sf_id"
+	markObject    = "sf_object"
+	markVersion   = "sf_version"
+	markRetired   = "sf_retired"
+	markContent   = "sf_content"
+	markDelivery  = "sf_delivery"
+	markTaxNumber = "sf_tax_number"
 )
 
 // Client is one Stripe account. It is safe for concurrent use.
 type Client struct {
 	key      *sinkhttp.Key
 	backends *stripe.Backends
+	delivery string // one of the constants; of invoices only
+	taxIDs   bool   // tax numbers are kept as tax ids, too
 	api      atomic.Pointer[keyed]
 }
 
@@ -67,26 +76,40 @@ type keyed struct {
 
 // FromEnv connects to the account that the environment names. secret reads a secret by
 // its name or ARN. What is wrong, r says; then the client is of no use.
+//
+//	STRIPE_SECRET     the secret with the API key
+//	STRIPE_API_BASE   another address than Stripe's
+//	STRIPE_CONTEXT    the account that a key of an organisation is used for
+//	INVOICE_DELIVERY  open, send or advance: who tells a customer of an invoice
+//	TAX_NUMBERS       metadata or tax-ids: what an account's tax number becomes
 func FromEnv(r *config.Reader, secret func(nameOrARN string) func(context.Context) (string, error)) *Client {
 	r.Only("BILLING", "stripe", "the billing system")
 	name := r.Required("STRIPE_SECRET", "the name or ARN of the secret with Stripe's API key")
-	c, err := New(secret(name), r.OptionalURL("STRIPE_API_BASE"))
+	c, err := connect(secret(name), r.OptionalURL("STRIPE_API_BASE"), r.Optional("STRIPE_CONTEXT", ""))
 	if err != nil {
 		r.Check("STRIPE_API_BASE", err)
 		return new(Client)
 	}
+	c.taxIDs = r.OneOf("TAX_NUMBERS", "metadata", "tax-ids") == "tax-ids"
+	c.delivery = r.OneOf("INVOICE_DELIVERY", deliverOpen, deliverSend, deliverAdvance)
 	return c
 }
 
 // New connects to the account of the API key, which is read before the first call,
 // kept, and read once more when Stripe refuses it. base replaces
 // https://api.stripe.com; plain http is taken for loopback addresses only.
-func New(key sinkhttp.ReadKey, base string) (*Client, error) {
+func New(key sinkhttp.ReadKey, base string) (*Client, error) { return connect(key, base, "") }
+
+// connect is New with the account that a key of an organisation is used for.
+func connect(key sinkhttp.ReadKey, base, account string) (*Client, error) {
 	backend := &stripe.BackendConfig{
 		HTTPClient:        sinkhttp.NewClient(),
 		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull},
 		MaxNetworkRetries: stripe.Int64(0),
 		EnableTelemetry:   stripe.Bool(false),
+	}
+	if account != "" {
+		backend.StripeContext = &account
 	}
 	if base != "" {
 		if err := checkBase(base); err != nil {
@@ -141,6 +164,9 @@ func (f *failure) missing() bool {
 
 // err is the failure as the port returns it.
 func (f *failure) err() error {
+	if f.code == stripe.ErrorCodeTaxIDInvalid {
+		return taxIDInvalid()
+	}
 	e := f.Error
 	return &e
 }
@@ -171,11 +197,15 @@ func write[T any](ctx context.Context, c *Client, what string, do func(context.C
 	}
 }
 
-// read is write for a call that changes nothing: its failure is never an effect.
+// read is write for a call that changes nothing: its failure is never an effect, and
+// where no answer came nobody has to wonder.
 func read[T any](ctx context.Context, c *Client, what string, do func(context.Context, *stripe.Client) (T, error)) (T, *failure) {
 	v, _, f := write(ctx, c, what, do)
 	if f != nil {
 		f.Applied = sink.No
+		if f.status == 0 && f.Class == verdict.Unknown {
+			f.Class, f.Reason = verdict.Unfinished, what+" at Stripe: no answer; nothing was carried out"
+		}
 	}
 	return v, f
 }
@@ -203,6 +233,9 @@ func classify(what string, x *sinkhttp.Exchange, err error) *failure {
 	var kind stripe.ErrorType
 	if isAnswer {
 		f.code, param, kind = answer.Code, answer.Param, answer.Type
+		if f.code == "" && strings.HasPrefix(answer.Msg, "Missing email") {
+			f.code = "customer_without_email" // Stripe has no code for it
+		}
 	}
 	f.reused = kind == stripe.ErrorTypeIdempotency && status == http.StatusBadRequest
 	f.Class, f.Applied = classOf(status, f.code, kind)
@@ -211,7 +244,7 @@ func classify(what string, x *sinkhttp.Exchange, err error) *failure {
 	}
 	f.Reason = fmt.Sprintf("%s: Stripe answered %d", what, status)
 	for _, part := range []struct{ name, value string }{
-		{"", string(f.code)}, {"parameter ", param}, {"request ", x.Header("Request-Id")},
+		{"", string(f.code)}, {"parameter ", param}, {"reason ", x.Header("Stripe-Rate-Limited-Reason")}, {"request ", x.Header("Request-Id")},
 	} {
 		if p := printable(part.value); p != "" {
 			f.Reason += ", " + part.name + p

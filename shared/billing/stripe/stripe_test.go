@@ -307,7 +307,7 @@ func log(requests []stripesandbox.Request) string {
 
 func TestFailedLookupIsNeverAbsent(t *testing.T) {
 	for kind, class := range map[faults.Kind]verdict.Class{
-		faults.Down: verdict.Unknown, faults.Unavailable: verdict.Unknown, faults.Throttled: verdict.Throttled, faults.ErrorBefore: verdict.Unknown,
+		faults.Down: verdict.Unfinished, faults.Unavailable: verdict.Unknown, faults.Throttled: verdict.Throttled, faults.ErrorBefore: verdict.Unknown,
 	} {
 		w := newWorld(t, stripesandbox.Options{})
 		w.fail(t, faults.Fault{Kind: kind, Method: "GET", Path: "/v1/customers"}, faults.Fault{Kind: kind, Method: "GET", Path: "/v1/invoices"})
@@ -448,10 +448,11 @@ func TestRequestsPerCall(t *testing.T) {
 	count("POST 200", save(billing.Customer{Phone: sink.Set("1")}))
 	count("GET 200, POST 200", save(billing.Customer{Name: sink.Set("Acme Ltd")}))
 	count("GET 200, POST 200", save(billing.Customer{Billing: billing.Address{City: sink.Set("Hull")}}))
-	count("POST 200", func() (sink.Receipt, error) { return w.customers.Retire(t.Context(), ref, accountID) })
 	inv := invoice(ref.Link)
-	count("GET 200, POST 200, POST 200, GET 200, POST 200", func() (sink.Receipt, error) { return w.invoices.Issue(t.Context(), invoiceRef(1), inv) })
+	count("GET 200, GET 200, POST 200, POST 200, GET 200, POST 200", func() (sink.Receipt, error) { return w.invoices.Issue(t.Context(), invoiceRef(1), inv) })
 	count("GET 200", func() (sink.Receipt, error) { return w.invoices.Issue(t.Context(), invoiceRef(2), inv) })
+	ref.Epoch++
+	count("POST 200", func() (sink.Receipt, error) { return w.customers.Retire(t.Context(), ref, accountID) })
 }
 
 func invoice(customer string) billing.Invoice {
@@ -784,8 +785,12 @@ func TestThrottledSaysWhen(t *testing.T) {
 	w := newWorld(t, stripesandbox.Options{})
 	w.fail(t, faults.Fault{Kind: faults.Throttled, RetryAfter: 7, Times: -1})
 	_, err := w.customers.Save(t.Context(), customerRef(1), accountID, acme())
-	if e := wantError(t, err, verdict.Throttled, sink.No); e.RetryAfter != 7*time.Second {
+	e := wantError(t, err, verdict.Throttled, sink.No)
+	if e.RetryAfter != 7*time.Second {
 		t.Errorf("retry after %s, want 7s", e.RetryAfter)
+	}
+	if !strings.Contains(e.Reason, "reason endpoint-rate") {
+		t.Errorf("the error does not tell Stripe's own reason: %s", e.Reason)
 	}
 	if n := len(w.State().Requests); n != 1 {
 		t.Errorf("%d requests: the connector must not retry", n)

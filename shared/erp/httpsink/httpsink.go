@@ -80,15 +80,27 @@ type customers struct{ *Client }
 func (customers) Contract() sink.Contract { return contract }
 
 func (c customers) Put(ctx context.Context, ref sink.Ref, accountID string, v erp.Customer) (sink.Receipt, error) {
-	return c.record(ctx, http.MethodPut, ref, accountID, v)
+	return c.record(ctx, http.MethodPut, ref, accountID, emptied(v))
 }
 
 func (c customers) Patch(ctx context.Context, ref sink.Ref, accountID string, v erp.Customer) (sink.Receipt, error) {
-	return c.record(ctx, http.MethodPatch, ref, accountID, v)
+	return c.record(ctx, http.MethodPatch, ref, accountID, emptied(v))
 }
 
 func (c customers) Delete(ctx context.Context, ref sink.Ref, accountID string) (sink.Receipt, error) {
 	return c.record(ctx, http.MethodDelete, ref, accountID, nil)
+}
+
+// emptied sends null for an empty text: to Salesforce both are no value.
+func emptied(v erp.Customer) erp.Customer {
+	b, s := &v.BillingAddress, &v.ShippingAddress
+	for _, f := range []*sink.Field[string]{
+		&v.Name, &v.Number, &v.Status, &v.Phone, &v.Website, &v.Email, &v.TaxNumber, &v.Currency,
+		&b.Street, &b.City, &b.State, &b.PostalCode, &b.Country, &s.Street, &s.City, &s.State, &s.PostalCode, &s.Country,
+	} {
+		f.Null = f.Null || f.Present && f.Value == ""
+	}
+	return v
 }
 
 func (c customers) record(ctx context.Context, method string, ref sink.Ref, id string, body any) (sink.Receipt, error) {

@@ -124,6 +124,11 @@ func requests(t *testing.T, connect Connect) {
 		},
 			"PATCH", "/sfrelay/customer/" + orgID + "/" + accountID, "application/merge-patch+json",
 			`{"taxNumber":"GB1","shippingAddress":{"postalCode":"YO1"}}`},
+		{func() (sink.Receipt, error) { // an empty text is no value
+			return customers.Patch(t.Context(), ref(), accountID, erp.Customer{Phone: sink.Set(""), ShippingAddress: erp.Address{Street: sink.Set("")}})
+		},
+			"PATCH", "/sfrelay/customer/" + orgID + "/" + accountID, "application/merge-patch+json",
+			`{"phone":null,"shippingAddress":{"street":null}}`},
 		{func() (sink.Receipt, error) { return customers.Delete(t.Context(), ref(), accountID) },
 			"DELETE", "/sfrelay/customer/" + orgID + "/" + accountID, "", ""},
 		{func() (sink.Receipt, error) {

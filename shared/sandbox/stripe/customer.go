@@ -38,15 +38,16 @@ type Customer struct {
 	About    *string           `json:"description"`
 	Address  *Address          `json:"address"`
 	Shipping *Shipping         `json:"shipping"`
-	Currency *string           `json:"currency"` // fixed by the first invoice
+	Currency *string           `json:"currency"` // of the first invoice; later ones may have others
 	Metadata map[string]string `json:"metadata"`
 	Livemode bool              `json:"livemode"`
 	Balance  int64             `json:"balance"`
+	TaxIDs   []TaxID           `json:"-"`
 }
 
 func (c *Customer) clone() Customer {
 	k := *c
-	k.Metadata = maps.Clone(c.Metadata)
+	k.Metadata, k.TaxIDs = maps.Clone(c.Metadata), slices.Clone(c.TaxIDs)
 	return k
 }
 
@@ -178,7 +179,7 @@ func (s *Sandbox) customer(id string) *Customer {
 	return nil
 }
 
-func (s *Sandbox) getCustomer(id string) answer {
+func (s *Sandbox) getCustomer(id string, p map[string]any) answer {
 	c := s.customer(id)
 	switch {
 	case c == nil:
@@ -186,7 +187,7 @@ func (s *Sandbox) getCustomer(id string) answer {
 	case c.Deleted:
 		return reply(map[string]any{"id": c.ID, "object": "customer", "deleted": true})
 	default:
-		return reply(c)
+		return expanded(c, p)
 	}
 }
 

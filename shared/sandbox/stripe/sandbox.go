@@ -158,6 +158,9 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if log.Key != "" {
 		w.Header().Set("Idempotency-Key", log.Key)
 	}
+	if fault.Kind == faults.Throttled {
+		w.Header().Set("Stripe-Rate-Limited-Reason", "endpoint-rate")
+	}
 	if fault.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(fault.RetryAfter))
 	}
@@ -301,7 +304,12 @@ func (s *Sandbox) operate(operation, id string, p map[string]any) answer {
 	case "GET /v1/customers":
 		return s.listCustomers(p)
 	case "GET /v1/customers/{customer}":
-		return s.getCustomer(id)
+		return s.getCustomer(id, p)
+	case "POST /v1/customers/{customer}/tax_ids":
+		return s.createTaxID(id, p)
+	case "DELETE /v1/customers/{customer}/tax_ids/{id}":
+		customer, taxID, _ := strings.Cut(id, "/")
+		return s.deleteTaxID(customer, taxID)
 	case "POST /v1/customers/{customer}":
 		return s.updateCustomer(id, p)
 	case "DELETE /v1/customers/{customer}":
@@ -319,7 +327,11 @@ func (s *Sandbox) operate(operation, id string, p map[string]any) answer {
 	case "GET /v1/invoices/{invoice}/lines":
 		return s.listLines(id, p)
 	case "POST /v1/invoices/{invoice}/finalize":
-		return s.finalize(id)
+		return s.finalize(id, p)
+	case "POST /v1/invoices/{invoice}/send":
+		return s.send(id)
+	case "POST /v1/invoices/{invoice}":
+		return s.updateInvoice(id, p)
 	case "POST /v1/invoices/{invoice}/void":
 		return s.settle(id, "void")
 	case "POST /v1/invoices/{invoice}/pay":
@@ -333,7 +345,7 @@ func (s *Sandbox) operate(operation, id string, p map[string]any) answer {
 // route finds the operation of a URL. "search" is no id.
 func route(method, path string) (operation, id string, ok bool) {
 	parts := strings.Split(strings.TrimPrefix(path, "/v1/"), "/")
-	if !strings.HasPrefix(path, "/v1/") || len(parts) > 3 {
+	if !strings.HasPrefix(path, "/v1/") || len(parts) > 4 {
 		return "", "", false
 	}
 	operation = method + " /v1/" + parts[0]
@@ -347,6 +359,9 @@ func route(method, path string) (operation, id string, ok bool) {
 	}
 	if len(parts) > 2 {
 		operation += "/" + parts[2]
+	}
+	if len(parts) > 3 { // id is both
+		operation, id = operation+"/{id}", id+"/"+parts[3]
 	}
 	all, err := validators()
 	if err != nil {

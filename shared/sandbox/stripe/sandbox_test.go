@@ -219,7 +219,7 @@ func TestListsPageAndFilter(t *testing.T) {
 
 func TestInvoiceLife(t *testing.T) {
 	a := newAPI(t, stripesandbox.Options{})
-	c := a.ok("POST", "/v1/customers", "name=Acme", "").ID
+	c := a.ok("POST", "/v1/customers", "name=Acme&email=books@acme.example", "").ID
 	i := a.ok("POST", "/v1/invoices", draft+c, "")
 	path := "/v1/invoices/" + i.ID
 	if i.Status != "draft" || i.Total != 0 {
@@ -255,8 +255,12 @@ func TestInvoiceLife(t *testing.T) {
 	if v := a.ok("GET", "/v1/invoices", "status=draft", ""); len(v.Data) != 0 {
 		t.Errorf("list of drafts = %s", v.raw)
 	}
-	// The first invoice fixed the customer's currency.
-	a.refused("POST", "/v1/invoices", strings.Replace(draft, "eur", "usd", 1)+c, "", 400, "")
+	// A customer may have invoices in several currencies, and none without an e-mail.
+	a.ok("POST", "/v1/invoices", strings.Replace(draft, "eur", "usd", 1)+c, "")
+	silent := a.ok("POST", "/v1/customers", "name=Silent", "").ID
+	if v := a.do("POST", "/v1/invoices", draft+silent, ""); v.status != 400 || v.Error.Type != "invalid_request_error" || v.Error.Code != "" {
+		t.Errorf("a customer without e-mail = %d %s", v.status, v.raw)
+	}
 	for _, p := range []string{
 		strings.Replace(draft, "currency=eur&", "", 1) + c, strings.Replace(draft, "auto_advance=false&", "", 1) + c, strings.Replace(draft, "&days_until_due=14", "", 1) + c,
 		strings.Replace(draft, "send_invoice", "charge_automatically", 1) + c, draft, strings.Replace(draft, "eur", "zzz", 1) + c, strings.Replace(draft, "14", "-1", 1) + c,
@@ -268,9 +272,27 @@ func TestInvoiceLife(t *testing.T) {
 	}
 }
 
+func TestTaxIDs(t *testing.T) {
+	a := newAPI(t, stripesandbox.Options{})
+	path := "/v1/customers/" + a.ok("POST", "/v1/customers", "name=Acme", "").ID
+	id := a.ok("POST", path+"/tax_ids", "type=eu_vat&value=DE123456789", "").ID
+	for _, wrong := range []string{"type=eu_vat&value=123456789", "type=eu_vat&value=DE000000000", "type=gb_vat&value=DE123456789"} {
+		a.refused("POST", path+"/tax_ids", wrong, "", 400, "tax_id_invalid")
+	}
+	a.refused("POST", "/v1/customers/cus_none/tax_ids", "type=eu_vat&value=DE123456789", "", 404, "resource_missing")
+	if v := a.ok("GET", path, "", ""); strings.Contains(v.raw, "tax_ids") {
+		t.Errorf("tax ids that nobody asked for: %s", v.raw)
+	}
+	if v := a.ok("GET", path, "expand[]=tax_ids", ""); !strings.Contains(v.raw, id) {
+		t.Errorf("no tax ids: %s", v.raw)
+	}
+	a.ok("DELETE", path+"/tax_ids/"+id, "", "")
+	a.refused("DELETE", path+"/tax_ids/"+id, "", "", 404, "resource_missing")
+}
+
 func TestThreeDecimalCurrencies(t *testing.T) {
 	a := newAPI(t, stripesandbox.Options{})
-	c := a.ok("POST", "/v1/customers", "name=Acme", "").ID
+	c := a.ok("POST", "/v1/customers", "name=Acme&email=books@acme.example", "").ID
 	i := a.ok("POST", "/v1/invoices", strings.Replace(draft, "eur", "kwd", 1)+c, "").ID
 	a.refused("POST", "/v1/invoices/"+i+"/add_lines", "lines[0][amount]=1234", "", 400, "parameter_invalid_integer")
 	a.ok("POST", "/v1/invoices/"+i+"/add_lines", "lines[0][amount]=1230", "")

@@ -24,6 +24,8 @@ var operations = []string{
 	"GET /v1/customers/{customer}",
 	"POST /v1/customers/{customer}",
 	"DELETE /v1/customers/{customer}",
+	"POST /v1/customers/{customer}/tax_ids",
+	"DELETE /v1/customers/{customer}/tax_ids/{id}",
 	"POST /v1/invoices",
 	"GET /v1/invoices",
 	"GET /v1/invoices/search",
@@ -32,6 +34,8 @@ var operations = []string{
 	"POST /v1/invoices/{invoice}/add_lines",
 	"GET /v1/invoices/{invoice}/lines",
 	"POST /v1/invoices/{invoice}/finalize",
+	"POST /v1/invoices/{invoice}/send",
+	"POST /v1/invoices/{invoice}",
 	"POST /v1/invoices/{invoice}/void",
 	"POST /v1/invoices/{invoice}/pay",
 }
@@ -41,6 +45,17 @@ var operations = []string{
 type validator struct {
 	schema *spec.Schema
 	check  *jsval.JSVal
+}
+
+// APIVersion is the version of the description that requests are checked against.
+func APIVersion() (string, error) {
+	var file struct {
+		Info struct {
+			Version string `json:"version"`
+		} `json:"info"`
+	}
+	err := json.Unmarshal(embedded.OpenAPISpec, &file)
+	return file.Info.Version, err
 }
 
 // validators are made from the description inside stripe-mock, once per process.
