@@ -52,6 +52,8 @@ test: go ## Everything that CI runs: lint, the scenario on the local stack, all 
 	@$(MAKE) --no-print-directory e2e
 	@$(MAKE) --no-print-directory prove >.cache/prove.log || { cat .cache/prove.log; exit 1; }
 	@grep -hE 'schedules|[0-9]+ mutants|doubled or wrong|operations of' .cache/prove.log
+	@MUTANTS=sample go test -count=1 -run TestMutants -v ./shared >.cache/mutants.log || { cat .cache/mutants.log; exit 1; }
+	@grep -E '^[0-9]+ mutants' .cache/mutants.log
 	@go test -race -timeout 20m ./...
 	@go test -run TestAllocations ./shared/guard/internal/bench # the race detector allocates too
 
@@ -69,6 +71,10 @@ e2e: local python
 prove: go ## Every history of small worlds, mutants, comparison, linearizability; LONG=1 runs for as long as one likes
 	@$(MAKE) --no-print-directory dynamodb
 	@PROVE=1 LONG=$(LONG) go test -count=1 -timeout $(if $(LONG),24h,20m) -v ./shared/guard ./shared/guard/memory ./shared/guard/internal/sim ./shared/guard/dynamo
+
+.PHONY: mutants
+mutants: go ## Lines of the product, broken one by one: does the named test notice? MUTANTS="name name"; some 3 minutes
+	@MUTANTS="$(or $(MUTANTS),all)" go test -count=1 -timeout 30m -run TestMutants -v ./shared
 
 .PHONY: fuzz
 fuzz: go ## Fuzz every decoder for FUZZTIME (default 10s) each

@@ -13,5 +13,9 @@ func TestYourERP(t *testing.T) {
 	if url == "" || key == "" {
 		t.Skip("set ERP_URL and ERP_KEY to the address and the bearer key of an ERP for tests")
 	}
-	sinktest.RunSink(t, url, key)
+	var known []sinktest.Fixture
+	if sku, warehouse := os.Getenv("ERP_SKU"), os.Getenv("ERP_WAREHOUSE"); sku != "" && warehouse != "" {
+		known = append(known, sinktest.Fixture{SKU: sku, Warehouse: warehouse})
+	}
+	sinktest.RunSink(t, url, key, known...)
 }

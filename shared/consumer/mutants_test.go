@@ -1,0 +1,270 @@
+package consumer_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sfrelay/shared/consumer"
+	"sfrelay/shared/consumer/consumertest"
+	"sfrelay/shared/guard/memory"
+	"sfrelay/shared/salesforce"
+	"sfrelay/shared/sink"
+	"sfrelay/shared/telemetry"
+	"sfrelay/shared/transport"
+	"sfrelay/shared/verdict"
+)
+
+// bench is a consumer whose parked messages and log the test reads.
+type bench struct {
+	consumer.Handler
+	mu     sync.Mutex
+	parked []transport.Parked
+	log    bytes.Buffer
+}
+
+func newBench(t *testing.T, def consumer.Definition, change func(*consumer.Env)) *bench {
+	t.Helper()
+	b := &bench{}
+	env := consumer.Env{Store: &memory.Store{}, Log: telemetry.New(&b.log, "test", 0), Park: func(_ context.Context, body []byte) error {
+		p, err := transport.DecodeParked(body)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.parked = append(b.parked, p)
+		return err
+	}}
+	change(&env)
+	var err error
+	if b.Handler, err = consumer.New(def, env); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// A redrive has all its attempts, and those beside it in a batch have theirs.
+func TestARedriveCountsForItselfOnly(t *testing.T) {
+	down := answering(sink.Contract{Fenced: true}, sink.NotYet(verdict.Throttled, "made up by the test"))
+	first := change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`)
+	second := change("UPDATE", 2, id(account), `["Phone"]`, `"Phone":"2"`)
+	redriven := parkedAs("unknown", first, id(account))
+	for name, batch := range map[string][]byte{"the redrive first": batchOf(redriven, second), "the redrive last": batchOf(second, redriven)} {
+		b := newBench(t, down, func(e *consumer.Env) { e.MaxAttempts = 2 })
+		if _, err := b.Handle(t.Context(), batchOf(second)); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := b.Handle(t.Context(), batch)
+		if err != nil || len(resp.BatchItemFailures) != 1 || len(b.parked) != 1 || !bytes.Equal(b.parked[0].Event, second) {
+			t.Errorf("%s: %+v, %v, parked %+v", name, resp, err, b.parked)
+		}
+	}
+	t.Run("refused again it comes back", func(t *testing.T) {
+		k := consumertest.New(t, answering(sink.Contract{Fenced: true}, sink.Refuse("test", "made up by the test")))
+		k.Send(first).Redrive()
+		k.Want(verdict.Parked, verdict.Parked)
+		if len(k.Parked()) != 1 {
+			t.Fatalf("%d messages of one change", len(k.Parked()))
+		}
+	})
+}
+
+// A message of another consumer stays in its queue, however often it is delivered: parked
+// by us it would never find its own.
+func TestAForeignMessageIsNeverParked(t *testing.T) {
+	b := newBench(t, accounts(fenced()), func(*consumer.Env) {})
+	foreign := bytes.Replace(parkedAs("unknown", change("CREATE", 1, id(account), "[]", `"Name":"x"`), "null"), []byte(`"accounts"`), []byte(`"orders"`), 1)
+	for _, n := range []int{1, 990, 2000} {
+		resp, err := b.Handle(t.Context(), mail(foreign, n))
+		if err != nil || len(resp.BatchItemFailures) != 1 || len(b.parked) != 0 {
+			t.Fatalf("delivery %d: %+v, %v, parked %+v", n, resp, err, b.parked)
+		}
+	}
+}
+
+// What is parked again keeps what its message said: which records, how often, since when.
+func TestAParkedCopyRemembers(t *testing.T) {
+	event := change("CREATE", 1, id(account, other), "[]", `"Name":"Example Ltd"`)
+	message := func(records string) []byte {
+		return fmt.Appendf(nil, `{"event":%s,"records":%s,"consumer":"accounts","class":"unknown","error":"","attempts":7,`+
+			`"firstAt":"2026-11-20T08:30:00Z","lastAt":"2026-11-21T12:00:00Z"}`, event, records)
+	}
+	firstAt := time.Date(2026, 11, 20, 8, 30, 0, 0, time.UTC)
+	for name, tc := range map[string]struct {
+		def      consumer.Definition
+		orgs     salesforce.OrgList
+		attempts int
+	}{
+		"refused by the sink":          {answering(sink.Contract{Fenced: true}, sink.Refuse("test", "made up by the test")), nil, 8},
+		"before its changes are known": {accounts(fenced()), salesforce.OrgList{"00D000000000001EAA"}, 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := consumertest.New(t, tc.def, consumertest.In(func(e *consumer.Env) { e.Orgs = tc.orgs }))
+			k.Send(message(id(other)))
+			k.Want(verdict.Parked)
+			p := k.Parked()[0]
+			if len(p.Records) != 1 || p.Records[0] != other || p.Attempts != tc.attempts || !p.FirstAt.Equal(firstAt) || !p.LastAt.Equal(consumertest.Now) {
+				t.Fatalf("parked %+v", p)
+			}
+		})
+	}
+}
+
+// Changed names a field or the compound around it, nothing that only begins alike, and
+// nothing that the channel added.
+func TestChangedIsExact(t *testing.T) {
+	type deal struct {
+		Name  sink.Field[string] `cdc:"Name"`
+		Stage sink.Field[string] `cdc:"StageName"`
+		City  sink.Field[string] `cdc:"BillingAddress.City"`
+	}
+	s := consumertest.NewSink(sink.Contract{UniqueKey: true})
+	var changed []bool
+	k := consumertest.New(t, consumer.Action[deal]{
+		Name: "deals", Object: "Account", Changes: true, Once: consumer.PerRecord("deal"), To: s,
+		When: func(c consumer.Change[deal]) consumer.Decision {
+			changed = append(changed, c.Changed("StageName"), c.Changed("BillingAddress.City"))
+			return consumer.Ignore
+		},
+		Do: func(context.Context, sink.Ref, consumer.Change[deal]) (sink.Receipt, error) {
+			return sink.Receipt{}, nil
+		},
+	})
+	for _, tc := range []struct {
+		what        string
+		event       []byte
+		stage, city bool
+	}{
+		{"another field that begins alike", change("UPDATE", 1, id(account), `["Name","Stage"]`, `"Name":"x","Stage":"y","StageName":"z"`), false, false},
+		{"the field", change("UPDATE", 2, id(account), `["StageName"]`, `"StageName":"z"`), true, false},
+		{"the compound", change("UPDATE", 3, id(account), `["BillingAddress"]`, `"BillingAddress":{"City":"Bern"}`), false, true},
+		{"added to a delete", change("DELETE", 4, id(account), `[]`, `"StageName":"z"`), false, false},
+		{"created with it", change("CREATE", 5, id(account), `[]`, `"StageName":"z"`), true, false},
+	} {
+		changed = nil
+		k.Send(tc.event)
+		if len(changed) != 2 || changed[0] != tc.stage || changed[1] != tc.city {
+			t.Errorf("%s: stage and city changed: %v, want %v, %v", tc.what, changed, tc.stage, tc.city)
+		}
+	}
+}
+
+// The limit of docs/reference/failures.md: more than 50.
+func TestFiftyRecordsAreDoneAtOnce(t *testing.T) {
+	k := consumertest.New(t, accounts(fenced()))
+	k.Send(change("CREATE", 1, id(manyIDs(t, 50)...), "[]", `"Name":"Example Ltd"`))
+	if len(k.Took()) != 50 || len(k.Parked()) != 0 {
+		t.Fatalf("the sink has %d, parked %d", len(k.Took()), len(k.Parked()))
+	}
+}
+
+// Eight records wait for the sink at the same time.
+func TestSubjectsAreWorkedOnSideBySide(t *testing.T) {
+	def := accounts(fenced())
+	var mu sync.Mutex
+	var once sync.Once
+	inside, all := 0, make(chan struct{})
+	def.Put = func(context.Context, sink.Ref, string, Account) (sink.Receipt, error) {
+		mu.Lock()
+		if inside++; inside == 8 {
+			once.Do(func() { close(all) })
+		}
+		mu.Unlock()
+		select {
+		case <-all:
+		case <-time.After(5 * time.Second):
+			once.Do(func() {
+				close(all)
+				t.Error("a record waits for others that nobody has begun")
+			})
+		}
+		return sink.Receipt{}, nil
+	}
+	b := newBench(t, def, func(*consumer.Env) {})
+	if _, err := b.Handle(t.Context(), change("CREATE", 1, id(manyIDs(t, 8)...), "[]", `"Name":"Example Ltd"`)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Lambda tries again after a minute: a lease of 50 s has ended by then, whatever the
+// clocks say.
+func TestTheLongestLease(t *testing.T) {
+	for settle, ok := range map[time.Duration]bool{38 * time.Second: true, 38*time.Second + time.Millisecond: false} {
+		_, err := consumer.New(accounts(consumertest.NewSink(sink.Contract{Lookup: true, Effect: 10 * time.Second, Settle: settle})), consumer.Env{
+			Store: &memory.Store{}, Log: telemetry.New(&bytes.Buffer{}, "test", 0), Park: func(context.Context, []byte) error { return nil },
+			Scale: 0.01, // a local stack does not hide it
+		})
+		if (err == nil) != ok || !ok && !strings.Contains(err.Error(), "is longer than 50s") {
+			t.Errorf("effect 10s, settle %v, margin 2s: %v", settle, err)
+		}
+	}
+}
+
+// An invoice whose customer comes later waits for it as long as the queue lets it.
+func TestWaitingForADependencyUsesUpNothing(t *testing.T) {
+	k := consumertest.New(t, accounts(fenced()), consumertest.In(func(e *consumer.Env) { e.MaxAttempts = 2 }))
+	for range 4 {
+		k.Refuse(verdict.DependencyMissing)
+	}
+	k.SendBatch(change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
+	k.Want(verdict.Failed, verdict.Failed, verdict.Failed, verdict.Failed, verdict.Applied)
+}
+
+// Without the field that does not fit a full state is a patch: sent as a state it would
+// clear that field.
+func TestAFieldThatDoesNotFitMakesAPatch(t *testing.T) {
+	def := accounts(fenced())
+	put := def.Put
+	def.Put = func(ctx context.Context, ref sink.Ref, id string, all Account) (sink.Receipt, error) {
+		if all.Phone.Present {
+			return sink.Receipt{}, &sink.UnfitError{Fields: []sink.Unfit{{Field: "Phone", Name: "field-too-long", Reason: "is too long"}}}
+		}
+		return put(ctx, ref, id, all)
+	}
+	k := consumertest.New(t, def)
+	k.Send(change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd","Phone":"1"`))
+	if got := k.Took(); len(got) != 1 || got[0].Method != "PATCH" || got[0].Body != (Account{Name: sink.Set("Example Ltd"), City: sink.Clear[string]()}) {
+		t.Fatalf("the sink took %+v", got)
+	}
+}
+
+// Who redrives a change that lacks its content has waited already.
+func TestARedriveWaitsForNoOtherEvent(t *testing.T) {
+	type deal struct {
+		Name sink.Field[string] `cdc:"Name" event:"Name__c"`
+	}
+	s := consumertest.NewSink(sink.Contract{UniqueKey: true})
+	k := consumertest.New(t, consumer.Action[deal]{
+		Name: "accounts", Object: "Account", Changes: true, Once: consumer.PerRecord("deal"), To: s,
+		Events: []consumer.PlatformEvent{{Name: "Deal__e", Record: "Record_Id__c", ModifiedAt: "Modified__c"}},
+		When:   func(consumer.Change[deal]) consumer.Decision { return consumer.NeedsSnapshot },
+		Do: func(context.Context, sink.Ref, consumer.Change[deal]) (sink.Receipt, error) {
+			return sink.Receipt{}, nil
+		},
+	})
+	won := change("UPDATE", 59, id(account), `["Name"]`, `"Name":"x"`)
+	k.Send(parkedAs("needs-snapshot", won, id(account)))
+	k.Want(verdict.Parked)
+	k.Send(won) // the first time it waits two minutes
+	k.Want(verdict.Parked, verdict.Failed, verdict.Failed, verdict.Parked)
+}
+
+// At least once, where the author chose it: nothing at this sink tells whether it acted.
+func TestRepeatInDoubtIsSentAgain(t *testing.T) {
+	type notice struct {
+		Text string `event:"Text__c"`
+	}
+	for doubt, want := range map[consumer.Doubt]verdict.Verdict{consumer.RepeatInDoubt: verdict.Applied, consumer.ParkInDoubt: verdict.Parked} {
+		s := consumertest.NewSink(sink.Contract{})
+		k := consumertest.New(t, consumer.Action[notice]{
+			Name: "notices", Events: []consumer.PlatformEvent{{Name: "Notice__e"}}, Once: consumer.PerEvent(), To: s, InDoubt: doubt,
+			Do: func(_ context.Context, ref sink.Ref, c consumer.Change[notice]) (sink.Receipt, error) {
+				return s.Do(ref, ref.Subject, c.Content)
+			},
+		})
+		k.LoseAnswer().Send(consumertest.PlatformEvent("Notice__e", 1, map[string]any{"Text__c": "x"}))
+		k.Want(verdict.Failed, want)
+	}
+}
