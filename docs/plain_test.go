@@ -15,7 +15,6 @@ import (
 // should, recreate, happen.
 var quaint = regexp.MustCompile(`(?i)\b(mend(s|ed|ing)?|ought|in vain|(be|been) had again|comes? about|lies? about)\b`)
 
-
 // What the program says is plain: errors, help texts, and the descriptions of alarms.
 func TestTextsArePlain(t *testing.T) {
 	for _, root := range []string{"../cmd", "../shared", "../functions"} {
