@@ -40,9 +40,9 @@ func fits(c billing.Customer) error {
 			e.Fields = append(e.Fields, unfit("field-too-long", f.name, fmt.Sprintf("has more than the %d characters that Stripe takes; shorten it in Salesforce", f.most)))
 		}
 	}
-	for name, country := range map[string]sink.Field[string]{"BillingCountry": c.Billing.Country, "ShippingCountry": c.Shipping.Country} {
-		if country.Value != "" && !billing.IsCountry(country.Value) {
-			e.Fields = append(e.Fields, unfit("invalid-country", name, "is no code of ISO 3166-1 alpha-2, such as DE; use Salesforce's state and country picklists, or map the code"))
+	for _, country := range []struct{ name, code string }{{"BillingCountry", c.Billing.Country.Value}, {"ShippingCountry", c.Shipping.Country.Value}} {
+		if country.code != "" && !billing.IsCountry(country.code) {
+			e.Fields = append(e.Fields, unfit("invalid-country", country.name, "is no code of ISO 3166-1 alpha-2, such as DE; use Salesforce's state and country picklists, or map the code"))
 		}
 	}
 	if email := c.Email.Value; email != "" && utf8.RuneCountInString(email) <= longestEmail && !isEmail(email) {

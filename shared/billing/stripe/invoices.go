@@ -206,7 +206,8 @@ func (s invoices) find(ctx context.Context, ref sink.Ref, inv billing.Invoice) (
 	case f != nil && f.missing():
 		f = deletedCustomer(inv.CustomerLink)
 	case f != nil && f.Class == verdict.InDoubt && !ref.InDoubt:
-		f.Class = verdict.Unfinished // nobody ever tried
+		// Nobody ever tried, and no delivery of this change ever sees more.
+		f = refused("too-many-invoices", "issue the invoice: its customer has more than %d since the deal was last saved, so that this one is not there cannot be told; look at Stripe for the deal's id in the metadata sf_id: if it is not there, save the deal in Salesforce again, then delete this message", maxListed)
 	}
 	return found, f
 }
