@@ -181,16 +181,12 @@ func TestPrint(t *testing.T) {
 	const want = `event             AccountChangeEvent, as EventBridge delivers it
 org               00D5f000005KcCnEAK
 channel           0YL000000000002GAA
-EventBridge       id c0000000-0000-4000-8000-000000000010, time
-                  2026-11-21T09:21:01Z
-rule              detail-type AccountChangeEvent on the bus
-                  aws.partner/salesforce.com/00D5f000005KcCnEAK/
-                  0YL000000000002GAA
+EventBridge       id c0000000-0000-4000-8000-000000000010, time 2026-11-21T09:21:01Z
+rule              detail-type AccountChangeEvent on the bus aws.partner/salesforce.com/00D5f000005KcCnEAK/0YL000000000002GAA
 
 change            UPDATE
 subject           Account/0015f0000200002AAA
-identity          00D5f000005KcCnEAK:0000be70-a756-e601-9202-000000000010:1:
-                  Account:UPDATE:0015f0000200002AAA, from cdc
+identity          00D5f000005KcCnEAK:0000be70-a756-e601-9202-000000000010:1:Account:UPDATE:0015f0000200002AAA, from cdc
 version           01a1fd68b46018ea04f7130d02f200011ae53b56
                   2026-11-21T09:21:00Z, commit 1795252860683617010, sequence 1
 changed           LastModifiedDate, Website

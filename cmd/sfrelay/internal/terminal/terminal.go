@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"reflect"
 	"strings"
@@ -20,6 +21,7 @@ import (
 const (
 	defaultWidth = 80
 	leastWidth   = 40
+	noWidth      = math.MaxInt32 // of a pipe or a file: what reads it wants ids and lines whole
 )
 
 // Printer writes text. The first error of its writer stays; see Err.
@@ -38,6 +40,7 @@ func Open(f *os.File) *Printer {
 	if p.live = term.IsTerminal(fd); !p.live {
 		return p
 	}
+	p.width = defaultWidth
 	if width, _, err := term.GetSize(fd); err == nil && width > 0 {
 		p.width = max(width, leastWidth)
 	}
@@ -49,7 +52,7 @@ func Open(f *os.File) *Printer {
 func wantsColour() bool { return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" }
 
 // To returns a Printer for what is no terminal.
-func To(w io.Writer) *Printer { return &Printer{out: w, width: defaultWidth} }
+func To(w io.Writer) *Printer { return &Printer{out: w, width: noWidth} }
 
 // Err is the first error of writing.
 func (p *Printer) Err() error { return p.err }

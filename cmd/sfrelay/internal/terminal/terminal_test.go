@@ -62,6 +62,24 @@ func TestTableFits(t *testing.T) {
 	}
 }
 
+// What is piped into grep or a file keeps every row, and every id, in one line.
+func TestNoTerminalHasNoWidth(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	id := strings.Repeat("x-", 500)
+	Open(f).Table(2, Row("MESSAGE", "WHY"), Row(id, "a b"))
+	got, err := os.ReadFile(f.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "  MESSAGE" + strings.Repeat(" ", len(id)-len("MESSAGE")+gap) + "WHY\n  " + id + "  a b\n"; string(got) != want {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestWrap(t *testing.T) {
 	for s, want := range map[string]string{
 		"the ERP answered 503":  "the ERP|answered|503",
@@ -93,7 +111,7 @@ func TestColourIsForTerminalsOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if p := Open(f); p.colour || p.live || p.width != defaultWidth {
+	if p := Open(f); p.colour || p.live {
 		t.Errorf("a file is %+v", p)
 	}
 	for _, env := range []map[string]string{{"NO_COLOR": "1", "TERM": "xterm"}, {"NO_COLOR": "", "TERM": "dumb"}} {
