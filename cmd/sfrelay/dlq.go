@@ -53,19 +53,10 @@ func (f *dlqFlags) queues(ctx context.Context, s *screen, asJSON bool) (*deadlet
 		}
 		qs.List = append(qs.List, deadletter.Queue{Name: q.name, URL: url})
 	}
-	if f.Consumer != "" && !known(qs.Consumers, f.Consumer) {
+	if f.Consumer != "" && !slices.ContainsFunc(qs.Consumers, func(c deadletter.Consumer) bool { return c.Name == f.Consumer }) {
 		return nil, usageError{fmt.Errorf("--consumer: this stack has no %q; it has %s", f.Consumer, names(qs.Consumers))}
 	}
 	return qs, nil
-}
-
-func known(consumers []deadletter.Consumer, name string) bool {
-	for _, c := range consumers {
-		if c.Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 func names(consumers []deadletter.Consumer) string {
@@ -340,7 +331,8 @@ type dlqRedriveCommand struct {
 func (dlqRedriveCommand) Help() string {
 	return "Each message goes to its function and is deleted after the function took it. What was applied meanwhile is a duplicate. " +
 		"You can interrupt a redrive and run it again at any time. " +
-		"Messages of class changed-after-done and in-doubt need your decision and are refused. " +
+		"Messages that need your decision (changed-after-done, in-doubt, overwrote-newer, permanent/same-instant) are refused; " +
+		"those of class too-old as well, unless --message or --class names them. " +
 		"After five failures in a row the rest of a consumer's messages is left. " +
 		"The exit code is 1 when a message was left or parked again."
 }

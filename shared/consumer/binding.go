@@ -234,6 +234,12 @@ func setter(t reflect.Type, object string) func(reflect.Value, salesforce.Value)
 	}
 }
 
+// ignores reports whether the change touches nothing that the consumer reads.
+func (b *binding) ignores(ch *salesforce.Change) bool {
+	paths := b.paths(ch.Kind)
+	return len(paths) > 0 && !ch.Touches(paths)
+}
+
 func (b *binding) paths(k salesforce.Kind) []string {
 	if k == salesforce.CDC {
 		return b.cdcPaths

@@ -151,7 +151,12 @@ func (d definition[T]) look(e *salesforce.Event, ch *salesforce.Change) (out Loo
 	if err != nil { // New says it
 		return Look{Takes: true, Verdict: verdict.Parked, Class: permanentOf(err), Err: err}
 	}
-	j := d.judge(b, e.Org, ch, source)
+	var j judged[T]
+	if b.ignores(ch) {
+		j.recordID, j.verdict = ch.RecordID, verdict.Ignored
+	} else {
+		j = d.judge(b, e.Org, ch, source)
+	}
 	out = Look{
 		Takes: true, RecordID: j.recordID, Subject: j.subject, Version: j.version, Thin: j.thin,
 		Verdict: j.verdict, Class: j.class, Err: j.err,

@@ -61,18 +61,25 @@ func (a *adapter[T]) Handle(ctx context.Context, raw []byte) (*Response, error) 
 	if batch.SQS {
 		return in.response(), nil
 	}
+	return nil, in.retry()
+}
+
+// retry is the error of a direct invocation; nil where every change got through.
+func (in *invocation[T]) retry() error {
+	var e *RetryError
 	for _, w := range in.works {
-		if !w.acknowledged() {
-			e := &RetryError{Class: w.line.Class, EventID: w.line.EventID, Subject: w.line.Subject, Cause: w.line.Error}
-			for _, w := range in.works {
-				if !w.acknowledged() {
-					e.Failed++
-				}
-			}
-			return nil, e
+		if w.acknowledged() {
+			continue
 		}
+		if e == nil {
+			e = &RetryError{Class: w.line.Class, EventID: w.line.EventID, Subject: w.line.Subject, Cause: w.line.Error}
+		}
+		e.Failed++
 	}
-	return nil, nil
+	if e == nil {
+		return nil
+	}
+	return e
 }
 
 // invocation is the state of one Handle.
@@ -157,12 +164,10 @@ func (in *invocation[T]) open(msg *transport.Message) {
 
 // sifted concludes a change that needs no preparing, and says so.
 func (in *invocation[T]) sifted(msg *transport.Message, event *salesforce.Event, ch *salesforce.Change) bool {
-	paths := in.binding.paths(ch.Kind)
 	client := in.env.ClientName
 	overwrote := msg.Class == verdict.OverwroteNewer
-	echo := client != "" && ch.EchoOf(client, in.def.write, paths)
-	ignored := len(paths) > 0 && !ch.Touches(paths)
-	if !overwrote && !echo && !ignored {
+	echo := client != "" && ch.EchoOf(client, in.def.write, in.binding.paths(ch.Kind))
+	if !overwrote && !echo && !in.binding.ignores(ch) {
 		return false
 	}
 	w := in.add(&work[T]{msg: msg, event: event})

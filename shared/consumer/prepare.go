@@ -45,14 +45,10 @@ func (j *judged[T]) park(class verdict.Class, err error) {
 	j.verdict, j.class, j.err = verdict.Parked, class, err
 }
 
-// judge runs the consumer's own reading. It needs no surroundings.
+// judge runs the consumer's own reading of a change that it does not ignore. It needs no
+// surroundings.
 func (d *definition[T]) judge(b *binding, org string, ch *salesforce.Change, source Source) (j judged[T]) {
 	paths := b.paths(ch.Kind)
-	if len(paths) > 0 && !ch.Touches(paths) {
-		j.verdict = verdict.Ignored
-		j.recordID = ch.RecordID
-		return j
-	}
 	var err error
 	if j.place, err = d.place(ch, source); err != nil {
 		j.park(permanentOf(err), err)

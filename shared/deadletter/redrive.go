@@ -1,6 +1,7 @@
 package deadletter
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -245,8 +246,8 @@ func (qs *Queues) invoke(ctx context.Context, m Message) (reason string, err err
 	readable := len(out.Payload) == 0 || json.Unmarshal(out.Payload, &answer) == nil
 	switch {
 	case aws.ToString(out.FunctionError) != "":
-		kind := or(answer.Type, aws.ToString(out.FunctionError))
-		return kind + ": " + or(strings.TrimPrefix(answer.Message, kind+": "), "the function gave no reason; see its log"), nil
+		kind := cmp.Or(answer.Type, aws.ToString(out.FunctionError))
+		return kind + ": " + cmp.Or(strings.TrimPrefix(answer.Message, kind+": "), "the function gave no reason; see its log"), nil
 	case out.StatusCode != 200:
 		return fmt.Sprintf("Lambda answered with status %d", out.StatusCode), nil
 	case len(answer.Failures) > 0:
@@ -255,11 +256,4 @@ func (qs *Queues) invoke(ctx context.Context, m Message) (reason string, err err
 		return "the function returned an unexpected answer; check that it is a consumer of this version", nil
 	}
 	return "", nil
-}
-
-func or(s, without string) string {
-	if s == "" {
-		return without
-	}
-	return s
 }

@@ -390,7 +390,6 @@ func isDigits(s string) bool {
 	return s != ""
 }
 
-// wholeNumber reads a number spelled as an integer.
 // numberField is a whole number as Salesforce spells the value of a Number field: 30,
 // 30.0 or 3.0E1.
 func numberField(raw string) (int64, error) {
@@ -402,6 +401,7 @@ func numberField(raw string) (int64, error) {
 	return n, nil
 }
 
+// wholeNumber reads a number spelled as an integer.
 func wholeNumber(s string) (int64, error) {
 	if !isDigits(strings.TrimPrefix(s, "-")) {
 		return 0, refuse("invalid-number", "", "want a whole number, digit by digit")

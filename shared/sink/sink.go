@@ -32,9 +32,6 @@ type Contract struct {
 	KeyWindow time.Duration
 	// Lookup: an effect can be found again by a consistent read.
 	Lookup bool
-	// RepeatInDoubt must be chosen where nothing above holds: true sends again
-	// (at least once), false parks the change (at most once).
-	RepeatInDoubt bool
 	// Effect is the longest time one attempt may take. Zero means 10 s.
 	Effect time.Duration
 	// Settle is the longest time a sent request may still take effect after its

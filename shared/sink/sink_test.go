@@ -124,7 +124,7 @@ func TestErrors(t *testing.T) {
 // One promise is enough to know what an attempt in doubt may do.
 func TestWhatSettlesADoubt(t *testing.T) {
 	for c, want := range map[sink.Contract]bool{
-		{}: false, {RepeatInDoubt: true, Effect: time.Second, Settle: time.Second}: false,
+		{}: false, {Effect: time.Second, Settle: time.Second}: false,
 		{UniqueKey: true}: true, {Fenced: true}: true, {Versioned: true}: true, {KeyWindow: time.Hour}: true, {Lookup: true}: true,
 	} {
 		if c.Settles() != want {

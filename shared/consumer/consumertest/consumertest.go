@@ -18,7 +18,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -301,16 +300,6 @@ func (k *Kit) Want(verdicts ...verdict.Verdict) {
 	if !slices.Equal(got, verdicts) {
 		k.t.Fatalf("verdicts %v, want %v\n%s", got, verdicts, k.log.String())
 	}
-}
-
-// File reads an event.
-func File(t testing.TB, name string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }
 
 type lockedWriter struct {
