@@ -94,3 +94,18 @@ func TestClassesAreFoundByTheirType(t *testing.T) {
 		t.Errorf("found %q\nwant  %q", got, want)
 	}
 }
+
+// A message may be the only place that holds the other fields of its change. So no document
+// offers to delete one instead of redriving it.
+func TestNobodyIsToldToDeleteInsteadOfRedriving(t *testing.T) {
+	instead := regexp.MustCompile(`(?i)redrive( it)?,? or delete|delete( it| the message| this message)?,? or redrive`)
+	for _, name := range []string{"operate.md", "reference/failures.md", "reference/connectors.md", "concepts.md"} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := instead.FindString(strings.Join(strings.Fields(string(b)), " ")); found != "" {
+			t.Errorf("%s says %q", name, found)
+		}
+	}
+}
