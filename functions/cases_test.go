@@ -220,8 +220,7 @@ func TestTheDocumentedRepair(t *testing.T) {
 	}
 }
 
-// playedElsewhere are cases that a test of their own plays, or that wait for what is not
-// there yet.
+// playedElsewhere are cases that a test of their own plays.
 var playedElsewhere = map[string]string{
 	"17-bulk-load-200": "TestABulkLoadOfTwoHundred",
 }
