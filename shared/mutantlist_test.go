@@ -178,15 +178,15 @@ var consumerMutants = []mutant{
 		test: "TestARedriveCountsForItselfOnly", protects: "a redrive has all its attempts",
 	},
 	{
-		name: "future-without-event-time", file: "consumer/prepare.go",
-		old:  "if w.event.Time.IsZero() && j.version.Time()",
-		new:  "if false && j.version.Time()",
-		test: "TestBadInputIsParkedWholeAndStopsNothing", protects: "a version of the future never wins",
+		name: "future-without-event-time", file: "salesforce/version.go",
+		old:  "case event.IsZero() && now.IsZero():",
+		new:  "case event.IsZero():",
+		test: "TestTheFutureIsHeldAgainstOurClock", protects: "a version of the future never wins",
 	},
 	{
-		name: "stage-means-stage-name", file: "consumer/binding.go",
-		old:  "strings.HasPrefix(path, c) && len(path) > len(c) && path[len(c)] == '.'",
-		new:  "strings.HasPrefix(path, c) && len(path) > len(c)",
+		name: "stage-means-stage-name", file: "consumer/prepare.go",
+		old:  "if field[i] == '.' && names[field[:i]] {",
+		new:  "if names[field[:i]] {",
 		test: "TestChangedIsExact", protects: "a change of Stage is none of StageName",
 	},
 	{
@@ -197,8 +197,8 @@ var consumerMutants = []mutant{
 	},
 	{
 		name: "fan-out-at-50", file: "consumer/handle.go",
-		old:  "if !in.sqs && len(changes) > fanOutAbove {",
-		new:  "if !in.sqs && len(changes) >= fanOutAbove {",
+		old:  "case !in.sqs && len(changes) > fanOutAbove:",
+		new:  "case !in.sqs && len(changes) >= fanOutAbove:",
 		test: "TestFiftyRecordsAreDoneAtOnce", protects: "50 records need no redrive",
 	},
 	{
@@ -260,8 +260,8 @@ var transportMutants = []mutant{
 	},
 	{
 		name: "what-sqs-refuses", file: "transport/parked.go",
-		old:  `return !strings.ContainsAny(s, "\uFFFE\uFFFF")`,
-		new:  `return true || !strings.ContainsAny(s, "\uFFFE\uFFFF")`,
+		old:  `!bytes.ContainsAny(trimmed, notSendable)`,
+		new:  `true`,
 		test: "TestEncode", protects: "an event with characters that SQS refuses can be parked",
 	},
 	{
@@ -482,5 +482,65 @@ var httpsinkMutants = []mutant{
 		old:  `case body.Reason == "version" && err == nil && len(v) == 20:`,
 		new:  `case body.Reason == "version" && err == nil && len(v) > 0:`,
 		test: "TestConnectorKeepsTheContract", protects: "a version that is none is not taken over",
+	},
+	{
+		name: "the-sender's-clock", file: "salesforce/version.go",
+		old:  "case event.IsZero() || !now.IsZero() && now.Before(event):",
+		new:  "case event.IsZero():",
+		test: "TestTheFutureIsHeldAgainstOurClock", protects: "an event that says it was taken in 2199 does not win for ever",
+	},
+	{
+		name: "taken-in-the-future", file: "salesforce/judge.go",
+		old:  "case !r.now.IsZero() && r.time.After(r.now.Add(future)):",
+		new:  "case false:",
+		test: "TestTheFutureIsHeldAgainstOurClock", protects: "an event of the future is refused whatever its change says",
+	},
+	{
+		name: "no-clock-of-our-own", file: "consumer/handle.go",
+		old:  "Orgs: in.env.Orgs, Now: in.env.Now()}",
+		new:  "Orgs: in.env.Orgs}",
+		test: "TestTheFutureIsHeldAgainstOurClock", protects: "an event that says it was taken in 2199 does not win for ever",
+	},
+	{
+		name: "lists-without-end", file: "salesforce/scan.go",
+		old:  "if len(list) == limit {",
+		new:  "if false && len(list) == limit {",
+		test: "TestListsEnd", protects: "work is bounded by bytes",
+	},
+	{
+		name: "read-for-every-record", file: "consumer/prepare.go",
+		old:  "	if out.read {",
+		new:  "	if false {",
+		test: "TestAnEventIsReadOnce", protects: "records times changed fields are not a product",
+	},
+	{
+		name: "a-message-for-every-record", file: "consumer/outcomes.go",
+		old:  "return a.verdict == e.verdict && a.class == e.class && a.missing == e.missing",
+		new:  "return false",
+		test: "TestRecordsRefusedAlikeShareAMessage", protects: "one message does not become thousands",
+	},
+	{
+		name: "big-ones-first", file: "consumer/batch.go",
+		old:  "if len(m.Event) > smallEvent && len(messages) > 1 {",
+		new:  "if false {",
+		test: "TestOneMessageCostsItsNeighboursNothing", protects: "a message costs its neighbours nothing",
+	},
+	{
+		name: "many-records-first", file: "consumer/batch.go",
+		old:  "len(works) > fanOutAbove {",
+		new:  "false {",
+		test: "TestOneMessageCostsItsNeighboursNothing", protects: "a message of many records costs its neighbours nothing",
+	},
+	{
+		name: "opened-too-late", file: "consumer/batch.go",
+		old:  "end.Sub(in.env.Now()) < openingTakes",
+		new:  "end.Sub(in.env.Now()) < 0",
+		test: "TestABigMessageIsNotOpenedTooLate", protects: "a message is not begun when the time is up",
+	},
+	{
+		name: "broken-members-inside", file: "transport/open.go",
+		old:  "case depth > 0:",
+		new:  "case false:",
+		test: "TestOneMemberStopsNoOther", protects: "a broken batch inside of a message is one parked message",
 	},
 }

@@ -10,12 +10,12 @@ import (
 	"sfrelay/shared/sink"
 )
 
-// process takes what is ready through the guard: subjects side by side, the changes of
-// one subject together.
-func (in *invocation[T]) process() {
+// process takes those works that are ready through the guard: subjects side by side, the
+// changes of one subject together.
+func (in *invocation[T]) process(works []*work[T]) {
 	groups := make(map[string][]*work[T])
 	var keys []string
-	for _, w := range in.works {
+	for _, w := range works {
 		if !w.ready {
 			in.finish(w)
 			continue

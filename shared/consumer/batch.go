@@ -1,11 +1,56 @@
 package consumer
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
+	"sfrelay/shared/transport"
 	"sfrelay/shared/verdict"
 )
+
+// all takes the messages to their ends. Small ones go together, then every big one goes by
+// itself: what it costs, it costs none of its neighbours. Which big one comes first is
+// left to chance, so that one that ends the process does not always stand before the others.
+func (in *invocation[T]) all(messages []transport.Message) {
+	var small []*work[T]
+	var many [][]*work[T]
+	var big []*transport.Message
+	for i := range messages {
+		m := &messages[i]
+		if len(m.Event) > smallEvent && len(messages) > 1 {
+			big = append(big, m)
+			continue
+		}
+		if works := in.open(m); len(works) > fanOutAbove {
+			many = append(many, works)
+		} else {
+			small = append(small, works...)
+		}
+	}
+	in.process(small)
+	for _, works := range many {
+		in.process(works)
+	}
+	if len(big) == 0 {
+		return
+	}
+	first := int(in.env.Random()[9]) % len(big)
+	for i := range big {
+		in.alone(big[(first+i)%len(big)])
+	}
+}
+
+// alone takes one message, if there is time to open it.
+func (in *invocation[T]) alone(m *transport.Message) {
+	if end, limited := in.ctx.Deadline(); limited && end.Sub(in.env.Now()) < openingTakes {
+		w := in.add(&work[T]{msg: m})
+		w.conclude(verdict.Failed, verdict.Unfinished, errors.New("no time was left to open the message"))
+		in.finish(w)
+		return
+	}
+	in.process(in.open(m))
+}
 
 // finish writes the line of a change that is done with: at once, so that an invocation
 // that dies later leaves a line for everything that it did. What a buffer has brought so
@@ -36,6 +81,9 @@ func (in *invocation[T]) response() *Response {
 		}
 		seen[w.msg.ID] = true
 		r.BatchItemFailures = append(r.BatchItemFailures, ItemFailure{w.msg.ID})
+		for _, id := range w.msg.Others {
+			r.BatchItemFailures = append(r.BatchItemFailures, ItemFailure{id})
+		}
 		if in.env.Defer == nil || w.msg.ReceiptHandle == "" || w.notBefore.IsZero() {
 			continue
 		}

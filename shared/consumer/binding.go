@@ -235,9 +235,9 @@ func setter(t reflect.Type, object string) func(reflect.Value, salesforce.Value)
 }
 
 // ignores reports whether the change touches nothing that the consumer reads.
-func (b *binding) ignores(ch *salesforce.Change) bool {
-	paths := b.paths(ch.Kind)
-	return len(paths) > 0 && !ch.Touches(paths)
+func (b *binding) ignores(said *salesforce.Said) bool {
+	paths := b.paths(said.Kind)
+	return len(paths) > 0 && !said.Touches(paths)
 }
 
 func (b *binding) paths(k salesforce.Kind) []string {
@@ -251,11 +251,15 @@ func (b *binding) paths(k salesforce.Kind) []string {
 type fieldError struct {
 	name  string // of the permanent class
 	fetch bool   // instead of a class: the record has to be read from Salesforce
+	whole bool   // no single field is to blame
 	field string
 	err   error
 }
 
 func (e *fieldError) Error() string {
+	if e.whole {
+		return e.err.Error()
+	}
 	if e.err == nil {
 		return fmt.Sprintf("field %s: %s", e.field, strings.ReplaceAll(e.name, "-", " "))
 	}
@@ -376,17 +380,6 @@ func invalid(path string, err error) *fieldError {
 		return &fieldError{name: e.Name, field: path, err: errors.New(e.What)}
 	}
 	return &fieldError{name: "invalid-field", field: path, err: err}
-}
-
-// names reports whether changedFields names the path itself or the compound field
-// around it.
-func names(changed []string, path string) bool {
-	for _, c := range changed {
-		if c == path || strings.HasPrefix(path, c) && len(path) > len(c) && path[len(c)] == '.' {
-			return true
-		}
-	}
-	return false
 }
 
 // pick copies the fields that won, each from the content that carries it.

@@ -169,7 +169,7 @@ func (s *shape) source(detailType string) (Source, bool) {
 func (d *definition[T]) key(ch *salesforce.Change, c Change[T]) Key {
 	switch {
 	case d.perEvent:
-		return Key{text: "event/" + ch.Identity, whole: ch.Identity != ""}
+		return Key{text: "event/" + ch.Identity(), whole: ch.Identity() != ""}
 	case d.keyed:
 		return d.keyOf(c)
 	case d.action != "":

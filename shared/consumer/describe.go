@@ -152,10 +152,10 @@ func (d definition[T]) look(e *salesforce.Event, ch *salesforce.Change) (out Loo
 		return Look{Takes: true, Verdict: verdict.Parked, Class: permanentOf(err), Err: err}
 	}
 	var j judged[T]
-	if b.ignores(ch) {
+	if b.ignores(ch.Said) {
 		j.recordID, j.verdict = ch.RecordID, verdict.Ignored
 	} else {
-		j = d.judge(b, e.Org, ch, source)
+		j = d.judge(b, e.Org, ch, source, &body[T]{})
 	}
 	out = Look{
 		Takes: true, RecordID: j.recordID, Subject: j.subject, Version: j.version, Thin: j.thin,

@@ -54,10 +54,7 @@ func (a *adapter[T]) Handle(ctx context.Context, raw []byte) (*Response, error) 
 		batch = transport.Batch{Messages: []transport.Message{{Form: transport.Event, Event: raw, Err: err}}}
 	}
 	in := &invocation[T]{adapter: a, ctx: ctx, sqs: batch.SQS}
-	for i := range batch.Messages {
-		in.open(&batch.Messages[i])
-	}
-	in.process()
+	in.all(batch.Messages)
 	if batch.SQS {
 		return in.response(), nil
 	}
@@ -74,7 +71,7 @@ func (in *invocation[T]) retry() error {
 		if e == nil {
 			e = &RetryError{Class: w.line.Class, EventID: w.line.EventID, Subject: w.line.Subject, Cause: w.line.Error}
 		}
-		e.Failed++
+		e.Failed += max(w.line.Records, 1)
 	}
 	if e == nil {
 		return nil
@@ -90,13 +87,16 @@ type invocation[T any] struct {
 	works []*work[T]
 }
 
-// work is one change on its way, or a message that held none.
+// work is one change on its way, changes of one event that end alike, or a message that
+// held none.
 type work[T any] struct {
 	msg       *transport.Message
 	event     *salesforce.Event
 	change    guard.Change
 	subject   string
 	recordID  string
+	several   []string // it stands for these records, all with one end
+	quoted    []byte   // transport.Quote of the event, where it is needed more than once
 	seen      Change[T]
 	line      telemetry.Line
 	notBefore time.Time
@@ -116,8 +116,24 @@ func (in *invocation[T]) add(w *work[T]) *work[T] {
 	return w
 }
 
-// open decodes one message into its changes.
-func (in *invocation[T]) open(msg *transport.Message) {
+// open decodes one message into its changes. What needs no guard is concluded. It costs
+// one message at most, whatever it is.
+func (in *invocation[T]) open(msg *transport.Message) (works []*work[T]) {
+	from := len(in.works)
+	defer func() {
+		if p := recover(); p != nil {
+			in.works = in.works[:from]
+			w := in.add(&work[T]{msg: msg})
+			err := panicked(p)
+			in.park(w, permanentOf(err), err, nil)
+			works = in.works[from:]
+		}
+	}()
+	in.decode(msg)
+	return in.works[from:]
+}
+
+func (in *invocation[T]) decode(msg *transport.Message) {
 	if msg.Consumer != "" && msg.Consumer != in.def.name {
 		w := in.add(&work[T]{msg: msg})
 		w.conclude(verdict.Failed, verdict.Permanent("foreign-consumer"),
@@ -129,7 +145,7 @@ func (in *invocation[T]) open(msg *transport.Message) {
 		in.park(w, permanentOf(msg.Err), hinted(msg.Err, msg.Event), nil)
 		return
 	}
-	event, err := salesforce.Decode(msg.Event, salesforce.Options{Orgs: in.env.Orgs})
+	event, err := salesforce.Decode(msg.Event, salesforce.Options{Orgs: in.env.Orgs, Now: in.env.Now()})
 	if err != nil {
 		w := in.add(&work[T]{msg: msg})
 		if e, ok := errors.AsType[*salesforce.DecodeError](err); ok { // as far as it could be read
@@ -149,54 +165,44 @@ func (in *invocation[T]) open(msg *transport.Message) {
 		}
 		return
 	}
-	// What concerns nobody here costs nothing, however many records it has.
-	changes := slices.DeleteFunc(in.chosen(msg, event), func(ch *salesforce.Change) bool { return in.sifted(msg, event, ch) })
-	if !in.sqs && len(changes) > fanOutAbove {
+	changes := in.chosen(msg, event)
+	switch {
+	case len(changes) == 0, in.sifted(msg, event, changes): // what concerns nobody here costs nothing, however many records it has
+	case !in.sqs && len(changes) > fanOutAbove:
 		in.fanOut(msg, event, changes)
-		return
-	}
-	for _, ch := range changes {
-		w := in.add(&work[T]{msg: msg, event: event})
-		w.describe(ch)
-		in.prepareSafely(w, ch, source)
+	default:
+		in.prepare(msg, event, changes, source)
 	}
 }
 
-// sifted concludes a change that needs no preparing, and says so.
-func (in *invocation[T]) sifted(msg *transport.Message, event *salesforce.Event, ch *salesforce.Change) bool {
-	client := in.env.ClientName
-	overwrote := msg.Class == verdict.OverwroteNewer
-	echo := client != "" && ch.EchoOf(client, in.def.write, in.binding.paths(ch.Kind))
-	if !overwrote && !echo && !in.binding.ignores(ch) {
-		return false
-	}
-	w := in.add(&work[T]{msg: msg, event: event})
-	w.describe(ch)
+// sifted concludes the changes of an event that need no preparing, and says so.
+func (in *invocation[T]) sifted(msg *transport.Message, event *salesforce.Event, changes []*salesforce.Change) bool {
+	said, client := changes[0].Said, in.env.ClientName
+	var e end
+	var out outcomes
 	switch {
-	case overwrote:
+	case msg.Class == verdict.OverwroteNewer:
 		// The message stands for what its change may have overwritten. To take the change
 		// again would answer "duplicate" and lose that.
-		in.park(w, verdict.OverwroteNewer, errors.New("the record has to be read from Salesforce and sent again"), w.records())
-	case echo:
-		w.conclude(verdict.Echo, "", nil)
+		e.park(verdict.OverwroteNewer, errors.New("the record has to be read from Salesforce and sent again"))
+	case client != "" && said.EchoOf(client, in.def.write, in.binding.paths(said.Kind)):
+		e.verdict = verdict.Echo
+	case in.binding.ignores(said):
+		e.verdict = verdict.Ignored
 	default:
-		w.conclude(verdict.Ignored, "", nil)
+		return false
 	}
+	for _, ch := range changes {
+		out.add(ch, e, settled{})
+	}
+	in.conclude(msg, event, out)
 	return true
 }
 
 // chosen are the changes of the event that the message is about. Records that are not in
 // the event are parked.
 func (in *invocation[T]) chosen(msg *transport.Message, event *salesforce.Event) []*salesforce.Change {
-	changes := make([]*salesforce.Change, 0, len(event.Changes))
-	strange := slices.Clone(msg.Records)
-	for i := range event.Changes {
-		ch := &event.Changes[i]
-		if msg.Records == nil || slices.Contains(msg.Records, ch.RecordID) {
-			changes = append(changes, ch)
-			strange = slices.DeleteFunc(strange, func(id string) bool { return id == ch.RecordID })
-		}
-	}
+	changes, strange := pick(event, msg.Records)
 	if msg.Records != nil && (len(strange) > 0 || len(changes) == 0) {
 		w := in.add(&work[T]{msg: msg, event: event})
 		w.describe(nil)
@@ -205,30 +211,41 @@ func (in *invocation[T]) chosen(msg *transport.Message, event *salesforce.Event)
 	return changes
 }
 
-// prepareSafely is prepare; a panic in the consumer's own code costs it this change only.
-func (in *invocation[T]) prepareSafely(w *work[T], ch *salesforce.Change, source Source) {
-	defer func() {
-		if p := recover(); p != nil {
-			w.ready = false
-			// Type only: a panic's text can hold field values.
-			in.park(w, verdict.Permanent("consumer-panicked"), fmt.Errorf("the consumer's code panicked with a %T before it acted; fix it, deploy, then redrive", p), w.records())
+// pick is the changes of the records, of all where records is nil, and those records that
+// the event does not name.
+func pick(event *salesforce.Event, records []string) (changes []*salesforce.Change, strange []string) {
+	changes = make([]*salesforce.Change, 0, len(event.Changes))
+	named := make(map[string]bool, len(records))
+	for _, id := range records {
+		named[id] = false
+	}
+	for i := range event.Changes {
+		ch := &event.Changes[i]
+		if records == nil {
+			changes = append(changes, ch)
+		} else if _, ok := named[ch.RecordID]; ok {
+			changes, named[ch.RecordID] = append(changes, ch), true
 		}
-	}()
-	in.prepare(w, ch, source)
+	}
+	for _, id := range records {
+		if !named[id] {
+			strange = append(strange, id)
+		}
+	}
+	return changes, strange
 }
 
-// fanOut hands an event of many records back in small portions, because one direct
-// invocation has only so much time.
+// fanOut hands an event of many records back in portions, because one direct invocation
+// has only so much time. Every portion holds the whole event, so there are few: a portion
+// that is still too large is handed back again.
 func (in *invocation[T]) fanOut(msg *transport.Message, event *salesforce.Event, changes []*salesforce.Change) {
-	for chunk := range slices.Chunk(changes, fanOutChunk) {
-		ids := make([]string, len(chunk))
-		for i, ch := range chunk {
-			ids[i] = ch.RecordID
-		}
-		w := in.add(&work[T]{msg: msg, event: event})
+	chunks := slices.Chunk(changes, max(fanOutChunk, (len(changes)+fanOutPortions-1)/fanOutPortions))
+	quoted := transport.Quote(msg.Event)
+	for chunk := range chunks {
+		w := in.add(&work[T]{msg: msg, event: event, several: idsOf(chunk), quoted: quoted})
 		w.describe(chunk[0])
 		w.line.Records = len(chunk)
-		in.park(w, verdict.FanOut, fmt.Errorf("%d records are more than one invocation takes; redrive each portion", len(changes)), ids)
+		in.park(w, verdict.FanOut, fmt.Errorf("%d records are more than one invocation takes; redrive each portion", len(changes)), w.several)
 	}
 }
 
@@ -237,7 +254,7 @@ func (w *work[T]) describe(ch *salesforce.Change) {
 	if ch == nil {
 		return
 	}
-	w.line.EventKey, w.line.IdentityFrom = ch.Identity, ch.IdentityFrom
+	w.line.EventKey, w.line.IdentityFrom = ch.Identity(), ch.IdentityFrom
 	if ch.RecordID != "" {
 		w.recordID = ch.RecordID
 		w.line.Subject = ch.Entity + "/" + ch.RecordID
@@ -299,7 +316,11 @@ func (in *invocation[T]) send(ctx context.Context, w *work[T], p guard.Parking, 
 	if !w.msg.FirstAt.IsZero() {
 		m.FirstAt = w.msg.FirstAt
 	}
-	if err := in.env.Park(ctx, m.Encode()); err != nil {
+	quoted := w.quoted
+	if quoted == nil {
+		quoted = transport.Quote(m.Event)
+	}
+	if err := in.env.Park(ctx, m.EncodeAround(quoted)); err != nil {
 		return fmt.Errorf("the failure queue did not take the message: %w", err)
 	}
 	return nil

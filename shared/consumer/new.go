@@ -48,7 +48,10 @@ const (
 	longestLease     = 50 * time.Second // must have ended before Lambda's first retry
 	fanOutAbove      = 50               // records of one event, direct mode
 	fanOutChunk      = 25
-	parallel         = 8 // subjects worked on at once
+	fanOutPortions   = 8 // at most
+	smallEvent       = 64 << 10
+	openingTakes     = 3 * time.Second // of a big event on Lambda's smallest share of a core
+	parallel         = 8               // subjects worked on at once
 	longestPause     = time.Minute
 	otherEvent       = 2 * time.Minute // how far the other event of the same fact may be behind
 	// mostReceives is how often a buffer may bring a message. The queue's own limit is

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,6 +13,7 @@ import (
 	"sfrelay/shared/guard"
 	"sfrelay/shared/order"
 	"sfrelay/shared/salesforce"
+	"sfrelay/shared/transport"
 	"sfrelay/shared/verdict"
 )
 
@@ -33,54 +35,122 @@ type judged[T any] struct {
 	seen    Change[T]
 	fields  []string // codes of those it carries; Record only
 	subject string   // empty: it cannot be told
+	end
+}
 
-	// verdict is empty where the guard has to be asked. Else class and err say why not.
+// end is what becomes of a change for which the guard is not asked. Its verdict is empty
+// where the guard has to be asked.
+type end struct {
 	verdict verdict.Verdict
-	class   verdict.Class
+	class   verdict.Class // why
 	err     error
 	missing bool // it lacks content: whether it was done already is still to be asked
 }
 
-func (j *judged[T]) park(class verdict.Class, err error) {
-	j.verdict, j.class, j.err = verdict.Parked, class, err
+func (e *end) park(class verdict.Class, err error) {
+	e.verdict, e.class, e.err = verdict.Parked, class, err
+}
+
+// body is what a consumer reads of an event, the same for each of its records. It is read
+// once, however many they are.
+type body[T any] struct {
+	read    bool
+	content T
+	fields  []string // codes of those that the change carries; Record only
+	changed func(field string) bool
+	fetch   error // why the record has to be read from Salesforce
+	err     error // why the change is refused
+
+	strange      error // why a record is: its id is that of another object
+	strangeClass verdict.Class
+}
+
+// readBody fills in what is not read yet. A panic in the consumer's own code is a refusal.
+func (d *definition[T]) readBody(b *binding, ch *salesforce.Change, at place, source Source, out *body[T]) {
+	if out.read {
+		return
+	}
+	out.read, out.changed = true, changedIn(ch.Said)
+	defer func() {
+		if p := recover(); p != nil {
+			out.err = panicked(p)
+		}
+	}()
+	paths := b.paths(ch.Kind)
+	reason := ch.FetchReason(paths)
+	switch fields := ch.FetchFields(paths); {
+	case at.thin:
+		reason = fetchThin
+	case len(fields) > 0:
+		reason += " (" + strings.Join(fields[:min(len(fields), 5)], ", ") + ")"
+	}
+	if reason != "" || at.deleted {
+		out.fetch = toFetch(reason)
+		return
+	}
+	out.fields, out.err = b.read(reflect.ValueOf(&out.content).Elem(), d.reading(ch, at, source))
+	if e, ok := errors.AsType[*fieldError](out.err); ok && e.fetch {
+		out.fetch, out.err = toFetch(out.err.Error()), nil
+	} else if out.err == nil && d.policy == guard.FieldMerge && len(out.fields) == 0 {
+		out.fetch = toFetch("no field of it is carried") // something was saved, and the event does not say what
+	}
+}
+
+// toFetch is nil without a reason.
+func toFetch(reason string) error {
+	if reason == "" {
+		return nil
+	}
+	return errors.New(reason + ": the record has to be read from Salesforce")
+}
+
+// panicked refuses a change because of a panic in the consumer's own code. It names the
+// type only: a panic's text can hold field values.
+func panicked(p any) error {
+	return &fieldError{name: "consumer-panicked", whole: true,
+		err: fmt.Errorf("the consumer's code panicked with a %T before it acted; fix it, deploy, then redrive", p)}
 }
 
 // judge runs the consumer's own reading of a change that it does not ignore. It needs no
-// surroundings.
-func (d *definition[T]) judge(b *binding, org string, ch *salesforce.Change, source Source) (j judged[T]) {
-	paths := b.paths(ch.Kind)
+// surroundings. read is that of the change's event.
+func (d *definition[T]) judge(b *binding, org string, ch *salesforce.Change, source Source, read *body[T]) (j judged[T]) {
 	var err error
 	if j.place, err = d.place(ch, source); err != nil {
 		j.park(permanentOf(err), err)
 		return j
 	}
-	j.seen = Change[T]{Org: org, RecordID: j.recordID, Deleted: j.deleted, CDC: ch.Kind == salesforce.CDC, At: j.version.Time(), Changed: changedIn(ch)}
-	reason := ch.FetchReason(paths)
-	switch fields := ch.FetchFields(paths); {
-	case j.thin:
-		reason = fetchThin
-	case len(fields) > 0:
-		reason += " (" + strings.Join(fields[:min(len(fields), 5)], ", ") + ")"
-	}
-	if reason == "" && !j.deleted {
-		j.fields, err = b.read(reflect.ValueOf(&j.seen.Content).Elem(), d.reading(ch, j.place, source))
-		if e, ok := errors.AsType[*fieldError](err); ok && e.fetch {
-			reason = err.Error()
-		} else if err != nil {
-			j.park(permanentOf(err), err)
-			return j
-		} else if d.policy == guard.FieldMerge && len(j.fields) == 0 {
-			reason = "no field of it is carried" // something was saved, and the event does not say what
+	if ch.Kind == salesforce.CDC && !salesforce.IsRecordID(d.object, ch.RecordID) {
+		if read.strange == nil { // an event may name thousands of them: the first says enough
+			_, err = salesforce.RecordID(d.object, ch.RecordID)
+			read.strange = invalid("recordIds", err)
+			read.strangeClass = permanentOf(read.strange)
 		}
+		j.park(read.strangeClass, read.strange)
+		return j
+	}
+	d.readBody(b, ch, j.place, source, read)
+	j.fields = read.fields
+	j.seen = Change[T]{
+		Org: org, RecordID: j.recordID, Content: read.content, Deleted: j.deleted, CDC: ch.Kind == salesforce.CDC,
+		At: j.version.Time(), Changed: read.changed,
+	}
+	if read.err != nil {
+		j.park(permanentOf(read.err), read.err)
+		return j
+	}
+	if read.fetch != nil && d.policy == guard.FieldMerge { // its subject is the record, which the log names anyway
+		j.missing = true
+		j.park(verdict.NeedsFetch, read.fetch)
+		return j
 	}
 	key := d.key(ch, j.seen)
 	if key.whole {
 		j.subject = key.String()
 	}
 	switch {
-	case reason != "":
+	case read.fetch != nil:
 		j.missing = true
-		j.park(verdict.NeedsFetch, fmt.Errorf("%s: the record has to be read from Salesforce", reason))
+		j.park(verdict.NeedsFetch, read.fetch)
 	case !key.whole:
 		j.park(permanentOf(errKey), errKey)
 	case d.when != nil:
@@ -95,61 +165,75 @@ func (d *definition[T]) judge(b *binding, org string, ch *salesforce.Change, sou
 	return j
 }
 
-// prepare decides what needs no guard, and readies the rest for it.
-func (in *invocation[T]) prepare(w *work[T], ch *salesforce.Change, source Source) {
-	j := in.def.judge(in.binding, w.event.Org, ch, source)
-	if j.recordID != "" {
-		w.recordID = j.recordID
-		w.line.Subject = RecordKey(in.def.object, j.recordID).String()
-	}
-	if !j.version.IsZero() {
-		w.line.RecordVersion = j.version.String()
-		w.line.Lag = w.line.At.Sub(j.version.Time())
-		// The decoder holds versions against the event's own time. Where that is missing, our
-		// clock has to do: a version in the future would win for ever.
-		if w.event.Time.IsZero() && j.version.Time().After(w.line.At.Add(5*time.Minute)) {
-			in.park(w, verdict.Permanent("version-in-future"), errors.New("the change is dated after now, and the event has no time to hold it against"), w.records())
-			return
+// judgeSafely is judge; a panic in the consumer's own code costs it this change only.
+func (in *invocation[T]) judgeSafely(event *salesforce.Event, ch *salesforce.Change, source Source, read *body[T]) (j judged[T]) {
+	defer func() {
+		if p := recover(); p != nil {
+			err := panicked(p)
+			j.park(permanentOf(err), err)
 		}
-	}
-	w.change.Version, w.change.Fields, w.seen = j.version, j.fields, j.seen
-	if j.subject != "" {
-		w.subject, w.line.Subject = j.subject, j.subject
-	}
-	switch {
-	case j.missing:
-		in.parkWithoutContent(w, j.class, j.err)
-	case j.verdict == verdict.Parked:
-		in.park(w, j.class, j.err, w.records())
-	case j.verdict != "":
-		w.conclude(j.verdict, "", nil)
-	default:
+	}()
+	return in.def.judge(in.binding, event.Org, ch, source, read)
+}
+
+// prepare decides what needs no guard, and readies the rest for it.
+func (in *invocation[T]) prepare(msg *transport.Message, event *salesforce.Event, changes []*salesforce.Change, source Source) {
+	var read body[T]
+	var out outcomes
+	for _, ch := range changes {
+		j := in.judgeSafely(event, ch, source, &read)
+		if j.verdict != "" {
+			out.add(ch, j.end, settled{j.recordID, j.subject, j.version})
+			continue
+		}
+		w := in.work(msg, event, ch, settled{j.recordID, j.subject, j.version})
+		w.change.Version, w.change.Fields, w.seen = j.version, j.fields, j.seen
 		w.change.Kind = in.kindOf(w, ch)
 		w.ready = true
 	}
+	in.conclude(msg, event, out)
 }
 
-// parkWithoutContent parks a change that lacks what is needed. It never claims: the item
-// must stay free for another source of the same fact.
-func (in *invocation[T]) parkWithoutContent(w *work[T], class verdict.Class, cause error) {
-	if in.def.policy == guard.EachOnce && w.subject != "" {
-		done, err := in.guard.Done(in.ctx, w.event.Org, w.subject)
-		w.line.GuardRequests++
-		switch {
-		case err != nil:
-			w.conclude(verdict.Failed, verdict.Unfinished, err)
-			return
-		case done:
-			w.conclude(verdict.Duplicate, "", nil)
-			return
-		}
-		if until := in.patience(w, class); in.env.Now().Before(until) {
-			w.conclude(verdict.Failed, class, fmt.Errorf("%w; another event with the rest is on its way", cause))
-			w.notBefore = until
-			return
-		}
+// work is a change of an event on its way.
+func (in *invocation[T]) work(msg *transport.Message, event *salesforce.Event, ch *salesforce.Change, s settled) *work[T] {
+	w := in.add(&work[T]{msg: msg, event: event})
+	w.describe(ch)
+	if s.recordID != "" {
+		w.recordID = s.recordID
+		w.line.Subject = RecordKey(in.def.object, s.recordID).String()
 	}
-	in.park(w, class, cause, w.records())
+	if !s.version.IsZero() {
+		w.line.RecordVersion = s.version.String()
+		w.line.Lag = w.line.At.Sub(s.version.Time())
+	}
+	if s.subject != "" {
+		w.subject, w.line.Subject = s.subject, s.subject
+	}
+	return w
+}
+
+// withoutContent answers for a change that lacks what is needed: nil where it has to be
+// parked. It never claims: the item must stay free for another source of the same fact.
+func (in *invocation[T]) withoutContent(w *work[T], class verdict.Class, cause error) (settled bool) {
+	if in.def.policy != guard.EachOnce || w.subject == "" {
+		return false
+	}
+	done, err := in.guard.Done(in.ctx, w.event.Org, w.subject)
+	w.line.GuardRequests++
+	switch {
+	case err != nil:
+		w.conclude(verdict.Failed, verdict.Unfinished, err)
+		return true
+	case done:
+		w.conclude(verdict.Duplicate, "", nil)
+		return true
+	}
+	if until := in.patience(w, class); in.env.Now().Before(until) {
+		w.conclude(verdict.Failed, class, fmt.Errorf("%w; another event with the rest is on its way", cause))
+		w.notBefore = until
+		return true
+	}
+	return false
 }
 
 // patience is how long a change that lacks content waits for another event of the same
@@ -177,30 +261,46 @@ func (w *work[T]) published() time.Time {
 
 // records is the part of the message that a parked copy of the change speaks of.
 func (w *work[T]) records() []string {
-	if w.event.Kind == salesforce.CDC && w.recordID != "" {
+	switch {
+	case w.several != nil:
+		return w.several
+	case w.event.Kind == salesforce.CDC && w.recordID != "":
 		return []string{w.recordID}
 	}
 	return nil
 }
 
-func changedIn(ch *salesforce.Change) func(string) bool {
-	return func(field string) bool {
-		if ch.Type == salesforce.Update {
-			return names(ch.Changed, field)
+// changedIn answers whether the change changed a field. It is asked for every record of
+// an event, so the names are sorted out once.
+func changedIn(said *salesforce.Said) func(string) bool {
+	if said.Type != salesforce.Update {
+		return func(field string) bool {
+			v, ok := said.Fields.Lookup(field)
+			return ok && !v.Enriched() && !v.Null()
 		}
-		v, ok := ch.Fields.Lookup(field)
-		return ok && !v.Enriched() && !v.Null()
+	}
+	changed := sync.OnceValue(func() map[string]bool {
+		names := make(map[string]bool, len(said.Changed))
+		for _, name := range said.Changed {
+			names[name] = true
+		}
+		return names
+	})
+	return func(field string) bool {
+		names := changed()
+		for i := range len(field) { // the compound fields around it, too
+			if field[i] == '.' && names[field[:i]] {
+				return true
+			}
+		}
+		return names[field]
 	}
 }
 
 // place reads where a change belongs. With an error it holds what could be read.
 func (s *shape) place(ch *salesforce.Change, source Source) (at place, err error) {
 	if ch.Kind == salesforce.CDC {
-		at = place{recordID: ch.RecordID, version: ch.Version, deleted: ch.Type == salesforce.Delete || ch.Type == salesforce.GapDelete}
-		if _, err := salesforce.RecordID(s.object, ch.RecordID); err != nil {
-			return at, invalid("recordIds", err)
-		}
-		return at, nil
+		return place{recordID: ch.RecordID, version: ch.Version, deleted: ch.Type == salesforce.Delete || ch.Type == salesforce.GapDelete}, nil
 	}
 	e := source.Event
 	text := func(field string) (string, error) {
@@ -226,7 +326,7 @@ func (s *shape) place(ch *salesforce.Change, source Source) (at place, err error
 		}
 	}
 	if ch.IdentityFrom == "detail.payload.Event_Id__c" {
-		if _, err := uuid.Parse(ch.Identity); err != nil {
+		if _, err := uuid.Parse(ch.Identity()); err != nil {
 			return at, &fieldError{name: "invalid-event-id", field: "Event_Id__c", err: errors.New("is not a UUID")}
 		}
 	}

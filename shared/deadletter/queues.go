@@ -266,14 +266,14 @@ func event(m transport.Message) Event {
 	}
 	e.DetailType = decoded.DetailType
 	if decoded.Cause != nil {
-		e.Identity = decoded.Cause.Identity
+		e.Identity = decoded.Cause.Identity()
 	}
 	for _, c := range decoded.Changes {
 		if m.Records != nil && !slices.Contains(m.Records, c.RecordID) {
 			continue
 		}
 		if e.Identity == "" {
-			e.Identity = c.Identity
+			e.Identity = c.Identity()
 		}
 		if c.RecordID != "" {
 			e.Subjects = append(e.Subjects, c.Entity+"/"+c.RecordID)

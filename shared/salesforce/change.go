@@ -25,7 +25,7 @@ func coversAny(paths []string, path string) bool {
 // is false only for an update that names what it changed and names none of them,
 // neither a component of one nor the compound field around one.
 // LastModifiedDate and LastModifiedById never count.
-func (c *Change) Touches(paths []string) bool {
+func (c *Said) Touches(paths []string) bool {
 	if c.Type != Update || len(c.Changed) == 0 {
 		return true
 	}
@@ -39,7 +39,7 @@ func (c *Change) Touches(paths []string) bool {
 // which changed only fields that we write back, and no field that somebody reads.
 // In doubt it is no echo: a flow of the org may have changed more in the same
 // transaction.
-func (c *Change) EchoOf(client string, writeBack, readFields []string) bool {
+func (c *Said) EchoOf(client string, writeBack, readFields []string) bool {
 	if client == "" || c.Type != Update || len(c.Changed) == 0 || originClient(c.Origin) != client {
 		return false
 	}
@@ -65,7 +65,7 @@ func originClient(origin string) string {
 // record instead of applying the body: NeedsFetch, or that one of its fields is
 // named but absent, or only there as a diff. Nil stands for every field. It is
 // empty when the body will do.
-func (c *Change) FetchReason(paths []string) string {
+func (c *Said) FetchReason(paths []string) string {
 	concerns := func(name string) bool { return paths == nil || coversAny(paths, name) }
 	switch {
 	case c.NeedsFetch != "":
@@ -80,7 +80,7 @@ func (c *Change) FetchReason(paths []string) string {
 
 // FetchFields are the fields for which FetchReason says that the body will not do; empty
 // where the change as a whole has to be fetched.
-func (c *Change) FetchFields(paths []string) []string {
+func (c *Said) FetchFields(paths []string) []string {
 	if c.NeedsFetch != "" {
 		return nil
 	}

@@ -26,13 +26,13 @@ func TestTouches(t *testing.T) {
 		{[]string{"Phone"}, nil, false},
 		{nil, []string{"Phone"}, true}, // it does not say what it changed
 	} {
-		change := salesforce.Change{Type: salesforce.Update, Changed: c.changed}
+		change := salesforce.Said{Type: salesforce.Update, Changed: c.changed}
 		if got := change.Touches(c.read); got != c.want {
 			t.Errorf("an update of %v touches a reader of %v: %v, want %v", c.changed, c.read, got, c.want)
 		}
 	}
 	for _, kind := range []salesforce.ChangeType{salesforce.Create, salesforce.Delete, salesforce.Undelete, salesforce.GapUpdate, "SNAPSHOT", salesforce.Published} {
-		change := salesforce.Change{Type: kind, Changed: []string{"Fax"}}
+		change := salesforce.Said{Type: kind, Changed: []string{"Fax"}}
 		if !change.Touches([]string{"Phone"}) {
 			t.Errorf("%s is ignored", kind)
 		}
@@ -62,16 +62,16 @@ func TestEcho(t *testing.T) {
 		{"create", ours, salesforce.Create, []string{"Stripe_Id__c"}, false},
 		{"gap", ours, salesforce.GapUpdate, []string{"Stripe_Id__c"}, false},
 	} {
-		change := salesforce.Change{Type: c.kind, Origin: c.origin, Changed: c.changed}
+		change := salesforce.Said{Type: c.kind, Origin: c.origin, Changed: c.changed}
 		if got := change.EchoOf("sfrelay", writeBack, read); got != c.want {
 			t.Errorf("%s: echo %v, want %v", c.what, got, c.want)
 		}
 	}
-	nameless := salesforce.Change{Type: salesforce.Update, Changed: []string{"Stripe_Id__c"}}
+	nameless := salesforce.Said{Type: salesforce.Update, Changed: []string{"Stripe_Id__c"}}
 	if nameless.EchoOf("", writeBack, read) {
 		t.Error("without a name of our own every write by hand is an echo")
 	}
-	written := salesforce.Change{Type: salesforce.Update, Origin: ours, Changed: []string{"Name"}}
+	written := salesforce.Said{Type: salesforce.Update, Origin: ours, Changed: []string{"Name"}}
 	if written.EchoOf("sfrelay", []string{"Name"}, read) {
 		t.Error("a field that is written back and read hides what a flow made of it")
 	}

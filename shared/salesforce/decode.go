@@ -1,11 +1,15 @@
 package salesforce
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // Options of Decode. The zero value takes every org.
 type Options struct {
-	Orgs         OrgList // nil: any
-	EventIDField string  // payload field with the publisher's own event id; empty: Event_Id__c
+	Orgs         OrgList   // nil: any
+	EventIDField string    // payload field with the publisher's own event id; empty: Event_Id__c
+	Now          time.Time // our own clock, against which times of the future are held; zero: only the event's own time
 }
 
 const (
@@ -20,6 +24,13 @@ const (
 	maxName  = 255    // bytes of a field name
 	maxText  = 512    // bytes of a text of envelope and header
 	maxLeaf  = 10_000 // fields and components; an object has at most 800 custom fields
+	maxNames = 1_000  // members of an object that has no fields: envelope, detail, header
+
+	// One transaction changes at most 10,000 records (Apex Developer Guide, "Execution
+	// Governors and Limits", records processed as a result of DML statements), and only
+	// changes of one transaction are merged into one event.
+	maxRecords = 10_000
+	maxChanged = maxLeaf
 )
 
 // Decode reads one EventBridge event as Salesforce's Event Relay sends it.
@@ -34,7 +45,7 @@ func Decode(raw []byte, opts Options) (*Event, error) {
 	if err := check(raw); err != nil {
 		return nil, err
 	}
-	r := reader{idField: opts.EventIDField}
+	r := reader{idField: opts.EventIDField, now: opts.Now}
 	r.text, r.header.ids = string(raw), r.oneID[:0]
 	err := r.object(r.envelopeMember)
 	if err == nil {

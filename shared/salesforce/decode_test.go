@@ -2,6 +2,7 @@ package salesforce_test
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
@@ -80,13 +81,13 @@ func TestUpdate(t *testing.T) {
 	equal(t, "origin", c.Origin, "com/salesforce/api/soap/63.0;client=SfdcInternalAPI/")
 	equal(t, "fetch", c.NeedsFetch, "")
 	equal(t, "missing", c.Missing, []string(nil))
-	equal(t, "identity", c.Identity, "00D5f000005KcCnEAK:0000be70-a756-e601-9202-32967602a6be:1:Contact:UPDATE:003ak00000IiFInAAN")
+	equal(t, "identity", c.Identity(), "00D5f000005KcCnEAK:0000be70-a756-e601-9202-32967602a6be:1:Contact:UPDATE:003ak00000IiFInAAN")
 	equal(t, "identity from", c.IdentityFrom, "cdc")
 	// 1745500706000 ms · 1745500706683617281 · 1 · the start of SHA-256 over
 	// length and text of: LastModifiedDate, "", number 1745500706e3; Name, LastName,
 	// string Youngest.
 	equal(t, "version", c.Version.String(), "019667f314d0"+"183943a509120001"+"0001"+"7db07dd2")
-	equal(t, "parts", c.Parts, order.Parts{TimeMS: 1745500706000, CommitNumber: 1745500706683617281, Sequence: 1})
+	equal(t, "parts", c.Version.Parts(), order.Parts{TimeMS: 1745500706000, CommitNumber: 1745500706683617281, Sequence: 1})
 	equal(t, "names", c.Fields.Names(), []string{"LastModifiedDate", "Name.LastName"})
 	v, ok := c.Fields.Lookup("Name.LastName")
 	text, err := v.Text()
@@ -116,8 +117,8 @@ func TestMergedRecords(t *testing.T) {
 	}
 	equal(t, "first record", e.Changes[0].RecordID, "0015f00002J9YYEAA3")
 	equal(t, "second record, with its suffix", e.Changes[1].RecordID, "0015f00002J9YYFAA3")
-	equal(t, "first identity", e.Changes[0].Identity, "00D5f000005KcCnEAK:0001ade9-3f74-0b99-dbc4-42e73424b774:1:Account:CREATE:0015f00002J9YYEAA3")
-	equal(t, "second identity", e.Changes[1].Identity, "00D5f000005KcCnEAK:0001ade9-3f74-0b99-dbc4-42e73424b774:1:Account:CREATE:0015f00002J9YYFAA3")
+	equal(t, "first identity", e.Changes[0].Identity(), "00D5f000005KcCnEAK:0001ade9-3f74-0b99-dbc4-42e73424b774:1:Account:CREATE:0015f00002J9YYEAA3")
+	equal(t, "second identity", e.Changes[1].Identity(), "00D5f000005KcCnEAK:0001ade9-3f74-0b99-dbc4-42e73424b774:1:Account:CREATE:0015f00002J9YYFAA3")
 	for _, c := range e.Changes {
 		equal(t, "fetch", c.NeedsFetch, "no-commit-number")
 		equal(t, "version but for its tie", c.Version.String()[:32], "018ec483f0c8"+"ffffffffffffffff"+"ffff")
@@ -130,7 +131,7 @@ func TestGap(t *testing.T) {
 	c := decodeOne(t, change(header, ``))
 	equal(t, "fetch", c.NeedsFetch, "gap")
 	equal(t, "type", c.Type, salesforce.GapCreate)
-	equal(t, "identity", c.Identity, "00D5f000005KcCnEAK:0Mcxx000000000B:19:Account:GAP_CREATE:001ZM000001n4n5YAA")
+	equal(t, "identity", c.Identity(), "00D5f000005KcCnEAK:0Mcxx000000000B:19:Account:GAP_CREATE:001ZM000001n4n5YAA")
 	equal(t, "version but for its tie", c.Version.String()[:32], "018f2b3913c0"+"00000010f24ad893"+"0013")
 	if enriched := decodeOne(t, change(header, `,"Name":"Acme"`)); enriched.Version != c.Version {
 		t.Error("an enriched value of a gap event changes its version")
@@ -150,7 +151,7 @@ func TestResync(t *testing.T) {
 		if e.Resync != want.reason || len(e.Changes) != 0 {
 			t.Errorf("%s: resync %q with %d changes, want %q with none", name, e.Resync, len(e.Changes), want.reason)
 		}
-		equal(t, name+": identity", e.Cause.Identity, "00D5f000005KcCnEAK:k:6:Account:"+want.kind+":")
+		equal(t, name+": identity", e.Cause.Identity(), "00D5f000005KcCnEAK:k:6:Account:"+want.kind+":")
 		equal(t, name+": fetch", e.Cause.NeedsFetch, want.reason)
 		equal(t, name+": version", e.Cause.Version.String()[:32], "018ec483f0c8"+"ffffffffffffffff"+"ffff")
 	}
@@ -196,7 +197,7 @@ func TestEnrichedValuesAreNoPartOfTheChange(t *testing.T) {
 		t.Errorf("absent field: %s, %v, enriched %v", v.Raw(), ok, v.Enriched())
 	}
 	newer := decodeOne(t, change(header, `,"Phone":null,"External_Id__c":"x-2","BillingAddress":{"City":"Leeds","Country":"FR"}`))
-	if newer.Version != c.Version || newer.Identity != c.Identity {
+	if newer.Version != c.Version || newer.Identity() != c.Identity() {
 		t.Error("a copy with newer enriched values is another change")
 	}
 }
@@ -267,16 +268,16 @@ func TestIdentity(t *testing.T) {
 		{`{"payload":{"Event_Id__c":null}}`, "5c42b99e-c214-4a9c-8fbd-1a41e5faa44a", "envelope.id"},
 	} {
 		got := decodeOne(t, envelope("Note__e", c.detail))
-		equal(t, "identity", got.Identity, c.identity)
+		equal(t, "identity", got.Identity(), c.identity)
 		equal(t, "identity from", got.IdentityFrom, c.from)
 	}
 	e, err := salesforce.Decode([]byte(envelope("Note__e", `{"payload":{"Correlation_Id__c":"f","Event_Id__c":"e"}}`)), salesforce.Options{EventIDField: "Correlation_Id__c"})
-	if err != nil || e.Changes[0].Identity != "f" || e.Changes[0].IdentityFrom != "detail.payload.Correlation_Id__c" {
+	if err != nil || e.Changes[0].Identity() != "f" || e.Changes[0].IdentityFrom != "detail.payload.Correlation_Id__c" {
 		t.Errorf("configured field: %v, %+v", err, e)
 	}
 	// A change event without a transaction key has only the ids of its deliveries.
 	c := decodeOne(t, change(`"changeType":"DELETE","recordIds":["0015f00002J9YYE"],"commitTimestamp":1712693965000`, ``))
-	equal(t, "identity", c.Identity, "5c42b99e-c214-4a9c-8fbd-1a41e5faa44a:0015f00002J9YYEAA3")
+	equal(t, "identity", c.Identity(), "5c42b99e-c214-4a9c-8fbd-1a41e5faa44a:0015f00002J9YYEAA3")
 	equal(t, "identity from", c.IdentityFrom, "envelope.id")
 }
 
@@ -494,5 +495,42 @@ func TestPointerStaysShort(t *testing.T) {
 		if err == nil || len(err.Error()) > 500 {
 			t.Errorf("error of %d bytes", len(err.Error()))
 		}
+	}
+}
+
+// An event names as many records and changed fields as one transaction can change, and no
+// more.
+func TestListsEnd(t *testing.T) {
+	list := func(n int, text string) string {
+		return `[` + strings.TrimSuffix(strings.Repeat(`"`+text+`",`, n), ",") + `]`
+	}
+	for _, tc := range []struct {
+		records, changed int
+		name, where      string
+	}{
+		{10_000, 10_000, "", ""},
+		{10_001, 1, "too-many-records", "/detail/payload/ChangeEventHeader/recordIds/10000"},
+		{1, 10_001, "too-many-changed-fields", "/detail/payload/ChangeEventHeader/changedFields/10000"},
+	} {
+		raw := change(`"changeType":"UPDATE",`+strings.Replace(rest, `["0015f00002J9YYEAA3"]`, list(tc.records, "0015f00002J9YYEAA3"), 1)+
+			`,"changedFields":`+list(tc.changed, "Phone"), `,"Phone":"1"`)
+		_, err := salesforce.Decode([]byte(raw), salesforce.Options{})
+		d, _ := errors.AsType[*salesforce.DecodeError](err)
+		if tc.name == "" && err != nil || tc.name != "" && (d == nil || d.Name != tc.name || d.Where != tc.where) {
+			t.Errorf("%d records, %d changed fields: %v", tc.records, tc.changed, err)
+		}
+	}
+}
+
+// An object that has a handful of members has no thousand.
+func TestKeysEnd(t *testing.T) {
+	var keys strings.Builder
+	for i := range 1_001 {
+		fmt.Fprintf(&keys, `"k%d":1,`, i)
+	}
+	raw := envelope("Note__e", `{`+keys.String()+`"payload":{"Text__c":"x"}}`)
+	_, err := salesforce.Decode([]byte(raw), salesforce.Options{})
+	if d, ok := errors.AsType[*salesforce.DecodeError](err); !ok || d.Name != "too-many-fields" || !strings.HasPrefix(d.Where, "/detail/") {
+		t.Errorf("%v", err)
 	}
 }

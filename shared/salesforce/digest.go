@@ -23,7 +23,7 @@ import (
 // time of publishing, replay ids, enriched values.
 
 // tie is the tie of a change whose body counts.
-func (c *Change) tie() [4]byte {
+func (c *Said) tie() [4]byte {
 	text := c.Fields.text
 	plain := !strings.Contains(text, `\`) // then no value has to be searched for escapes
 	full := c.Type == Create || c.Type == Undelete
@@ -47,7 +47,7 @@ func (c *Change) tie() [4]byte {
 }
 
 // transport reports whether a field belongs to the delivery and not to the content.
-func (c *Change) transport(name string) bool {
+func (c *Said) transport(name string) bool {
 	switch name {
 	case "CreatedDate", "CreatedById":
 		return true

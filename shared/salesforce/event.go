@@ -79,19 +79,26 @@ type Event struct {
 
 // Change is what an event says of one record.
 type Change struct {
-	Kind     Kind
-	Entity   string     // "Account"; for a platform event its API name
-	RecordID string     // 18 characters; empty for platform events, whose consumers know the field
-	Type     ChangeType // Published for platform events
-
-	Identity     string // the same for every copy of the change, whatever its EventBridge id
-	IdentityFrom string // which step of the chain supplied it, e.g. "detail.id", "cdc", "envelope.id"
+	*Said
+	RecordID string // 18 characters; empty for platform events, whose consumers know the field
 
 	// Version is complete for CDC. For platform events it is the zero Version:
 	// see EventVersion, which needs to know the consumer's fields.
-	Version  order.Version
-	Parts    order.Parts
-	Sequence int64 // sequenceNumber as sent; 0 for platform events
+	Version order.Version
+}
+
+// Identity is the same for every copy of the change, whatever its EventBridge id.
+func (c *Change) Identity() string { return c.identity + c.RecordID }
+
+// Said is what an event says, the same of every record that it names. It is judged once,
+// however many they are.
+type Said struct {
+	Kind   Kind
+	Entity string     // "Account"; for a platform event its API name
+	Type   ChangeType // Published for platform events
+
+	IdentityFrom string // what Change.Identity was made from, e.g. "detail.id", "cdc", "envelope.id"
+	Sequence     int64  // sequenceNumber as sent; 0 for platform events
 
 	// Changed names the fields the change itself changed, compound fields by
 	// component ("BillingAddress.Street"), as changedFields does. Nil unless
@@ -112,7 +119,8 @@ type Change struct {
 
 	Fields Fields // the body, leaf by leaf
 
+	identity     string    // without the record
 	createdDate  time.Time // platform events
-	eventTime    time.Time // of the envelope
+	latest       time.Time // no version may be later; zero: any may
 	eventIDField string    // no part of the content
 }

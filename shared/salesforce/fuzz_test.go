@@ -51,8 +51,8 @@ func FuzzDecode(f *testing.F) {
 		}
 		for i := range e.Changes {
 			c, d := &e.Changes[i], &again.Changes[i]
-			if c.Identity == "" || c.IdentityFrom == "" || c.Identity != d.Identity || c.Version != d.Version {
-				t.Fatalf("identity %q from %q, version %s; again %q, %s", c.Identity, c.IdentityFrom, c.Version, d.Identity, d.Version)
+			if c.Identity() == "" || c.IdentityFrom == "" || c.Identity() != d.Identity() || c.Version != d.Version {
+				t.Fatalf("identity %q from %q, version %s; again %q, %s", c.Identity(), c.IdentityFrom, c.Version, d.Identity(), d.Version)
 			}
 			if c.Kind == salesforce.CDC && len(c.RecordID) != 18 {
 				t.Fatalf("record id %q", c.RecordID)
@@ -106,7 +106,7 @@ func FuzzWhitespace(f *testing.F) {
 		}
 		for i := range e.Changes {
 			c, d := &e.Changes[i], &w.Changes[i]
-			if c.Identity != d.Identity || c.Version != d.Version || !slices.Equal(c.Fields.Names(), d.Fields.Names()) {
+			if c.Identity() != d.Identity() || c.Version != d.Version || !slices.Equal(c.Fields.Names(), d.Fields.Names()) {
 				t.Fatalf("%+v\nwith blanks\n%+v", c, d)
 			}
 		}
@@ -144,10 +144,10 @@ func TestMemoryIsBounded(t *testing.T) {
 		"one long text":       envelope("Note__e", `{"payload":{"Text__c":"`+strings.Repeat("x", megabyte)+`"}}`),
 		"many fields":         change(`"changeType":"CREATE",`+rest, fields.String()),
 		"many components":     change(`"changeType":"CREATE",`+rest, `,"`+strings.Repeat("A", 255)+`":{`+fields.String()[1:]+`}`),
-		"many changed fields": change(`"changeType":"UPDATE",`+rest+`,"changedFields":[`+repeat(`"A.B",`, megabyte/6)+`]`, `,"A":{"B":1}`),
-		"a compound field named many times": change(`"changeType":"UPDATE",`+rest+`,"changedFields":[`+repeat(`"A",`, megabyte/8)+`]`,
+		"many changed fields": change(`"changeType":"UPDATE",`+rest+`,"changedFields":[`+repeat(`"A.B",`, 9_999)+`]`, `,"A":{"B":1}`),
+		"a compound field named many times": change(`"changeType":"UPDATE",`+rest+`,"changedFields":[`+repeat(`"A",`, 9_999)+`]`,
 			`,"A":{`+fields.String()[1:]+`}`),
-		"many records": change(`"changeType":"CREATE",`+strings.Replace(rest, `"0015f00002J9YYEAA3"`, repeat(`"0015f00002J9YYEAA3",`, megabyte/21), 1), ``),
+		"many records": change(`"changeType":"CREATE",`+strings.Replace(rest, `"0015f00002J9YYEAA3"`, repeat(`"0015f00002J9YYEAA3",`, 9_999), 1), ``),
 		"a long list":  envelope("Note__e", `{"payload":{"Text__c":[`+repeat("1,", megabyte/2)+`]}}`),
 	} {
 		var before, after runtime.MemStats

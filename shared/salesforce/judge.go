@@ -33,7 +33,10 @@ func (r *reader) event(opts Options) (*Event, error) {
 		return nil, refuse("missing-field", "/detail", "this is no EventBridge event: it has no detail")
 	case !r.hasPayload:
 		return nil, refuse("missing-payload", payloadPointer, "an event of Event Relay has its fields there")
+	case !r.now.IsZero() && r.time.After(r.now.Add(future)):
+		return nil, refuse("version-in-future", "/time", "EventBridge took the event more than 5 minutes after now, as this machine's clock says: no event of EventBridge does that; find out who sent it")
 	}
+	r.latest = latest(r.time, r.now)
 	fields := Fields{r.text, r.leaves}
 	fields.sort()
 	if path, found := fields.twice(); found {
@@ -83,9 +86,9 @@ func (r *reader) platformEvent(e *Event, f Fields) error {
 		}
 		e.CreatedDate = t
 	}
-	c := Change{
+	c := Said{
 		Kind: Platform, Entity: e.DetailType, Type: Published, Fields: f,
-		createdDate: e.CreatedDate, eventTime: e.Time, eventIDField: r.idField,
+		createdDate: e.CreatedDate, latest: r.latest, eventIDField: r.idField,
 	}
 	payloadUUID, err := eventID(f, "EventUuid")
 	if err != nil {
@@ -104,14 +107,14 @@ func (r *reader) platformEvent(e *Event, f Fields) error {
 		{"envelope.id", r.id},
 	} {
 		if step.id != "" {
-			c.Identity, c.IdentityFrom = step.id, step.from
+			c.identity, c.IdentityFrom = step.id, step.from
 			break
 		}
 	}
-	if c.Identity == "" {
+	if c.identity == "" {
 		return refuse("missing-id", "/id", "neither Salesforce nor EventBridge gave the event an id")
 	}
-	e.Changes = []Change{c}
+	e.Changes = []Change{{Said: &c}}
 	return nil
 }
 
@@ -134,13 +137,13 @@ func (r *reader) change(e *Event, f Fields) error {
 	if err := h.check(e.DetailType); err != nil {
 		return err
 	}
-	c := Change{Kind: CDC, Entity: h.entity, Type: ChangeType(h.changeType), Origin: h.origin, eventTime: e.Time}
-	place, err := h.place(e.Time)
+	c := &Said{Kind: CDC, Entity: h.entity, Type: ChangeType(h.changeType), Origin: h.origin, latest: r.latest}
+	place, err := h.place(r.latest)
 	if err != nil {
 		return err
 	}
 	c.Sequence = place.sent
-	bodyCounts := h.bodyCounts(e, &c)
+	bodyCounts := h.bodyCounts(e, c)
 	if c.NeedsFetch == "" {
 		c.NeedsFetch = place.fetch
 	}
@@ -148,20 +151,20 @@ func (r *reader) change(e *Event, f Fields) error {
 	if e.Resync == "" && slices.ContainsFunc(h.ids, func(id string) bool { return strings.HasSuffix(id, "*") }) {
 		e.Resync = ResyncWildcard
 	}
+	if c.identity, c.IdentityFrom = r.identity(e, c); c.identity == "" {
+		return refuse("missing-id", headerPointer+"/transactionKey", "the header has no transaction key, and neither Salesforce nor EventBridge gave the event an id")
+	}
 	if e.Resync != "" {
 		c.NeedsFetch = e.Resync
-		c.place(place.Parts, h.tie(""))
-		c.Identity, c.IdentityFrom = r.identity(e, &c)
-		cause := c
-		e.Cause = &cause
-		return c.checkIdentity()
+		e.Cause = &Change{Said: c, Version: order.New(place.Parts, h.tie(""))}
+		return nil
 	}
 	return r.records(e, c, place.Parts, bodyCounts)
 }
 
 // bodyCounts reports whether the body says what the change did. Where it does not, c and
 // e say what has to be read from Salesforce instead.
-func (h *header) bodyCounts(e *Event, c *Change) bool {
+func (h *header) bodyCounts(e *Event, c *Said) bool {
 	switch c.Type {
 	case Create, Undelete, Delete:
 		return true
@@ -182,7 +185,7 @@ func (h *header) bodyCounts(e *Event, c *Change) bool {
 }
 
 // takeBody tells the fields that changed from those that enrichment added.
-func (c *Change) takeBody(f Fields, counts bool) {
+func (c *Said) takeBody(f Fields, counts bool) {
 	if counts && c.Type == Update {
 		c.Missing = f.markEnriched(c.Changed)
 	} else if !counts || c.Type == Delete { // a delete has no fields of its own
@@ -198,8 +201,8 @@ func (c *Change) takeBody(f Fields, counts bool) {
 	c.Fields = f
 }
 
-// records copies c for every record that the header names.
-func (r *reader) records(e *Event, c Change, place order.Parts, bodyCounts bool) (err error) {
+// records makes a change of c for every record that the header names.
+func (r *reader) records(e *Event, c *Said, place order.Parts, bodyCounts bool) error {
 	h := &r.header
 	var tie [4]byte
 	if bodyCounts {
@@ -210,37 +213,21 @@ func (r *reader) records(e *Event, c Change, place order.Parts, bodyCounts bool)
 		seen = make(map[string]bool, len(h.ids))
 	}
 	e.Changes = make([]Change, 0, len(h.ids))
-	for i, id := range h.ids {
-		if c.RecordID, err = ID18(id); err != nil {
+	for i, sent := range h.ids {
+		id, err := ID18(sent)
+		if err != nil {
 			return at(headerPointer+"/recordIds/"+strconv.Itoa(i), err)
 		}
-		if seen[c.RecordID] {
+		if seen[id] {
 			continue
 		}
 		if seen != nil {
-			seen[c.RecordID] = true
+			seen[id] = true
 		}
 		if !bodyCounts {
-			tie = h.tie(c.RecordID)
+			tie = h.tie(id)
 		}
-		c.place(place, tie)
-		c.Identity, c.IdentityFrom = r.identity(e, &c)
-		if err := c.checkIdentity(); err != nil {
-			return err
-		}
-		e.Changes = append(e.Changes, c)
-	}
-	return nil
-}
-
-func (c *Change) place(p order.Parts, tie [4]byte) {
-	c.Version = order.New(p, tie)
-	c.Parts = c.Version.Parts()
-}
-
-func (c *Change) checkIdentity() error {
-	if c.Identity == "" {
-		return refuse("missing-id", headerPointer+"/transactionKey", "the header has no transaction key, and neither Salesforce nor EventBridge gave the event an id")
+		e.Changes = append(e.Changes, Change{Said: c, RecordID: id, Version: order.New(place, tie)})
 	}
 	return nil
 }
@@ -282,9 +269,9 @@ type placing struct {
 	fetch string // why the place is not known well enough to apply the body
 }
 
-func (h *header) place(eventTime time.Time) (p placing, err error) {
+func (h *header) place(latest time.Time) (p placing, err error) {
 	if p.TimeMS, err = wholeNumber(h.timestamp); err == nil {
-		err = checkTime(p.TimeMS, eventTime, "")
+		err = checkTime(p.TimeMS, latest, "")
 	}
 	if err != nil {
 		return p, at(headerPointer+"/commitTimestamp", err)
@@ -313,19 +300,18 @@ func (h *header) place(eventTime time.Time) (p placing, err error) {
 	return p, nil
 }
 
-// identity joins what makes the change of one record unique. The record id is part
-// of it, because enrichment splits an event of several records into one each. No
-// two identities meet: all parts but the transaction key have a fixed length or
-// hold no colon.
-func (r *reader) identity(e *Event, c *Change) (id, from string) {
+// identity joins what makes the change unique but for the record id, which Change adds:
+// enrichment splits an event of several records into one each. No two identities meet:
+// all parts but the transaction key have a fixed length or hold no colon.
+func (r *reader) identity(e *Event, c *Said) (id, from string) {
 	if h := &r.header; h.transaction != "" {
-		return e.Org + ":" + h.transaction + ":" + strconv.FormatInt(c.Sequence, 10) + ":" + c.Entity + ":" + string(c.Type) + ":" + c.RecordID, "cdc"
+		return e.Org + ":" + h.transaction + ":" + strconv.FormatInt(c.Sequence, 10) + ":" + c.Entity + ":" + string(c.Type) + ":", "cdc"
 	}
 	if r.detailID != "" {
-		return r.detailID + ":" + c.RecordID, "detail.id"
+		return r.detailID + ":", "detail.id"
 	}
 	if r.id != "" {
-		return r.id + ":" + c.RecordID, "envelope.id"
+		return r.id + ":", "envelope.id"
 	}
 	return "", ""
 }

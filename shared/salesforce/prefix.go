@@ -22,19 +22,33 @@ func RecordID(object, id string) (string, error) {
 	if err != nil {
 		return "", refuse("invalid-record-id", "", "is no record id of 15 or 18 characters")
 	}
-	is, want := "another object", ""
+	if IsRecordID(object, full) {
+		return full, nil
+	}
+	is := "another object"
 	for _, p := range prefixes {
-		if p.object == object {
-			want = p.prefix
-		}
 		if p.prefix == full[:3] {
 			is = p.object
 		}
 	}
-	if want == "" || full[:3] == want {
-		return full, nil
+	return "", refuse("invalid-record-id", "", fmt.Sprintf("begins with %s, so it is the id of %s; an id of %s begins with %s", full[:3], article(is), article(object), prefixOf(object)))
+}
+
+// IsRecordID reports whether an id of 18 characters may be that of a record of the object:
+// those of standard objects tell themselves apart.
+func IsRecordID(object, id string) bool {
+	want := prefixOf(object)
+	return want == "" || strings.HasPrefix(id, want)
+}
+
+// prefixOf is empty for a custom object.
+func prefixOf(object string) string {
+	for _, p := range prefixes {
+		if p.object == object {
+			return p.prefix
+		}
 	}
-	return "", refuse("invalid-record-id", "", fmt.Sprintf("begins with %s, so it is the id of %s; an id of %s begins with %s", full[:3], article(is), article(object), want))
+	return ""
 }
 
 func article(object string) string {

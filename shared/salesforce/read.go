@@ -9,6 +9,8 @@ import (
 type reader struct {
 	scanner
 	idField string
+	now     time.Time // zero: not told
+	latest  time.Time // no version may be later; zero: any may
 	oneID   [1]string // room for header.ids
 
 	id, source, detailType, replayName string
@@ -169,9 +171,9 @@ func (r *reader) headerMember(name string) (err error) {
 	case "commitNumber":
 		h.commit, err = r.number()
 	case "recordIds", "recordId":
-		h.ids, err = r.strs(h.ids)
+		h.ids, err = r.strs(h.ids, maxRecords, "too-many-records")
 	case "changedFields":
-		h.changed, err = r.strs(make([]string, 0, 8))
+		h.changed, err = r.strs(make([]string, 0, 8), maxChanged, "too-many-changed-fields")
 	default:
 		_, err = r.value()
 	}

@@ -20,7 +20,7 @@ const (
 
 // Says is what the change says of the field at path, which is written as in
 // changedFields: "BillingAddress.Street" for a component of a compound field.
-func (c *Change) Says(path string) (Value, Saying) {
+func (c *Said) Says(path string) (Value, Saying) {
 	if v, ok := c.Fields.Lookup(path); ok {
 		return v, SaysValue
 	}
@@ -41,7 +41,7 @@ func (c *Change) Says(path string) (Value, Saying) {
 // FirstName, MiddleName, LastName and Suffix, as Salesforce composes Account.Name
 // (Object Reference, "Account", Name). ok is false unless the change says all of them:
 // a full state does, an update only where it names and has all four.
-func (c *Change) PersonName(path string) (name string, ok bool) {
+func (c *Said) PersonName(path string) (name string, ok bool) {
 	full := c.Type == Create || c.Type == Undelete
 	var parts []string
 	for _, part := range [...]string{"FirstName", "MiddleName", "LastName", "Suffix"} {

@@ -85,8 +85,11 @@ func (s *scanner) kind() byte {
 func (s *scanner) object(member func(name string) error) error {
 	var names nameSet
 	return s.members(func(name string) error {
-		if !names.add(name) {
+		switch {
+		case !names.add(name):
 			return s.refuse("duplicate-key", duplicateKey)
+		case len(names.many) > maxNames:
+			return s.refuse("too-many-fields", "there are more than 1,000 keys in an object that has a few")
 		}
 		return member(name)
 	})
@@ -230,8 +233,9 @@ func (s *scanner) str() (string, error) {
 	return unquote(raw), nil
 }
 
-// strs appends an array of short texts, or a single one.
-func (s *scanner) strs(list []string) ([]string, error) {
+// strs appends an array of at most limit short texts, or a single one. tooMany is the
+// name of the refusal of more.
+func (s *scanner) strs(list []string, limit int, tooMany string) ([]string, error) {
 	if s.kind() != '[' {
 		one, err := s.str()
 		if one != "" {
@@ -248,6 +252,9 @@ func (s *scanner) strs(list []string) ([]string, error) {
 		one, err := s.str()
 		if err != nil {
 			return list, err
+		}
+		if len(list) == limit {
+			return list, s.refuse(tooMany, "there are more than 10,000: no transaction of Salesforce changes so many")
 		}
 		list = append(list, one)
 	}
@@ -299,13 +306,10 @@ func (s *scanner) mismatch(want string) error { return s.refuse("wrong-type", "w
 // refuse looks for the pointer to the present place only now that it is needed.
 func (s *scanner) refuse(name, what string) error {
 	dec := jsontext.NewDecoder(strings.NewReader(s.text), jsontext.AllowDuplicateNames(true))
-	var where jsontext.Pointer
 	for int(dec.InputOffset()) < s.at {
-		where = dec.StackPointer()
 		if _, err := dec.ReadToken(); err != nil {
 			break
 		}
-		where = dec.StackPointer()
 	}
-	return refuse(name, pointer(string(where)), what)
+	return refuse(name, pointer(string(dec.StackPointer())), what)
 }

@@ -7,9 +7,23 @@ import (
 	"sfrelay/shared/order"
 )
 
-// future is how far a version may lie behind the moment at which EventBridge took the
-// event. A later one would win against every real change for ever.
+// future is how far a version may lie after the moment at which EventBridge took the
+// event, and after our own clock. A later one would win against every real change for
+// ever.
 const future = 5 * time.Minute
+
+// latest is the latest time that a version may have: neither the event's own time, which
+// is its sender's word, nor our clock may be far behind it. Zero times say nothing.
+func latest(event, now time.Time) time.Time {
+	switch {
+	case event.IsZero() && now.IsZero():
+		return time.Time{}
+	case event.IsZero() || !now.IsZero() && now.Before(event):
+		return now.Add(future)
+	default:
+		return event.Add(future)
+	}
+}
 
 // VersionFields names what orders the platform events of a subject.
 type VersionFields struct {
@@ -51,14 +65,14 @@ func (c *Change) EventVersion(f VersionFields) (order.Version, error) {
 		return order.Version{}, refuse("missing-time", payloadPointer, "without the record's modification time the event cannot be ordered among change events: publish it")
 	}
 	ms := modified.Unix() * 1000
-	if err := checkTime(ms, c.eventTime, where); err != nil {
+	if err := checkTime(ms, c.latest, where); err != nil {
 		return order.Version{}, err
 	}
 
 	var commit uint64
 	var sequence int64
 	if hasCreated {
-		if err := checkTime(created.UnixMilli(), time.Time{}, payloadPointer+"/CreatedDate"); err != nil {
+		if err := checkTime(created.UnixMilli(), c.latest, payloadPointer+"/CreatedDate"); err != nil {
 			return order.Version{}, err
 		}
 		if !f.AlsoCDC {
@@ -89,9 +103,9 @@ const firstYear = 1999
 // TooOld reports whether no change in Salesforce can have happened at t.
 func TooOld(t time.Time) bool { return t.UTC().Year() < firstYear }
 
-// checkTime refuses what cannot stand in the first part of a version. The zero
-// eventTime (missing, unreadable) compares with nothing.
-func checkTime(ms int64, eventTime time.Time, where string) error {
+// checkTime refuses what cannot stand in the first part of a version. A zero latest
+// allows any time.
+func checkTime(ms int64, latest time.Time, where string) error {
 	switch {
 	case ms < 0:
 		return refuse("negative-time", where, "the time lies before 1970")
@@ -99,8 +113,8 @@ func checkTime(ms int64, eventTime time.Time, where string) error {
 		return refuse("time-out-of-range", where, "the time lies before 1999: write milliseconds since 1970, not seconds, or ISO 8601")
 	case ms > order.MaxTimeMS:
 		return refuse("time-out-of-range", where, "the time does not fit into 48 bits of milliseconds")
-	case !eventTime.IsZero() && ms > eventTime.Add(future).UnixMilli():
-		return refuse("version-in-future", where, "the time is more than 5 minutes after the event's own time: it would win against every later change; correct the clock or the field, then publish again")
+	case !latest.IsZero() && ms > latest.UnixMilli():
+		return refuse("version-in-future", where, "the time is more than 5 minutes after the event's own time, or after now: it would win against every later change; correct the clock or the field, then publish again")
 	}
 	return nil
 }

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"sfrelay/shared/order"
 	"sfrelay/shared/salesforce"
@@ -208,6 +210,42 @@ func TestFieldsAreSorted(t *testing.T) {
 			if _, number, _ := strings.Cut(name, "F"); !ok || v.Raw() != number {
 				t.Fatalf("%s is %s, %v", name, v.Raw(), ok)
 			}
+		}
+	}
+}
+
+// A time is held against the event's own and against our clock, whichever is earlier:
+// either may be wrong, and a version of the future would win for ever.
+func TestTheFutureIsHeldAgainstOurClock(t *testing.T) {
+	taken := time.Date(2026, 11, 21, 10, 15, 30, 0, time.UTC) // by the sample's envelope
+	event := func(commit time.Time, envelopeTime string) string {
+		raw := change(`"changeType":"UPDATE","changedFields":["Phone"],`+strings.Replace(rest, "1712693965000", strconv.FormatInt(commit.UnixMilli(), 10), 1), `,"Phone":"1"`)
+		return strings.Replace(raw, `"time":"2026-11-21T10:15:30Z",`, envelopeTime, 1)
+	}
+	const own, none, year2199 = `"time":"2026-11-21T10:15:30Z",`, ``, `"time":"2199-01-01T00:00:00Z",`
+	y2199 := time.Date(2199, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		what, raw string
+		now       time.Time
+		where     string // empty: taken
+	}{
+		{"now", event(taken, own), taken, ""},
+		{"five minutes after both", event(taken.Add(5*time.Minute), own), taken, ""},
+		{"a millisecond more", event(taken.Add(5*time.Minute+time.Millisecond), own), taken, "/detail/payload/ChangeEventHeader/commitTimestamp"},
+		{"ten minutes after the event, which is ten minutes old", event(taken.Add(10*time.Minute), own), taken.Add(10 * time.Minute), "/detail/payload/ChangeEventHeader/commitTimestamp"},
+		{"ten minutes after the event, and no clock", event(taken.Add(10*time.Minute), own), time.Time{}, "/detail/payload/ChangeEventHeader/commitTimestamp"},
+		{"our clock is four minutes slow", event(taken, own), taken.Add(-4 * time.Minute), ""},
+		{"taken four minutes after now, committed eight", event(taken.Add(4*time.Minute), own), taken.Add(-4 * time.Minute), "/detail/payload/ChangeEventHeader/commitTimestamp"},
+		{"taken six minutes after now", event(taken, own), taken.Add(-6 * time.Minute), "/time"},
+		{"committed six minutes after now, and no time", event(taken, none), taken.Add(-6 * time.Minute), "/detail/payload/ChangeEventHeader/commitTimestamp"},
+		{"of 2199, taken in 2199", event(y2199, year2199), taken, "/time"},
+		{"of 2199, taken in 2199, and no clock", event(y2199, year2199), time.Time{}, ""},
+		{"of 2199, and no time", event(y2199, none), taken, "/detail/payload/ChangeEventHeader/commitTimestamp"},
+	} {
+		_, err := salesforce.Decode([]byte(c.raw), salesforce.Options{Now: c.now})
+		d, _ := errors.AsType[*salesforce.DecodeError](err)
+		if c.where == "" && err != nil || c.where != "" && (d == nil || d.Name != "version-in-future" || d.Where != c.where) {
+			t.Errorf("%s: %v, want a refusal at %q", c.what, err, c.where)
 		}
 	}
 }

@@ -102,7 +102,7 @@ func (l *Log) Write(line Line) {
 	if line.EpochRaised {
 		number("epochRaised", 1)
 	}
-	number("changes", 1)
+	number("changes", int64(max(line.Records, 1)))
 	r.AddAttrs(slog.Any("_aws", l.metrics(line)))
 	// Whatever the level: the line is the record of the change, and its metrics.
 	_ = l.handler.Handle(context.Background(), r)

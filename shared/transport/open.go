@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"strconv"
 	"time"
@@ -17,6 +18,11 @@ const (
 	maxNesting = 8
 	// maxMessages is what the largest batch of SQS to Lambda holds.
 	maxMessages = 10_000
+	// maxInside is how many events one message may hold: nobody sends more than a batch of
+	// ReceiveMessage inside of a message.
+	maxInside = 10
+	// maxUnreadable is how many members of a batch may be no SQS records. Lambda makes none.
+	maxUnreadable = 100
 )
 
 // Open finds the events in raw. Whatever it does not recognise is taken for an
@@ -26,12 +32,16 @@ const (
 //
 // Messages may share memory with raw.
 func Open(raw []byte) (Batch, error) {
-	o := opener{left: maxMessages}
+	limit := maxInside
+	s := shape(raw)
+	if s == batchShape {
+		limit = maxMessages
+	}
+	o := opener{left: limit}
 	var err error
-	b := Batch{}
-	switch s := shape(raw); s {
+	b := Batch{SQS: s == batchShape}
+	switch s {
 	case batchShape:
-		b.SQS = true
 		b.Messages, err = o.batch(raw, 0)
 	case receivedShape:
 		b.Messages, err = o.received(raw)
@@ -39,7 +49,7 @@ func Open(raw []byte) (Batch, error) {
 		b.Messages = o.shaped(s, raw, 0)
 	}
 	if err == nil && o.left < 0 {
-		err = &Error{"invalid-batch", "", "there are more than " + strconv.Itoa(maxMessages) + " messages"}
+		err = &Error{"invalid-batch", "", tooMany(limit)}
 	}
 	if err != nil {
 		return Batch{}, err
@@ -190,70 +200,155 @@ type receivedMessage struct {
 	} `json:"MessageAttributes"`
 }
 
-func (o *opener) batch(raw []byte, depth int) ([]Message, error) {
-	var b struct {
-		Records []jsontext.Value `json:"Records"`
-	}
-	if err := json.Unmarshal(raw, &b, lenient); err != nil {
-		return nil, &Error{"invalid-batch", place(err), "Records is no list"}
-	}
-	messages := make([]Message, 0, min(len(b.Records), maxMessages))
-	for i, member := range b.Records {
-		if o.left < 0 {
-			break
+// batch opens the members. At the outermost those that cannot be read become one message,
+// beside the others; inside of a message nothing answers for them one by one, and the
+// whole is refused.
+func (o *opener) batch(raw []byte, depth int) (messages []Message, err error) {
+	var rest unreadable
+	_, err = members(raw, "Records", func(i int, member []byte) error {
+		where := "/Records/" + strconv.Itoa(i)
+		var r record
+		err := json.Unmarshal(member, &r, lenient)
+		switch {
+		case err == nil && r.Body != nil:
+			messages = append(messages, o.sqs(r.message(), depth)...)
+		case depth > 0:
+			return &Error{"invalid-record", where + place(err), "this is no SQS record with a body"}
+		case rest.count == maxUnreadable:
+			return &Error{"invalid-batch", where, "more than " + strconv.Itoa(maxUnreadable) + " members are no SQS records"}
+		default:
+			rest.add(member, where+place(err))
 		}
-		messages = append(messages, o.member("/Records/"+strconv.Itoa(i), member, depth)...)
+		if o.left < 0 {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, err
 	}
-	return messages, nil
+	return append(messages, rest.message(o)...), nil
 }
 
-func (o *opener) member(where string, member jsontext.Value, depth int) []Message {
-	var r record
-	if err := json.Unmarshal(member, &r, lenient); err != nil || r.Body == nil {
-		var id struct {
-			MessageID string `json:"messageId"`
-		}
-		_ = json.Unmarshal(member, &id, lenient) // without its id the batch has to fail as a whole
-		messages := o.broken(member, "invalid-record", where+place(err), "this is no SQS record with a body")
-		for i := range messages {
-			messages[i].ID = id.MessageID
-		}
-		return messages
+// errEnough stops the reading of a batch that is refused for its size.
+var errEnough = errors.New("enough")
+
+// members hands over each element of a list in an object, without keeping any. It reports
+// whether the list is there.
+func members(raw []byte, list string, each func(i int, member []byte) error) (found bool, err error) {
+	wrong := func(err error) (bool, error) {
+		return found, &Error{"invalid-batch", cmp.Or(place(err), "/"+list), list + " is no list"}
 	}
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), lenient)
+	if _, err := dec.ReadToken(); err != nil {
+		return wrong(err)
+	}
+	for dec.PeekKind() != '}' {
+		name, err := dec.ReadValue()
+		if err != nil {
+			return wrong(err)
+		}
+		if string(name) != `"`+list+`"` || dec.PeekKind() == 'n' {
+			if err := dec.SkipValue(); err != nil {
+				return wrong(err)
+			}
+			continue
+		}
+		if token, err := dec.ReadToken(); err != nil || token.Kind() != '[' {
+			return wrong(err)
+		}
+		found = true
+		for i := 0; dec.PeekKind() != ']'; i++ {
+			member, err := dec.ReadValue()
+			if err != nil {
+				return wrong(err)
+			}
+			if err := each(i, member); err != nil {
+				return found, err
+			}
+		}
+		if _, err := dec.ReadToken(); err != nil {
+			return wrong(err)
+		}
+	}
+	return found, nil
+}
+
+func (r *record) message() SQSMessage {
 	m := SQSMessage{ID: r.MessageID, ReceiptHandle: r.ReceiptHandle, Queue: r.Queue, Body: *r.Body, Attributes: r.Attributes, Custom: map[string]string{}}
 	for name, a := range r.Custom {
 		m.Custom[name] = a.Value
 	}
-	return o.sqs(m, depth)
+	return m
 }
 
-func (o *opener) received(raw []byte) ([]Message, error) {
-	var b struct {
-		Messages []jsontext.Value `json:"Messages"`
+// unreadable gathers the members of a batch that are no SQS records.
+type unreadable struct {
+	raw   []byte
+	count int
+	ids   []string
+	where string // of the first
+}
+
+func (u *unreadable) add(member []byte, where string) {
+	if u.raw == nil {
+		u.raw, u.where = []byte(`{"Records":[`), where
+	} else {
+		u.raw = append(u.raw, ',')
 	}
-	if err := json.Unmarshal(raw, &b, lenient); err != nil {
-		return nil, &Error{"invalid-batch", place(err), "Messages is no list"}
+	u.raw = append(u.raw, member...)
+	var r struct {
+		MessageID string `json:"messageId"`
 	}
-	if b.Messages == nil {
-		b.Messages = []jsontext.Value{raw}
+	_ = json.Unmarshal(member, &r, lenient) // without its id the batch has to fail as a whole
+	if u.count++; r.MessageID != "" {
+		u.ids = append(u.ids, r.MessageID)
 	}
-	var messages []Message
-	for i, member := range b.Messages {
-		if o.left < 0 {
-			break
+}
+
+// message is a batch of those members alone.
+func (u *unreadable) message(o *opener) []Message {
+	if u.raw == nil {
+		return nil
+	}
+	messages := o.broken(append(u.raw, "]}"...), "invalid-record", u.where, "this is no SQS record with a body")
+	for i := range messages {
+		if len(u.ids) > 0 {
+			messages[i].ID, messages[i].Others = u.ids[0], u.ids[1:]
 		}
+	}
+	return messages
+}
+
+func (o *opener) received(raw []byte) (messages []Message, err error) {
+	open := func(i int, member []byte) error {
 		var r receivedMessage
 		if err := json.Unmarshal(member, &r, lenient); err != nil || r.Body == nil {
-			messages = append(messages, o.broken(member, "invalid-record", "/Messages/"+strconv.Itoa(i)+place(err), "this is no SQS message with a body")...)
-			continue
+			messages = append(messages, o.broken(bytes.Clone(member), "invalid-record", "/Messages/"+strconv.Itoa(i)+place(err), "this is no SQS message with a body")...)
+		} else {
+			messages = append(messages, o.sqs(r.message(), 0)...)
 		}
-		m := SQSMessage{ID: r.MessageID, ReceiptHandle: r.ReceiptHandle, Body: *r.Body, Attributes: r.Attributes, Custom: map[string]string{}}
-		for name, a := range r.Custom {
-			m.Custom[name] = a.Value
+		if o.left < 0 {
+			return errEnough
 		}
-		messages = append(messages, o.sqs(m, 0)...)
+		return nil
+	}
+	found, err := members(raw, "Messages", open)
+	if err == nil && !found { // one of them alone
+		err = open(0, raw)
+	}
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, err
 	}
 	return messages, nil
+}
+
+func (r *receivedMessage) message() SQSMessage {
+	m := SQSMessage{ID: r.MessageID, ReceiptHandle: r.ReceiptHandle, Body: *r.Body, Attributes: r.Attributes, Custom: map[string]string{}}
+	for name, a := range r.Custom {
+		m.Custom[name] = a.Value
+	}
+	return m
 }
 
 // SQSMessage is one from any source.
@@ -277,7 +372,12 @@ func OpenSQS(m SQSMessage) []Message {
 // EventBridge writes its reason into message attributes (EventBridge User Guide,
 // "Using dead-letter queues to process undelivered events").
 func (o *opener) sqs(msg SQSMessage, depth int) []Message {
-	messages := o.open([]byte(msg.Body), depth+1)
+	var messages []Message
+	if depth == 0 {
+		messages = o.inside([]byte(msg.Body))
+	} else {
+		messages = o.open([]byte(msg.Body), depth+1)
+	}
 	for i := range messages {
 		m := &messages[i]
 		m.ID, m.ReceiptHandle, m.Queue = msg.ID, msg.ReceiptHandle, msg.Queue
@@ -302,6 +402,19 @@ func (o *opener) sqs(msg SQSMessage, depth int) []Message {
 	}
 	return messages
 }
+
+// inside opens the body of a message, which may hold a few events.
+func (o *opener) inside(body []byte) []Message {
+	i := opener{left: maxInside}
+	messages := i.open(body, 1)
+	if i.left < 0 {
+		return o.broken(body, "invalid-batch", "", tooMany(maxInside))
+	}
+	o.left--
+	return messages
+}
+
+func tooMany(limit int) string { return "there are more than " + strconv.Itoa(limit) + " messages" }
 
 func (o *opener) onFailure(raw []byte, depth int) []Message {
 	var r struct {

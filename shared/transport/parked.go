@@ -45,31 +45,43 @@ const dataURL = "data:application/octet-stream;base64,"
 // by byte, without blanks around it; any other one as a JSON string: its text, or as a data URL (RFC 2397)
 // what no SQS message may hold as text. Consumer, class and error lose bytes that
 // are not UTF-8.
-func (p Parked) Encode() []byte {
+func (p Parked) Encode() []byte { return p.EncodeAround(Quote(p.Event)) }
+
+// EncodeAround is Encode for an event that Quote was made of: several messages about one
+// event need it once.
+func (p Parked) EncodeAround(quoted []byte) []byte {
 	w := parkedJSON{
 		Records:  p.Records,
 		Consumer: legible(p.Consumer), Class: verdict.Class(legible(string(p.Class))), Error: legible(p.Error), Attempts: p.Attempts,
 		FirstAt: moment(p.FirstAt), LastAt: moment(p.LastAt),
-	}
-	event := bytes.Trim(p.Event, " \t\r\n")
-	if v := jsontext.Value(event); v.Kind() != '{' || !v.IsValid() || !sendable(string(event)) {
-		text := string(p.Event)
-		if !utf8.ValidString(text) || !sendable(text) || strings.HasPrefix(text, "data:") {
-			text = dataURL + base64.StdEncoding.EncodeToString(p.Event)
-		}
-		event, _ = jsontext.AppendQuote(nil, text)
 	}
 	rest, err := json.Marshal(w, json.FormatNilSliceAsNull(true))
 	if err != nil {
 		panic("parked message: " + err.Error()) // every part was made valid above
 	}
 	// The encoder would compact the event, hence by hand.
-	return slices.Concat([]byte(`{"event":`), event, []byte(","), rest[1:])
+	return slices.Concat([]byte(`{"event":`), quoted, []byte(","), rest[1:])
+}
+
+// Quote is an event as it stands in the body of a parked message.
+func Quote(event []byte) []byte {
+	trimmed := bytes.Trim(event, " \t\r\n")
+	if v := jsontext.Value(trimmed); v.Kind() == '{' && v.IsValid() && !bytes.ContainsAny(trimmed, notSendable) {
+		return trimmed
+	}
+	text := string(event)
+	if !utf8.ValidString(text) || !sendable(text) || strings.HasPrefix(text, "data:") {
+		text = dataURL + base64.StdEncoding.EncodeToString(event)
+	}
+	quoted, _ := jsontext.AppendQuote(nil, text)
+	return quoted
 }
 
 // sendable reports whether SQS takes the text (SendMessage, MessageBody: what XML
 // 1.0 takes). JSON escapes all others.
-func sendable(s string) bool { return !strings.ContainsAny(s, "\uFFFE\uFFFF") }
+func sendable(s string) bool { return !strings.ContainsAny(s, notSendable) }
+
+const notSendable = "\uFFFE\uFFFF"
 
 func legible(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")

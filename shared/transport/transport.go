@@ -50,7 +50,8 @@ type Message struct {
 	LastAt   time.Time
 
 	// Of the SQS message, empty without one. Messages that came in one record share them.
-	ID            string // messageId
+	ID            string   // messageId
+	Others        []string // further records that it stands for: those that could not be read stand together
 	ReceiptHandle string
 	Queue         string // ARN
 	ReceiveCount  int

@@ -3,7 +3,6 @@ package transport
 import (
 	"bytes"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -33,14 +32,15 @@ func Wrapping(raw []byte) string {
 	if len(raw) > 0 && raw[0] == '[' {
 		return "this is a list, as EventBridge Pipes sends one: let the rule's target be the function or its queue itself, without a pipe"
 	}
-	var members map[string]jsontext.Value
-	if json.Unmarshal(raw, &members, lenient) != nil {
-		return ""
+	members := names(raw)
+	if first, ok := members["Records"]; ok {
+		members = names(first)
 	}
 	for _, w := range wrappings {
 		all := true
 		for _, m := range w.members {
-			all = all && members[m] != nil
+			_, found := members[m]
+			all = all && found
 		}
 		if all {
 			return w.says
@@ -48,3 +48,44 @@ func Wrapping(raw []byte) string {
 	}
 	return ""
 }
+
+// names are those members of an object that the table speaks of; of Records its first
+// element, of the others nothing. It copies nothing: the object may be as large as it likes.
+func names(raw []byte) map[string][]byte {
+	found := make(map[string][]byte)
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), lenient)
+	if token, err := dec.ReadToken(); err != nil || token.Kind() != '{' {
+		return nil
+	}
+	for dec.PeekKind() != '}' {
+		name, err := dec.ReadValue()
+		if err != nil {
+			return nil
+		}
+		key := string(bytes.Trim(name, `"`))
+		if key == "Records" && dec.PeekKind() == '[' {
+			if _, err = dec.ReadToken(); err == nil && dec.PeekKind() == '{' {
+				first, _ := dec.ReadValue()
+				return map[string][]byte{key: bytes.Clone(first)}
+			}
+			return nil
+		}
+		if known[key] && dec.PeekKind() != 'n' {
+			found[key] = nil
+		}
+		if err := dec.SkipValue(); err != nil {
+			return nil
+		}
+	}
+	return found
+}
+
+var known = func() map[string]bool {
+	all := make(map[string]bool)
+	for _, w := range wrappings {
+		for _, m := range w.members {
+			all[m] = true
+		}
+	}
+	return all
+}()

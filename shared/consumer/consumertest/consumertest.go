@@ -273,7 +273,7 @@ func (k *Kit) Failed() int { return len(k.failed) }
 // Line is a log line, as far as tests look at it.
 type Line struct {
 	Consumer, EventKey, IdentityFrom, Subject, RecordVersion, Verdict, Class, Error string
-	Attempt, Epoch, LagMS, SinkMS, GuardRequests                                    int64
+	Attempt, Epoch, LagMS, SinkMS, GuardRequests, Records                           int64
 }
 
 // Lines are the log lines so far, one for each change and delivery.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"time"
 
 	"sfrelay/functions"
 	"sfrelay/shared/consumer"
@@ -128,7 +129,7 @@ func one(m transport.Message, orgs salesforce.OrgList) (*Explanation, error) {
 	if m.Err != nil {
 		return nil, m.Err
 	}
-	event, err := salesforce.Decode(m.Event, salesforce.Options{Orgs: orgs})
+	event, err := salesforce.Decode(m.Event, salesforce.Options{Orgs: orgs, Now: time.Now()})
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +227,7 @@ func names(defs []consumer.Definition) []string {
 func describe(c *salesforce.Change) Change {
 	d := Change{
 		Kind: string(c.Kind), Entity: c.Entity, RecordID: c.RecordID, ChangeType: string(c.Type),
-		Identity: c.Identity, IdentityFrom: c.IdentityFrom,
+		Identity: c.Identity(), IdentityFrom: c.IdentityFrom,
 		Changed: append([]string{}, c.Changed...), Nulls: []string{},
 		NeedsFetch: c.FetchReason(nil), Consumers: names(takers(detailType(c))), Readings: []Reading{},
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sfrelay/shared/consumer"
+	"sfrelay/shared/consumer/consumertest"
 	"sfrelay/shared/guard"
 	"sfrelay/shared/guard/memory"
 )
@@ -78,6 +79,7 @@ func TestAHotRecordBuffered(t *testing.T) {
 	}{{false, fastSink}, {true, fastSink}, {false, slowSink}, {true, slowSink}} {
 		t.Run(fmt.Sprintf("%s, sink takes %v", arrival(tc.shuffled), tc.sink), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(time.Until(consumertest.Now.Add(time.Hour))) // the clock here begins in 2000, before the events
 				r := rand.New(rand.NewPCG(1, 1))
 				events, want := hotChanges(r, tc.shuffled)
 				q := &queue{}
@@ -192,6 +194,7 @@ func TestAHotRecordDirect(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s, one every %v, sink takes %v", arrival(tc.shuffled), tc.every, tc.sink), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(time.Until(consumertest.Now.Add(time.Hour))) // the clock here begins in 2000, before the events
 				r := rand.New(rand.NewPCG(1, 1))
 				events, want := hotChanges(r, tc.shuffled)
 				erp, log := &ledger{takes: tc.sink}, &verdicts{}
