@@ -136,6 +136,12 @@ var guardMutants = []mutant{
 
 var consumerMutants = []mutant{
 	{
+		name: "first-failure-by-the-senders-word", file: "consumer/handle.go",
+		old:  "first := w.msg.FirstAt; !first.IsZero() && first.Before(p.FirstAt) {",
+		new:  "first := w.msg.FirstAt; !first.IsZero() {",
+		test: "TestAParkedMessageCannotMakeItselfYounger", protects: "a parked message cannot make itself younger",
+	},
+	{
 		name: "redrive-among-neighbours", file: "consumer/apply.go",
 		old:  `key += "#redrive"`,
 		new:  `key += ""`,
@@ -161,14 +167,14 @@ var consumerMutants = []mutant{
 	},
 	{
 		name: "attempts-start-anew", file: "consumer/handle.go",
-		old:  "Attempts: int(p.Attempts) + w.msg.Attempts,",
+		old:  "Attempts: transport.Attempts(p.Attempts, int64(w.msg.Attempts)),",
 		new:  "Attempts: int(p.Attempts),",
 		test: "TestAParkedCopyRemembers", protects: "the parked copy counts the attempts before the redrive",
 	},
 	{
 		name: "first-failure-forgotten", file: "consumer/handle.go",
-		old:  "m.FirstAt = w.msg.FirstAt",
-		new:  "_ = w.msg.FirstAt",
+		old:  "m.FirstAt = first",
+		new:  "_ = first",
 		test: "TestAParkedCopyRemembers", protects: "the parked copy says when it failed first",
 	},
 	{
@@ -247,6 +253,30 @@ var consumerMutants = []mutant{
 
 var transportMutants = []mutant{
 	{
+		name: "younger-than-its-sending", file: "transport/claims.go",
+		old:  "if sent.IsZero() || named.Before(sent) {",
+		new:  "if true {",
+		test: "TestWhatAMessageClaimsIsHeldAgainstSQS", protects: "a message cannot say that it failed first tomorrow",
+	},
+	{
+		name: "older-than-the-queue-keeps", file: "transport/claims.go",
+		old:  "if sent.IsZero() || named.Before(sent) {",
+		new:  "if sent.IsZero() || named.Before(sent) && sent.Sub(named) <= 14*24*time.Hour {",
+		test: "TestWhatAMessageClaimsIsHeldAgainstSQS", protects: "a first failure stays true through redrives",
+	},
+	{
+		name: "times-that-cannot-be-written", file: "transport/parked.go",
+		old:  "if t = plausible(t); t.IsZero() {",
+		new:  "if t = t.UTC(); t.IsZero() {",
+		test: "TestATimeThatJSONCannotHoldIsLeftOut", protects: "parking never panics over a time",
+	},
+	{
+		name: "attempts-without-bound", file: "transport/claims.go",
+		old:  "return clampAttempts(int(min(max(a, 0), mostAttempts) + min(max(b, 0), mostAttempts)))",
+		new:  "return int(a + b + 0*mostAttempts)",
+		test: "TestAttemptsAreBounded", protects: "a count of attempts never overflows",
+	},
+	{
 		name: "parked-is-no-redrive", file: "transport/parked.go",
 		old:  "m.Form, m.Redrive = ParkedMessage, true",
 		new:  "m.Form, m.Redrive = ParkedMessage, false",
@@ -278,8 +308,8 @@ var transportMutants = []mutant{
 	},
 	{
 		name: "the-queue-dates-it-anew", file: "transport/open.go",
-		old:  "if sent > 0 && m.FirstAt.IsZero() {",
-		new:  "if sent > 0 {",
+		old:  "if m.FirstAt.IsZero() {\n\t\t\tm.FirstAt = sent",
+		new:  "if !sent.IsZero() {\n\t\t\tm.FirstAt = sent",
 		test: "TestTheFirstFailureOutlivesTheQueue", protects: "the time of the first failure outlives the queue's own",
 	},
 	{
@@ -291,6 +321,18 @@ var transportMutants = []mutant{
 }
 
 var deadletterMutants = []mutant{
+	{
+		name: "first-of-the-bundle", file: "deadletter/redrive.go",
+		old:  "if reason := qs.refusalOf(e.Class); reason != \"\" {",
+		new:  "if reason := qs.refusalOf(m.Class); reason != \"\" {",
+		test: "TestABundleIsRefusedIfAnyMemberIs", protects: "no member is redriven in the shadow of the first one",
+	},
+	{
+		name: "bundle-of-two-consumers", file: "deadletter/redrive.go",
+		old:  "if e.Consumer != m.Consumer {",
+		new:  "if e.Consumer != m.Consumer && e.Consumer == m.Consumer {",
+		test: "TestABundleIsRefusedIfAnyMemberIs", protects: "no function takes what is another's",
+	},
 	{
 		name: "failures-in-all", file: "deadletter/redrive.go",
 		old:  "in.failures[m.Consumer] = 0",

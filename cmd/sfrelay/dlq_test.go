@@ -19,13 +19,13 @@ var (
 			ID: "aaaaaaaa-1111-4111-8111-111111111111", Queue: deadletter.Queue{Name: "failure"}, Form: transport.ParkedMessage,
 			Consumer: "customer-erp", Class: "permanent/invalid-currency", Reason: "the ERP refuses\nthe currency", Attempts: 2,
 			FirstAt: time.Date(2026, 11, 22, 7, 0, 0, 0, time.UTC), Body: `{}`,
-			Events: []deadletter.Event{{DetailType: "AccountChangeEvent", Identity: "e1", Subjects: []string{"Account/1", "Account/2", "Account/3"}, JSON: []byte(`{"a":1}`)}},
+			Events: []deadletter.Event{{Consumer: "customer-erp", Class: "permanent/invalid-currency", DetailType: "AccountChangeEvent", Identity: "e1", Subjects: []string{"Account/1", "Account/2", "Account/3"}, JSON: []byte(`{"a":1}`)}},
 		},
 		{
 			ID: "bbbbbbbb-2222-4222-8222-222222222222", Queue: deadletter.Queue{Name: "failure"}, Form: transport.ParkedMessage,
 			Consumer: "customer-erp", Class: "changed-after-done",
 			FirstAt: time.Date(2026, 11, 22, 7, 59, 30, 0, time.UTC), Body: `{}`,
-			Events: []deadletter.Event{{Refused: "invalid-json: the event is cut off", JSON: []byte(`{"a":`)}},
+			Events: []deadletter.Event{{Consumer: "customer-erp", Class: "changed-after-done", Refused: "invalid-json: the event is cut off", JSON: []byte(`{"a":`)}},
 		},
 	}
 )

@@ -10,6 +10,7 @@
 package deadletter
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -86,8 +87,10 @@ type Message struct {
 	Sent     time.Time // into this queue; zero: unknown
 }
 
-// Event is what a message holds.
+// Event is what a message holds. In a bundle each has a consumer and a class of its own.
 type Event struct {
+	Consumer   string
+	Class      verdict.Class
 	DetailType string
 	Identity   string   // of the change; of the first one, where there are several
 	Subjects   []string // e.g. "Account/001…"; empty for platform events
@@ -220,15 +223,14 @@ func (qs *Queues) message(q Queue, received types.Message) Message {
 	for i, opened := range transport.OpenSQS(raw) {
 		if i == 0 {
 			m.Form, m.Target, m.Class, m.Reason = opened.Form, opened.Target, opened.Class, opened.Reason
-			m.Attempts, m.FirstAt, m.Consumer = opened.Attempts, opened.FirstAt, opened.Consumer
-			if m.Consumer == "" {
-				m.Consumer = qs.byTarget(opened.Target).Name
-			}
+			m.Attempts, m.FirstAt, m.Consumer = opened.Attempts, opened.FirstAt, qs.consumerOf(opened)
 			if opened.Err != nil {
 				m.Reason = opened.Err.Error()
 			}
 		}
-		m.Events = append(m.Events, event(opened))
+		e := event(opened)
+		e.Consumer, e.Class = qs.consumerOf(opened), opened.Class
+		m.Events = append(m.Events, e)
 	}
 	if m.FirstAt.IsZero() {
 		m.FirstAt = m.Sent
@@ -280,6 +282,12 @@ func event(m transport.Message) Event {
 		}
 	}
 	return e
+}
+
+// consumerOf is the name of the consumer that a message is for, as its parking says, or
+// else its target; empty for a stranger's.
+func (qs *Queues) consumerOf(m transport.Message) string {
+	return cmp.Or(m.Consumer, qs.byTarget(m.Target).Name)
 }
 
 // byTarget finds the consumer behind the ARN of a function, with or without
