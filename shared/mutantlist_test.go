@@ -322,6 +322,30 @@ var transportMutants = []mutant{
 
 var deadletterMutants = []mutant{
 	{
+		name: "any-sender", file: "deadletter/redrive.go",
+		old:  "!isSession || role != c.RoleID {",
+		new:  "!isSession || role != role {",
+		test: "TestWhatAnotherThanItsConsumerSentIsNotRedriven", protects: "no message is redriven that another role has sent",
+	},
+	{
+		name: "user-named-as-the-role", file: "deadletter/redrive.go",
+		old:  "!isSession || role != c.RoleID {",
+		new:  "!isSession && role == \"\" || role != c.RoleID {",
+		test: "TestWhatAnotherThanItsConsumerSentIsNotRedriven", protects: "a sender that is no session is none of the role",
+	},
+	{
+		name: "moved-from-anywhere", file: "deadletter/redrive.go",
+		old:  "m.MovedFrom == m.Consumer {",
+		new:  "m.MovedFrom != \"\" {",
+		test: "TestWhatAnotherThanItsConsumerSentIsNotRedriven", protects: "a consumer cannot pass a message on to another through its own buffer",
+	},
+	{
+		name: "no-role-no-check", file: "deadletter/redrive.go",
+		old:  "if c.RoleID == \"\" {",
+		new:  "if c.RoleID == \"\" && m.Sender == \"\" {",
+		test: "TestWithoutTheRoleNoSenderIsTrusted", protects: "where the role is unknown no sender is its",
+	},
+	{
 		name: "first-of-the-bundle", file: "deadletter/redrive.go",
 		old:  "if reason := qs.refusalOf(e.Class); reason != \"\" {",
 		new:  "if reason := qs.refusalOf(m.Class); reason != \"\" {",

@@ -46,6 +46,9 @@ type Lambda interface {
 type Queue struct {
 	Name string // "failure" or "delivery", for people
 	URL  string
+	// FromRules: EventBridge's rules write into the queue, and its policy lets in no other.
+	// SQS names a sender of AWS's own there, which says nothing.
+	FromRules bool
 }
 
 // Consumer is a function that messages are redriven to.
@@ -53,6 +56,7 @@ type Consumer struct {
 	Name     string // as in parked messages
 	Function string // physical name
 	Buffer   string // name or URL of the queue before it; may be empty
+	RoleID   string // unique id of the function's role; empty: unknown
 }
 
 // Queues are where messages lie, and whom they are for. SQS and Lambda must be set.
@@ -64,6 +68,9 @@ type Queues struct {
 	// TooOld: somebody has decided that events of class too-old, which are older than
 	// events are remembered, were never applied. Without it they are refused.
 	TooOld bool
+	// TrustSender: the sender of a message does not matter. Without it a message is refused
+	// that was not sent by the role of the consumer that it names.
+	TrustSender bool
 	// OneServer: the queues are those of an emulator, one server that knows at once when
 	// there is nothing. Asking then does not wait.
 	OneServer bool
@@ -85,6 +92,10 @@ type Message struct {
 	Events   []Event   // one, but for a batch that failed as a whole
 	Body     string    // whole, as it lies in the queue
 	Sent     time.Time // into this queue; zero: unknown
+	Sender   string    // as SQS knows it, SenderId: of a role's session <role id>:<session>
+	// MovedFrom is the consumer from whose buffer SQS moved the message here by itself;
+	// Sender is then the one of that buffer's message.
+	MovedFrom string
 }
 
 // Event is what a message holds. In a bundle each has a consumer and a class of its own.
@@ -216,7 +227,10 @@ func (qs *Queues) message(q Queue, received types.Message) Message {
 	for name, v := range received.MessageAttributes {
 		raw.Custom[name] = aws.ToString(v.StringValue)
 	}
-	m := Message{ID: raw.ID, Queue: q, Body: raw.Body}
+	m := Message{
+		ID: raw.ID, Queue: q, Body: raw.Body, Sender: received.Attributes["SenderId"],
+		MovedFrom: qs.byTarget(received.Attributes["DeadLetterQueueSourceArn"]).Name,
+	}
 	if ms, err := strconv.ParseInt(received.Attributes["SentTimestamp"], 10, 64); err == nil {
 		m.Sent = time.UnixMilli(ms).UTC()
 	}

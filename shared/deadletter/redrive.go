@@ -56,8 +56,29 @@ func (qs *Queues) Refusal(m Message) string {
 	if _, ok := qs.byName(m.Consumer); !ok {
 		return fmt.Sprintf("this stack has no consumer %q; deploy it, or choose another stack with --stack-name", m.Consumer)
 	}
+	if reason := qs.foreignSender(m); reason != "" {
+		return reason
+	}
 	if !json.Valid([]byte(m.Body)) {
 		return "the message is not JSON, so no function can be invoked with it; see it with: sfrelay dlq show ID"
+	}
+	return ""
+}
+
+// foreignSender says why the message cannot come from the consumer that it names, empty
+// where it can. Lambda's record of a failed event is sent with the function's role too. What
+// SQS moved out of the consumer's own buffer that buffer's policy has let in.
+func (qs *Queues) foreignSender(m Message) string {
+	if qs.TrustSender || m.Queue.FromRules || m.MovedFrom == m.Consumer {
+		return ""
+	}
+	const anyway = "; if you know where it comes from, redrive it with --trust-sender"
+	c, _ := qs.byName(m.Consumer)
+	if c.RoleID == "" {
+		return fmt.Sprintf("foreign-sender: the stack does not say which role %s has; deploy this version with make deploy%s", m.Consumer, anyway)
+	}
+	if role, _, isSession := strings.Cut(m.Sender, ":"); !isSession || role != c.RoleID {
+		return fmt.Sprintf("foreign-sender: it was sent by %q, and not by the role of %s%s", m.Sender, m.Consumer, anyway)
 	}
 	return ""
 }
