@@ -136,6 +136,12 @@ var guardMutants = []mutant{
 
 var consumerMutants = []mutant{
 	{
+		name: "any-id-is-kept", file: "consumer/outcome.go",
+		old:  "if !sink.ValidLink(receipt.Link) {",
+		new:  "if false {",
+		test: "TestAnIDThatCannotBeShownIsNotKept", protects: "what a connector lets through is not kept and shown",
+	},
+	{
 		name: "first-failure-by-the-senders-word", file: "consumer/handle.go",
 		old:  "first := w.msg.FirstAt; !first.IsZero() && first.Before(p.FirstAt) {",
 		new:  "first := w.msg.FirstAt; !first.IsZero() {",
@@ -421,6 +427,18 @@ var deadletterMutants = []mutant{
 
 var stripeMutants = []mutant{
 	{
+		name: "key-to-any-host", file: "billing/stripe/stripe.go",
+		old:  `base == "https://api.stripe.com" || loopback`,
+		new:  `base != "" && u.Scheme == "https" || loopback`,
+		test: "TestBaseAddress", protects: "the API key goes to Stripe alone",
+	},
+	{
+		name: "key-to-whoever-begins-so", file: "billing/stripe/stripe.go",
+		old:  `base == "https://api.stripe.com" || loopback`,
+		new:  `strings.HasPrefix(base, "https://api.stripe.com") || loopback`,
+		test: "TestBaseAddress", protects: "a host that only begins like Stripe's does not get the API key",
+	},
+	{
 		name: "key-in-use-and-sure", file: "billing/stripe/stripe.go",
 		old:  "return verdict.Conflict, sink.Maybe",
 		new:  "return verdict.Conflict, sink.No",
@@ -501,6 +519,30 @@ var stripeMutants = []mutant{
 }
 
 var httpsinkMutants = []mutant{
+	{
+		name: "id-of-any-characters", file: "erp/httpsink/httpsink.go",
+		old:  "!sink.ValidLink(body.ID) {",
+		new:  "len(body.ID) > 255 {",
+		test: "TestAYesWithAnIDThatCannotBeShownIsInDoubt", protects: "no id of a sink writes into a terminal",
+	},
+	{
+		name: "secret-read-for-every-refusal", file: "sink/sinkhttp/key.go",
+		old:  "if now := time.Now(); k.renewed.IsZero() || now.Sub(k.renewed) >= renewal {",
+		new:  "if now := time.Now(); k.renewed.IsZero() || now.Sub(k.renewed) >= 0*renewal {",
+		test: "TestKey", protects: "a sink that refuses everything does not make every change read the secret",
+	},
+	{
+		name: "failed-renewal-does-not-count", file: "sink/sinkhttp/key.go",
+		old:  "value, err = k.load(ctx)\n\treturn value, err == nil",
+		new:  "if value, err = k.load(ctx); err != nil {\n\t\tk.renewed = time.Time{}\n\t}\n\treturn value, err == nil",
+		test: "TestKey", protects: "nobody asks the store of the secret again and again",
+	},
+	{
+		name: "printed-key", file: "sink/sinkhttp/key.go",
+		old:  `func (*Key) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, "[credential]") }`,
+		new:  `func (k *Key) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, k.value) }`,
+		test: "TestAKeyIsNeverPrinted", protects: "a printed client shows no credential",
+	},
 	{
 		name: "broken-refusal-believed", file: "erp/httpsink/httpsink.go",
 		old:  "(res.StatusCode < 400 || res.StatusCode == http.StatusPreconditionFailed)",
