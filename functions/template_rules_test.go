@@ -57,6 +57,7 @@ var templateRules = []Rule{
 	{"rules-keep-what-they-cannot-deliver", rulesKeep},
 	{"rules-switch-between-function-and-buffer", rulesSwitch},
 	{"rules-are-let-in", rulesAreLetIn},
+	{"queues-take-from-their-own", queuesTakeFromTheirOwn},
 	{"functions-keep-what-they-cannot-process", functionsKeep},
 	{"functions-are-what-is-built", functionsAreBuilt},
 	{"functions-say-where-they-log", functionsLog},
@@ -524,7 +525,7 @@ func nothingOrphaned(t Template) (wrong []string) {
 		if !events && !changes {
 			wrong = append(wrong, id+" gets no events")
 		}
-		if !slices.Contains(outputs, id+"Function") || !slices.Contains(outputs, id+"BufferUrl") {
+		if !slices.Contains(outputs, id+"Function") || !slices.Contains(outputs, id+"BufferUrl") || getAtt(at(t.Outputs, id+"RoleId", "Value")) != id+"Role.RoleId" {
 			wrong = append(wrong, id+" is not in the outputs, so sfrelay does not know it")
 		}
 	}

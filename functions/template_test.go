@@ -119,6 +119,30 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:*:${AWS::AccountId}:rule/${EventBusName}/${AWS::StackName}-CustomerErpEvents-*"}`, "a rule of another region"},
 	{"rules-are-let-in", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${ChangeBusName}/${AWS::StackName}-CustomerErpEvents-*"}`, "CustomerErpBuffer lets in the rules [CustomerErpChanges]"},
 
+	{"queues-take-from-their-own", "Resources/CustomerBillingBufferPolicy/Properties/PolicyDocument/Statement/2", `null`, "CustomerBillingBuffer with 0 operators: a stranger may send: true"},
+	{"queues-take-from-their-own", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/2", `null`, "CustomerErpBuffer with 0 operators: a stranger may send: true"},
+	{"queues-take-from-their-own", "Resources/OpportunityBillingBufferPolicy/Properties/PolicyDocument/Statement/2", `null`, "OpportunityBillingBuffer with 0 operators: a stranger may send: true"},
+	{"queues-take-from-their-own", "Resources/InventoryErpBufferPolicy/Properties/PolicyDocument/Statement/2", `null`, "InventoryErpBuffer with 0 operators: a stranger may send: true"},
+	{"queues-take-from-their-own", "Resources/FailureQueuePolicy/Properties/PolicyDocument/Statement/1", `null`, "FailureQueue with 0 operators: a stranger's role may send: true"},
+	{"queues-take-from-their-own", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/2", `null`, "DeliveryQueue with 0 operators: the root user may send: true"},
+	{"queues-take-from-their-own", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/2/Action", `"sqs:*"`, "cannot be read"},
+	{"queues-take-from-their-own", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/2/Effect", `"Allow"`, "CustomerErpBuffer with 0 operators: a stranger may send: true"},
+	{"queues-take-from-their-own", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/2/Principal", `{"Service":"events.amazonaws.com"}`, "CustomerErpBuffer with 0 operators: a stranger may send: true"},
+	{"queues-take-from-their-own", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/2/Condition/BoolIfExists", `null`, "CustomerErpBuffer with 0 operators: CustomerErpEvents may send: false"},
+	{"queues-take-from-their-own", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/2/Condition/BoolIfExists/aws:PrincipalIsAWSService", `"true"`, "CustomerErpBuffer with 0 operators: CustomerErpEvents may send: false"},
+	{"queues-take-from-their-own", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/2/Condition/ArnNotEquals", `null`, "CustomerErpBuffer with 0 operators: CustomerErpRole may send: false"},
+	{"queues-take-from-their-own", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/2/Condition/ArnNotEquals/aws:PrincipalArn", `{"Fn::GetAtt":["CustomerBillingRole","Arn"]}`, "CustomerErpBuffer with 0 operators: CustomerBillingRole may send: true"},
+	{"queues-take-from-their-own", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/2/Condition/ArnNotEquals/aws:PrincipalArn", `{"Fn::Sub":"arn:aws:iam::${AWS::AccountId}:role/*"}`, "a role that begins the same may send: true"},
+	{"queues-take-from-their-own", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/2/Condition/ArnNotLike", `null`, "CustomerErpBuffer with 2 operators: an operator may send: false"},
+	{"queues-take-from-their-own", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/2/Condition/ArnNotLike", `{"aws:PrincipalArn":{"Ref":"Operators"},"aws:SourceArn":"arn:aws:events:*:*:rule/*"}`, "CustomerErpBuffer with 0 operators: a user who says he is a rule may send: true"},
+	{"queues-take-from-their-own", "Resources/FailureQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnNotEquals/aws:PrincipalArn/3", `null`, "FailureQueue with 0 operators: InventoryErpRole may send: false"},
+	{"queues-take-from-their-own", "Resources/FailureQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnNotEquals", `null`, "FailureQueue with 0 operators: CustomerErpRole may send: false"},
+	{"queues-take-from-their-own", "Resources/FailureQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnNotLike", `null`, "FailureQueue with 2 operators: an operator by a pattern may send: false"},
+	{"queues-take-from-their-own", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/2/Condition/BoolIfExists", `null`, "DeliveryQueue with 0 operators: CustomerErpChanges may send: false"},
+	{"queues-take-from-their-own", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/2/Condition/ArnNotLike", `null`, "DeliveryQueue with 2 operators: an operator may send: false"},
+	{"queues-take-from-their-own", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnLike/aws:SourceArn/0", `{"Fn::Sub":"*"}`, "DeliveryQueue with 0 operators: a rule of another account"},
+	{"queues-take-from-their-own", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/1/Principal", `{"Service":"sns.amazonaws.com"}`, "a service that names our rule may send: true"},
+
 	{"functions-keep-what-they-cannot-process", "Resources/InventoryErpEventInvokeConfig", `null`, "InventoryErp has no failure destination"},
 	{"functions-keep-what-they-cannot-process", "Resources/InventoryErpEventInvokeConfig/Properties/DestinationConfig", `null`, "InventoryErp has no failure destination"},
 	{"functions-keep-what-they-cannot-process", "Resources/InventoryErpEventInvokeConfig/Properties/MaximumRetryAttempts", `0`, "two retries"},
@@ -194,6 +218,8 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"nothing-is-orphaned", "Resources/InventoryErpEvents", `null`, "InventoryErp gets no events"},
 	{"nothing-is-orphaned", "Resources/InventoryErpBufferMapping", `null`, "InventoryErpBufferMapping is missing"},
 	{"nothing-is-orphaned", "Outputs/InventoryErpFunction", `null`, "not in the outputs"},
+	{"nothing-is-orphaned", "Outputs/InventoryErpRoleId", `null`, "not in the outputs"},
+	{"nothing-is-orphaned", "Outputs/InventoryErpRoleId/Value", `{"Fn::GetAtt":["CustomerErpRole","RoleId"]}`, "not in the outputs"},
 
 	{"dashboard-finds-what-there-is", "Resources/Dashboard", `null`, "the dashboard is no JSON"},
 	{"dashboard-finds-what-there-is", "Resources/Dashboard/Properties/DashboardBody/Fn::Sub/1/Consumers/Fn::Join/1/3", `null`, "InventoryErp is not on the dashboard"},
@@ -428,7 +454,7 @@ func TestLogicalIDsStay(t *testing.T) {
 	}
 }
 
-const linesOfAConsumer = 25 // at most
+const linesOfAConsumer = 26 // at most
 
 // A consumer is a function, a row and a place in some lists.
 func TestConsumersAreShort(t *testing.T) {

@@ -136,6 +136,18 @@ var guardMutants = []mutant{
 
 var consumerMutants = []mutant{
 	{
+		name: "any-id-is-kept", file: "consumer/outcome.go",
+		old:  "if !sink.ValidLink(receipt.Link) {",
+		new:  "if false {",
+		test: "TestAnIDThatCannotBeShownIsNotKept", protects: "what a connector lets through is not kept and shown",
+	},
+	{
+		name: "first-failure-by-the-senders-word", file: "consumer/handle.go",
+		old:  "first := w.msg.FirstAt; !first.IsZero() && first.Before(p.FirstAt) {",
+		new:  "first := w.msg.FirstAt; !first.IsZero() {",
+		test: "TestAParkedMessageCannotMakeItselfYounger", protects: "a parked message cannot make itself younger",
+	},
+	{
 		name: "redrive-among-neighbours", file: "consumer/apply.go",
 		old:  `key += "#redrive"`,
 		new:  `key += ""`,
@@ -161,14 +173,14 @@ var consumerMutants = []mutant{
 	},
 	{
 		name: "attempts-start-anew", file: "consumer/handle.go",
-		old:  "Attempts: int(p.Attempts) + w.msg.Attempts,",
+		old:  "Attempts: transport.Attempts(p.Attempts, int64(w.msg.Attempts)),",
 		new:  "Attempts: int(p.Attempts),",
 		test: "TestAParkedCopyRemembers", protects: "the parked copy counts the attempts before the redrive",
 	},
 	{
 		name: "first-failure-forgotten", file: "consumer/handle.go",
-		old:  "m.FirstAt = w.msg.FirstAt",
-		new:  "_ = w.msg.FirstAt",
+		old:  "m.FirstAt = first",
+		new:  "_ = first",
 		test: "TestAParkedCopyRemembers", protects: "the parked copy says when it failed first",
 	},
 	{
@@ -247,6 +259,30 @@ var consumerMutants = []mutant{
 
 var transportMutants = []mutant{
 	{
+		name: "younger-than-its-sending", file: "transport/claims.go",
+		old:  "if sent.IsZero() || named.Before(sent) {",
+		new:  "if true {",
+		test: "TestWhatAMessageClaimsIsHeldAgainstSQS", protects: "a message cannot say that it failed first tomorrow",
+	},
+	{
+		name: "older-than-the-queue-keeps", file: "transport/claims.go",
+		old:  "if sent.IsZero() || named.Before(sent) {",
+		new:  "if sent.IsZero() || named.Before(sent) && sent.Sub(named) <= 14*24*time.Hour {",
+		test: "TestWhatAMessageClaimsIsHeldAgainstSQS", protects: "a first failure stays true through redrives",
+	},
+	{
+		name: "times-that-cannot-be-written", file: "transport/parked.go",
+		old:  "if t = plausible(t); t.IsZero() {",
+		new:  "if t = t.UTC(); t.IsZero() {",
+		test: "TestATimeThatJSONCannotHoldIsLeftOut", protects: "parking never panics over a time",
+	},
+	{
+		name: "attempts-without-bound", file: "transport/claims.go",
+		old:  "return clampAttempts(int(min(max(a, 0), mostAttempts) + min(max(b, 0), mostAttempts)))",
+		new:  "return int(a + b + 0*mostAttempts)",
+		test: "TestAttemptsAreBounded", protects: "a count of attempts never overflows",
+	},
+	{
 		name: "parked-is-no-redrive", file: "transport/parked.go",
 		old:  "m.Form, m.Redrive = ParkedMessage, true",
 		new:  "m.Form, m.Redrive = ParkedMessage, false",
@@ -278,8 +314,8 @@ var transportMutants = []mutant{
 	},
 	{
 		name: "the-queue-dates-it-anew", file: "transport/open.go",
-		old:  "if sent > 0 && m.FirstAt.IsZero() {",
-		new:  "if sent > 0 {",
+		old:  "if m.FirstAt.IsZero() {\n\t\t\tm.FirstAt = sent",
+		new:  "if !sent.IsZero() {\n\t\t\tm.FirstAt = sent",
 		test: "TestTheFirstFailureOutlivesTheQueue", protects: "the time of the first failure outlives the queue's own",
 	},
 	{
@@ -291,6 +327,42 @@ var transportMutants = []mutant{
 }
 
 var deadletterMutants = []mutant{
+	{
+		name: "any-sender", file: "deadletter/redrive.go",
+		old:  "!isSession || role != c.RoleID {",
+		new:  "!isSession || role != role {",
+		test: "TestWhatAnotherThanItsConsumerSentIsNotRedriven", protects: "no message is redriven that another role has sent",
+	},
+	{
+		name: "user-named-as-the-role", file: "deadletter/redrive.go",
+		old:  "!isSession || role != c.RoleID {",
+		new:  "!isSession && role == \"\" || role != c.RoleID {",
+		test: "TestWhatAnotherThanItsConsumerSentIsNotRedriven", protects: "a sender that is no session is none of the role",
+	},
+	{
+		name: "moved-from-anywhere", file: "deadletter/redrive.go",
+		old:  "m.MovedFrom == m.Consumer {",
+		new:  "m.MovedFrom != \"\" {",
+		test: "TestWhatAnotherThanItsConsumerSentIsNotRedriven", protects: "a consumer cannot pass a message on to another through its own buffer",
+	},
+	{
+		name: "no-role-no-check", file: "deadletter/redrive.go",
+		old:  "if c.RoleID == \"\" {",
+		new:  "if c.RoleID == \"\" && m.Sender == \"\" {",
+		test: "TestWithoutTheRoleNoSenderIsTrusted", protects: "where the role is unknown no sender is its",
+	},
+	{
+		name: "first-of-the-bundle", file: "deadletter/redrive.go",
+		old:  "if reason := qs.refusalOf(e.Class); reason != \"\" {",
+		new:  "if reason := qs.refusalOf(m.Class); reason != \"\" {",
+		test: "TestABundleIsRefusedIfAnyMemberIs", protects: "no member is redriven in the shadow of the first one",
+	},
+	{
+		name: "bundle-of-two-consumers", file: "deadletter/redrive.go",
+		old:  "if e.Consumer != m.Consumer {",
+		new:  "if e.Consumer != m.Consumer && e.Consumer == m.Consumer {",
+		test: "TestABundleIsRefusedIfAnyMemberIs", protects: "no function takes what is another's",
+	},
 	{
 		name: "failures-in-all", file: "deadletter/redrive.go",
 		old:  "in.failures[m.Consumer] = 0",
@@ -354,6 +426,18 @@ var deadletterMutants = []mutant{
 }
 
 var stripeMutants = []mutant{
+	{
+		name: "key-to-any-host", file: "billing/stripe/stripe.go",
+		old:  `base == "https://api.stripe.com" || loopback`,
+		new:  `base != "" && u.Scheme == "https" || loopback`,
+		test: "TestBaseAddress", protects: "the API key goes to Stripe alone",
+	},
+	{
+		name: "key-to-whoever-begins-so", file: "billing/stripe/stripe.go",
+		old:  `base == "https://api.stripe.com" || loopback`,
+		new:  `strings.HasPrefix(base, "https://api.stripe.com") || loopback`,
+		test: "TestBaseAddress", protects: "a host that only begins like Stripe's does not get the API key",
+	},
 	{
 		name: "key-in-use-and-sure", file: "billing/stripe/stripe.go",
 		old:  "return verdict.Conflict, sink.Maybe",
@@ -435,6 +519,30 @@ var stripeMutants = []mutant{
 }
 
 var httpsinkMutants = []mutant{
+	{
+		name: "id-of-any-characters", file: "erp/httpsink/httpsink.go",
+		old:  "!sink.ValidLink(body.ID) {",
+		new:  "len(body.ID) > 255 {",
+		test: "TestAYesWithAnIDThatCannotBeShownIsInDoubt", protects: "no id of a sink writes into a terminal",
+	},
+	{
+		name: "secret-read-for-every-refusal", file: "sink/sinkhttp/key.go",
+		old:  "if now := time.Now(); k.renewed.IsZero() || now.Sub(k.renewed) >= renewal {",
+		new:  "if now := time.Now(); k.renewed.IsZero() || now.Sub(k.renewed) >= 0*renewal {",
+		test: "TestKey", protects: "a sink that refuses everything does not make every change read the secret",
+	},
+	{
+		name: "failed-renewal-does-not-count", file: "sink/sinkhttp/key.go",
+		old:  "value, err = k.load(ctx)\n\treturn value, err == nil",
+		new:  "if value, err = k.load(ctx); err != nil {\n\t\tk.renewed = time.Time{}\n\t}\n\treturn value, err == nil",
+		test: "TestKey", protects: "nobody asks the store of the secret again and again",
+	},
+	{
+		name: "printed-key", file: "sink/sinkhttp/key.go",
+		old:  `func (*Key) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, "[credential]") }`,
+		new:  `func (k *Key) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, k.value) }`,
+		test: "TestAKeyIsNeverPrinted", protects: "a printed client shows no credential",
+	},
 	{
 		name: "broken-refusal-believed", file: "erp/httpsink/httpsink.go",
 		old:  "(res.StatusCode < 400 || res.StatusCode == http.StatusPreconditionFailed)",

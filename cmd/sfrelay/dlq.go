@@ -40,8 +40,13 @@ func (f *dlqFlags) queues(ctx context.Context, s *screen, asJSON bool) (*deadlet
 		return nil, err
 	}
 	s.where(at.Where, asJSON)
+	return f.queuesOf(at)
+}
+
+func (f *dlqFlags) queuesOf(at *account.Account) (*deadletter.Queues, error) {
 	qs := &deadletter.Queues{
 		SQS: sqs.NewFromConfig(at.Config), Lambda: lambda.NewFromConfig(at.Config), OneServer: !f.AWS, Consumers: account.Consumers(at.Outputs),
+		TrustSender: !f.AWS, // the emulator gives every message the account as its sender
 	}
 	for _, q := range []struct{ name, output string }{{"failure", "FailureQueueUrl"}, {"delivery", "DeliveryQueueUrl"}} {
 		if f.Queue != "all" && f.Queue != q.name {
@@ -51,7 +56,7 @@ func (f *dlqFlags) queues(ctx context.Context, s *screen, asJSON bool) (*deadlet
 		if url == "" {
 			return nil, fmt.Errorf("the CloudFormation stack %q has no output %s; deploy this version with make deploy", f.StackName, q.output)
 		}
-		qs.List = append(qs.List, deadletter.Queue{Name: q.name, URL: url})
+		qs.List = append(qs.List, deadletter.Queue{Name: q.name, URL: url, FromRules: q.name == "delivery"})
 	}
 	if f.Consumer != "" && !slices.ContainsFunc(qs.Consumers, func(c deadletter.Consumer) bool { return c.Name == f.Consumer }) {
 		return nil, usageError{fmt.Errorf("--consumer: this stack has no %q; it has %s", f.Consumer, names(qs.Consumers))}
@@ -293,6 +298,7 @@ func (c *dlqShowCommand) show(p *terminal.Printer, qs *deadletter.Queues, m dead
 	line("reason", m.Reason)
 	line("attempts", fmt.Sprint(m.Attempts))
 	line("first failed", m.FirstAt.UTC().Format(time.RFC3339))
+	line("sender", m.Sender)
 	refusal := qs.Refusal(m)
 	if refusal != "" {
 		line("redrive", "refused: "+refusal)
@@ -321,10 +327,11 @@ func (c *dlqShowCommand) show(p *terminal.Printer, qs *deadletter.Queues, m dead
 
 type dlqRedriveCommand struct {
 	dlqFlags
-	Message string `help:"Only this message: its id, or the beginning of it."`
-	Limit   int    `default:"0" help:"Most messages to redrive; 0 takes all."`
-	DryRun  bool   `help:"Only say what would be redriven."`
-	JSON    bool   `name:"json" help:"One JSON object for each message."`
+	Message     string `help:"Only this message: its id, or the beginning of it."`
+	Limit       int    `default:"0" help:"Most messages to redrive; 0 takes all."`
+	DryRun      bool   `help:"Only say what would be redriven."`
+	TrustSender bool   `help:"Redrive also what was not sent by the consumer that it names (foreign-sender)."`
+	JSON        bool   `name:"json" help:"One JSON object for each message."`
 }
 
 // Help is shown by redrive --help.
@@ -332,7 +339,8 @@ func (dlqRedriveCommand) Help() string {
 	return "Each message goes to its function and is deleted after the function took it. What was applied meanwhile is a duplicate. " +
 		"You can interrupt a redrive and run it again at any time. " +
 		"Messages that need your decision (changed-after-done, in-doubt, overwrote-newer, permanent/same-instant) are refused; " +
-		"those of class too-old as well, unless --message or --class names them. " +
+		"those of class too-old as well, unless --message or --class names them, and those that another than their consumer has sent, " +
+		"unless you add --trust-sender. " +
 		"After five failures in a row the rest of a consumer's messages is left. " +
 		"The exit code is 1 when a message was left or parked again."
 }
@@ -346,6 +354,7 @@ func (c *dlqRedriveCommand) Run(ctx context.Context, s *screen) error {
 	f := c.filter()
 	f.ID = c.Message
 	qs.TooOld = c.Message != "" || c.Class == string(verdict.TooOld)
+	qs.TrustSender = qs.TrustSender || c.TrustSender
 	if c.DryRun {
 		messages, err := qs.Read(ctx, f, c.Limit)
 		if err != nil {

@@ -7,25 +7,26 @@ import (
 	"testing"
 	"time"
 
+	"sfrelay/cmd/sfrelay/internal/account"
 	"sfrelay/cmd/sfrelay/internal/terminal"
 	"sfrelay/shared/deadletter"
 	"sfrelay/shared/transport"
 )
 
 var (
-	testQueues = &deadletter.Queues{Consumers: []deadletter.Consumer{{Name: "customer-erp", Function: "fn"}}}
+	testQueues = &deadletter.Queues{Consumers: []deadletter.Consumer{{Name: "customer-erp", Function: "fn", RoleID: "AROAEXAMPLECUSTOMERERP"}}}
 	messages   = []deadletter.Message{
 		{
 			ID: "aaaaaaaa-1111-4111-8111-111111111111", Queue: deadletter.Queue{Name: "failure"}, Form: transport.ParkedMessage,
 			Consumer: "customer-erp", Class: "permanent/invalid-currency", Reason: "the ERP refuses\nthe currency", Attempts: 2,
-			FirstAt: time.Date(2026, 11, 22, 7, 0, 0, 0, time.UTC), Body: `{}`,
-			Events: []deadletter.Event{{DetailType: "AccountChangeEvent", Identity: "e1", Subjects: []string{"Account/1", "Account/2", "Account/3"}, JSON: []byte(`{"a":1}`)}},
+			FirstAt: time.Date(2026, 11, 22, 7, 0, 0, 0, time.UTC), Body: `{}`, Sender: "AROAEXAMPLECUSTOMERERP:fn",
+			Events: []deadletter.Event{{Consumer: "customer-erp", Class: "permanent/invalid-currency", DetailType: "AccountChangeEvent", Identity: "e1", Subjects: []string{"Account/1", "Account/2", "Account/3"}, JSON: []byte(`{"a":1}`)}},
 		},
 		{
 			ID: "bbbbbbbb-2222-4222-8222-222222222222", Queue: deadletter.Queue{Name: "failure"}, Form: transport.ParkedMessage,
 			Consumer: "customer-erp", Class: "changed-after-done",
 			FirstAt: time.Date(2026, 11, 22, 7, 59, 30, 0, time.UTC), Body: `{}`,
-			Events: []deadletter.Event{{Refused: "invalid-json: the event is cut off", JSON: []byte(`{"a":`)}},
+			Events: []deadletter.Event{{Consumer: "customer-erp", Class: "changed-after-done", Refused: "invalid-json: the event is cut off", JSON: []byte(`{"a":`)}},
 		},
 	}
 )
@@ -117,5 +118,29 @@ func TestNextCommandIsForTheSameAccount(t *testing.T) {
 	c.write(terminal.To(&out), messages[:1], time.Now())
 	if !strings.HasSuffix(out.String(), "with: sfrelay dlq show aaaaaaaa --aws --stack-name billing\n") {
 		t.Error(out.String())
+	}
+}
+
+// On AWS the sender counts, unless the operator says otherwise; the emulator knows none.
+func TestWhoseSenderCounts(t *testing.T) {
+	at := &account.Account{Outputs: map[string]string{
+		"FailureQueueUrl": "https://sqs.example/failure", "DeliveryQueueUrl": "https://sqs.example/delivery",
+		"CustomerErpFunction": "fn-customer-erp", "CustomerErpBufferUrl": "https://sqs.example/buffer", "CustomerErpRoleId": "AROAEXAMPLECUSTOMERERP",
+	}}
+	for _, aws := range []bool{false, true} {
+		f := dlqFlags{Flags: account.Flags{AWS: aws}, Queue: "all"}
+		qs, err := f.queuesOf(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if qs.TrustSender == aws {
+			t.Errorf("AWS is %t, any sender is trusted: %t", aws, qs.TrustSender)
+		}
+		if len(qs.List) != 2 || qs.List[0].FromRules || !qs.List[1].FromRules {
+			t.Errorf("queues %+v", qs.List)
+		}
+		if want := (deadletter.Consumer{Name: "customer-erp", Function: "fn-customer-erp", Buffer: "https://sqs.example/buffer", RoleID: "AROAEXAMPLECUSTOMERERP"}); len(qs.Consumers) != 1 || qs.Consumers[0] != want {
+			t.Errorf("consumers %+v, want %+v", qs.Consumers, want)
+		}
 	}
 }

@@ -305,7 +305,7 @@ func (in *invocation[T]) park(w *work[T], class verdict.Class, cause error, reco
 func (in *invocation[T]) send(ctx context.Context, w *work[T], p guard.Parking, records []string) error {
 	m := transport.Parked{
 		Event: w.msg.Event, Records: records, Consumer: in.def.name, Class: p.Class,
-		Attempts: int(p.Attempts) + w.msg.Attempts, FirstAt: p.FirstAt, LastAt: p.LastAt,
+		Attempts: transport.Attempts(p.Attempts, int64(w.msg.Attempts)), FirstAt: p.FirstAt, LastAt: p.LastAt,
 	}
 	if records == nil {
 		m.Records = w.msg.Records
@@ -313,8 +313,8 @@ func (in *invocation[T]) send(ctx context.Context, w *work[T], p guard.Parking, 
 	if p.Err != nil {
 		m.Error = p.Err.Error()
 	}
-	if !w.msg.FirstAt.IsZero() {
-		m.FirstAt = w.msg.FirstAt
+	if first := w.msg.FirstAt; !first.IsZero() && first.Before(p.FirstAt) { // it is the sender's word
+		m.FirstAt = first
 	}
 	quoted := w.quoted
 	if quoted == nil {

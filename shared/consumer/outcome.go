@@ -16,6 +16,13 @@ import (
 // outcome tells the guard what a connector's answer means. What it does not know is in
 // doubt.
 func outcome(receipt sink.Receipt, err error) guard.Outcome {
+	if !sink.ValidLink(receipt.Link) { // it is foreign text, kept and shown to people
+		receipt.Link = ""
+		if err == nil {
+			err = &sink.Error{Class: verdict.Permanent("contract-broken"), Applied: sink.Yes,
+				Reason: "the sink took the change, but answered an id that is not printable or longer than 255 bytes; it is not kept"}
+		}
+	}
 	if err == nil {
 		return guard.Outcome{Effect: guard.Took, Link: receipt.Link}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -37,6 +38,7 @@ type queues struct {
 type stored struct {
 	id, body  string
 	custom    map[string]string
+	system    map[string]string // attributes that SQS sets
 	sent      time.Time
 	visibleAt time.Time
 	handle    string
@@ -48,7 +50,26 @@ func newQueues(t *testing.T) *queues {
 }
 
 func (q *queues) put(url, id, body string, custom map[string]string) {
-	q.messages[url] = append(q.messages[url], &stored{id: id, body: body, custom: custom, sent: q.now})
+	q.messages[url] = append(q.messages[url], &stored{id: id, body: body, custom: custom, sent: q.now, system: map[string]string{"SenderId": senderOf(url, body)}})
+}
+
+// Of a role's session SQS says its id and name (SQS API Reference, ReceiveMessage, SenderId).
+const (
+	erpRole       = "AROAEXAMPLECUSTOMERERP"
+	inventoryRole = "AROAEXAMPLEINVENTORYER"
+	eventBridge   = "AIDAEXAMPLEEVENTBRIDGE"
+)
+
+// senderOf is who puts such a message into such a queue where nobody cheats.
+func senderOf(url, body string) string {
+	switch {
+	case url == deliveryURL:
+		return eventBridge
+	case strings.Contains(body, `"consumer":"inventory-erp"`):
+		return inventoryRole + ":fn-inventory-erp"
+	default:
+		return erpRole + ":fn-customer-erp"
+	}
 }
 
 func (q *queues) call(ctx context.Context, name string) error {
@@ -94,9 +115,10 @@ func (q *queues) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput
 		for name, value := range m.custom {
 			custom[name] = types.MessageAttributeValue{DataType: aws.String("String"), StringValue: &value}
 		}
+		system := map[string]string{"SentTimestamp": strconv.FormatInt(m.sent.UnixMilli(), 10), "ApproximateReceiveCount": strconv.Itoa(m.received)}
+		maps.Copy(system, m.system)
 		out.Messages = append(out.Messages, types.Message{
-			MessageId: &m.id, Body: &m.body, ReceiptHandle: aws.String(m.handle), MessageAttributes: custom,
-			Attributes: map[string]string{"SentTimestamp": strconv.FormatInt(m.sent.UnixMilli(), 10), "ApproximateReceiveCount": strconv.Itoa(m.received)},
+			MessageId: &m.id, Body: &m.body, ReceiptHandle: aws.String(m.handle), MessageAttributes: custom, Attributes: system,
 		})
 	}
 	return out, nil
@@ -193,10 +215,10 @@ func stackOf(q *queues) (*deadletter.Queues, *functions) {
 	f := &functions{queues: q}
 	return &deadletter.Queues{
 		SQS: q, Lambda: f, Now: func() time.Time { return q.now },
-		List: []deadletter.Queue{{Name: "failure", URL: failureURL}, {Name: "delivery", URL: deliveryURL}},
+		List: []deadletter.Queue{{Name: "failure", URL: failureURL}, {Name: "delivery", URL: deliveryURL, FromRules: true}},
 		Consumers: []deadletter.Consumer{
-			{Name: "customer-erp", Function: "fn-customer-erp", Buffer: "https://sqs.example/buffer-customer-erp"},
-			{Name: "inventory-erp", Function: "fn-inventory-erp"},
+			{Name: "customer-erp", Function: "fn-customer-erp", Buffer: "https://sqs.example/buffer-customer-erp", RoleID: erpRole},
+			{Name: "inventory-erp", Function: "fn-inventory-erp", Buffer: "https://sqs.example/buffer-inventory-erp", RoleID: inventoryRole},
 		},
 	}, f
 }

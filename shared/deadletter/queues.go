@@ -10,6 +10,7 @@
 package deadletter
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -45,6 +46,9 @@ type Lambda interface {
 type Queue struct {
 	Name string // "failure" or "delivery", for people
 	URL  string
+	// FromRules: EventBridge's rules write into the queue, and its policy lets in no other.
+	// SQS names a sender of AWS's own there, which says nothing.
+	FromRules bool
 }
 
 // Consumer is a function that messages are redriven to.
@@ -52,6 +56,7 @@ type Consumer struct {
 	Name     string // as in parked messages
 	Function string // physical name
 	Buffer   string // name or URL of the queue before it; may be empty
+	RoleID   string // unique id of the function's role; empty: unknown
 }
 
 // Queues are where messages lie, and whom they are for. SQS and Lambda must be set.
@@ -63,6 +68,9 @@ type Queues struct {
 	// TooOld: somebody has decided that events of class too-old, which are older than
 	// events are remembered, were never applied. Without it they are refused.
 	TooOld bool
+	// TrustSender: the sender of a message does not matter. Without it a message is refused
+	// that was not sent by the role of the consumer that it names.
+	TrustSender bool
 	// OneServer: the queues are those of an emulator, one server that knows at once when
 	// there is nothing. Asking then does not wait.
 	OneServer bool
@@ -84,10 +92,16 @@ type Message struct {
 	Events   []Event   // one, but for a batch that failed as a whole
 	Body     string    // whole, as it lies in the queue
 	Sent     time.Time // into this queue; zero: unknown
+	Sender   string    // as SQS knows it, SenderId: of a role's session <role id>:<session>
+	// MovedFrom is the consumer from whose buffer SQS moved the message here by itself;
+	// Sender is then the one of that buffer's message.
+	MovedFrom string
 }
 
-// Event is what a message holds.
+// Event is what a message holds. In a bundle each has a consumer and a class of its own.
 type Event struct {
+	Consumer   string
+	Class      verdict.Class
 	DetailType string
 	Identity   string   // of the change; of the first one, where there are several
 	Subjects   []string // e.g. "Account/001…"; empty for platform events
@@ -213,22 +227,24 @@ func (qs *Queues) message(q Queue, received types.Message) Message {
 	for name, v := range received.MessageAttributes {
 		raw.Custom[name] = aws.ToString(v.StringValue)
 	}
-	m := Message{ID: raw.ID, Queue: q, Body: raw.Body}
+	m := Message{
+		ID: raw.ID, Queue: q, Body: raw.Body, Sender: received.Attributes["SenderId"],
+		MovedFrom: qs.byTarget(received.Attributes["DeadLetterQueueSourceArn"]).Name,
+	}
 	if ms, err := strconv.ParseInt(received.Attributes["SentTimestamp"], 10, 64); err == nil {
 		m.Sent = time.UnixMilli(ms).UTC()
 	}
 	for i, opened := range transport.OpenSQS(raw) {
 		if i == 0 {
 			m.Form, m.Target, m.Class, m.Reason = opened.Form, opened.Target, opened.Class, opened.Reason
-			m.Attempts, m.FirstAt, m.Consumer = opened.Attempts, opened.FirstAt, opened.Consumer
-			if m.Consumer == "" {
-				m.Consumer = qs.byTarget(opened.Target).Name
-			}
+			m.Attempts, m.FirstAt, m.Consumer = opened.Attempts, opened.FirstAt, qs.consumerOf(opened)
 			if opened.Err != nil {
 				m.Reason = opened.Err.Error()
 			}
 		}
-		m.Events = append(m.Events, event(opened))
+		e := event(opened)
+		e.Consumer, e.Class = qs.consumerOf(opened), opened.Class
+		m.Events = append(m.Events, e)
 	}
 	if m.FirstAt.IsZero() {
 		m.FirstAt = m.Sent
@@ -280,6 +296,12 @@ func event(m transport.Message) Event {
 		}
 	}
 	return e
+}
+
+// consumerOf is the name of the consumer that a message is for, as its parking says, or
+// else its target; empty for a stranger's.
+func (qs *Queues) consumerOf(m transport.Message) string {
+	return cmp.Or(m.Consumer, qs.byTarget(m.Target).Name)
 }
 
 // byTarget finds the consumer behind the ARN of a function, with or without

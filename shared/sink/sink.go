@@ -13,7 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"sfrelay/shared/verdict"
 )
@@ -86,6 +89,15 @@ func hashed(parts ...string) string {
 type Receipt struct {
 	Link    string  // the sink's own id of what was written; empty: unchanged
 	Outcome Outcome // what the sink says it did
+}
+
+// longestLink is that of a Receipt, in bytes.
+const longestLink = 255
+
+// ValidLink reports whether a sink's own id can be kept and shown: printable characters, no
+// more than 255 bytes. Empty is valid.
+func ValidLink(id string) bool {
+	return len(id) <= longestLink && utf8.ValidString(id) && !strings.ContainsFunc(id, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // Outcome is what the sink did with a request it took.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,6 +130,17 @@ func TestWhatSettlesADoubt(t *testing.T) {
 	} {
 		if c.Settles() != want {
 			t.Errorf("%+v settles: %v", c, !want)
+		}
+	}
+}
+
+func TestValidLink(t *testing.T) {
+	for id, want := range map[string]bool{
+		"": true, "cus_example": true, "C 1/ü@日本": true, strings.Repeat("x", 255): true,
+		strings.Repeat("x", 256): false, strings.Repeat("ü", 128): false, "a\nb": false, "a\x00": false, "\x1b[2J": false, "a\u202eb": false, "a\u0085": false, "a\u2028b": false, "a\xff": false,
+	} {
+		if got := sink.ValidLink(id); got != want {
+			t.Errorf("ValidLink(%q) = %t", id, got)
 		}
 	}
 }

@@ -382,9 +382,10 @@ func (o *opener) sqs(msg SQSMessage, depth int) []Message {
 		m := &messages[i]
 		m.ID, m.ReceiptHandle, m.Queue = msg.ID, msg.ReceiptHandle, msg.Queue
 		m.ReceiveCount = count(msg.Attributes["ApproximateReceiveCount"])
-		sent := count(msg.Attributes["SentTimestamp"])
-		if sent > 0 && m.FirstAt.IsZero() {
-			m.FirstAt = time.UnixMilli(int64(sent)).UTC()
+		sent := sentAt(msg.Attributes["SentTimestamp"])
+		m.FirstAt, m.LastAt = notAfter(m.FirstAt, sent), notAfter(m.LastAt, sent)
+		if m.FirstAt.IsZero() {
+			m.FirstAt = sent
 		}
 		if msg.Custom["RULE_ARN"] == "" && msg.Custom["TARGET_ARN"] == "" {
 			if m.Target == "" && m.Consumer == "" {
@@ -396,8 +397,8 @@ func (o *opener) sqs(msg SQSMessage, depth int) []Message {
 		m.Form, m.Target = RuleDLQ, msg.Custom["TARGET_ARN"]
 		m.Class, m.Reason = verdict.Class(msg.Custom["ERROR_CODE"]), msg.Custom["ERROR_MESSAGE"]
 		m.Attempts = count(msg.Custom["RETRY_ATTEMPTS"])
-		if sent > 0 {
-			m.LastAt = time.UnixMilli(int64(sent)).UTC()
+		if !sent.IsZero() {
+			m.LastAt = sent
 		}
 	}
 	return messages
@@ -444,10 +445,10 @@ func (o *opener) onFailure(raw []byte, depth int) []Message {
 	for i := range messages {
 		m := &messages[i]
 		m.Form, m.Redrive, m.Target = OnFailure, true, r.Context.Function
-		m.Class, m.Reason, m.Attempts = verdict.Class(response.Type), response.Message, r.Context.Invokes
+		m.Class, m.Reason, m.Attempts = verdict.Class(response.Type), response.Message, clampAttempts(r.Context.Invokes)
 		m.ID, m.ReceiptHandle, m.Queue, m.ReceiveCount = "", "", "", 0 // those of a batch long gone
 		if at, err := time.Parse(time.RFC3339, r.Timestamp); err == nil {
-			m.LastAt = at.UTC()
+			m.LastAt = plausible(at)
 		}
 	}
 	return messages
@@ -467,8 +468,8 @@ func place(err error) string {
 // count reads a number that is for people only: an unreadable one counts as unknown.
 func count(s string) int {
 	n, err := strconv.Atoi(s)
-	if err != nil || n < 0 {
+	if err != nil {
 		return 0
 	}
-	return n
+	return clampAttempts(n)
 }

@@ -94,10 +94,10 @@ func legible(s string) string {
 }
 
 func moment(t time.Time) *time.Time {
-	if t.IsZero() {
+	if t = plausible(t); t.IsZero() {
 		return nil
 	}
-	t = t.UTC().Truncate(time.Millisecond)
+	t = t.Truncate(time.Millisecond)
 	return &t
 }
 
@@ -108,13 +108,13 @@ func DecodeParked(raw []byte) (Parked, error) {
 		return Parked{}, &Error{"invalid-parked", place(err), "this is no parked message"}
 	}
 	p := Parked{
-		Event: w.Event, Records: w.Records, Consumer: w.Consumer, Class: w.Class, Error: w.Error, Attempts: w.Attempts,
+		Event: w.Event, Records: w.Records, Consumer: w.Consumer, Class: w.Class, Error: w.Error, Attempts: clampAttempts(w.Attempts),
 	}
 	if w.FirstAt != nil {
-		p.FirstAt = w.FirstAt.UTC()
+		p.FirstAt = plausible(*w.FirstAt)
 	}
 	if w.LastAt != nil {
-		p.LastAt = w.LastAt.UTC()
+		p.LastAt = plausible(*w.LastAt)
 	}
 	if w.Event.Kind() == '"' {
 		var text string

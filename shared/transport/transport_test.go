@@ -46,7 +46,7 @@ var ruleDLQ = strings.Join([]string{
 
 // onFailure is Lambda's record, after AWS's sample.
 func onFailure(payload string) string {
-	return `{"version":"1.0","timestamp":"2026-11-21T10:18:45.123Z","requestContext":{"requestId":"5b4ec0a8-0000-4000-8000-000000000001",` +
+	return `{"version":"1.0","timestamp":"2026-11-21T10:14:45.123Z","requestContext":{"requestId":"5b4ec0a8-0000-4000-8000-000000000001",` +
 		`"functionArn":"arn:aws:lambda:eu-west-2:123456789012:function:customer-billing:$LATEST","condition":"RetriesExhausted","approximateInvokeCount":3},` +
 		`"requestPayload":` + payload + `,"responseContext":{"statusCode":200,"executedVersion":"$LATEST","functionError":"Unhandled"},` +
 		`"responsePayload":{"errorMessage":"the sink does not answer","errorType":"unknown"}}`
@@ -54,7 +54,7 @@ func onFailure(payload string) string {
 
 func parked(event string) string {
 	return `{"event":` + event + `,"records":["0015f00002J9YYEAA3"],"consumer":"customer-erp","class":"permanent/invalid-currency","error":"the ERP refuses the currency","attempts":2,` +
-		`"firstAt":"2026-11-21T10:15:30Z","lastAt":"2026-11-21T10:16:30.25Z"}`
+		`"firstAt":"2026-11-21T10:13:30Z","lastAt":"2026-11-21T10:14:30.25Z"}`
 }
 
 var (
@@ -77,12 +77,12 @@ func TestOpen(t *testing.T) {
 	failed := transport.Message{
 		Form: transport.OnFailure, Event: []byte(event), Redrive: true, Target: lambdaARN,
 		Class: "unknown", Reason: "the sink does not answer", Attempts: 3,
-		LastAt: time.Date(2026, 11, 21, 10, 18, 45, 123e6, time.UTC),
+		LastAt: time.Date(2026, 11, 21, 10, 14, 45, 123e6, time.UTC),
 	}
 	putAside := transport.Message{
 		Form: transport.ParkedMessage, Event: []byte(event), Redrive: true,
 		Records: []string{"0015f00002J9YYEAA3"}, Consumer: "customer-erp", Class: "permanent/invalid-currency", Reason: "the ERP refuses the currency", Attempts: 2,
-		FirstAt: sent, LastAt: time.Date(2026, 11, 21, 10, 16, 30, 250e6, time.UTC),
+		FirstAt: time.Date(2026, 11, 21, 10, 13, 30, 0, time.UTC), LastAt: time.Date(2026, 11, 21, 10, 14, 30, 250e6, time.UTC),
 	}
 	undelivered := transport.Message{
 		Form: transport.RuleDLQ, Event: []byte(event),

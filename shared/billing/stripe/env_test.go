@@ -21,6 +21,7 @@ func TestFromEnvNamesEveryMistake(t *testing.T) {
 		{nil, []string{"BILLING", "STRIPE_SECRET"}},
 		{map[string]string{"BILLING": "paper", "STRIPE_API_BASE": "ftp://127.0.0.1"}, []string{"BILLING", "STRIPE_SECRET", "STRIPE_API_BASE"}},
 		{map[string]string{"BILLING": "stripe", "STRIPE_SECRET": "key", "STRIPE_API_BASE": "http://stripe.example"}, []string{"STRIPE_API_BASE"}},
+		{map[string]string{"BILLING": "stripe", "STRIPE_SECRET": "key", "STRIPE_API_BASE": "https://stripe.example"}, []string{"STRIPE_API_BASE"}},
 	} {
 		r := config.NewReader(func(name string) (string, bool) { v, ok := c.env[name]; return v, ok })
 		asked := ""

@@ -78,7 +78,7 @@ type keyed struct {
 // its name or ARN. What is wrong, r says; then the client is of no use.
 //
 //	STRIPE_SECRET     the secret with the API key
-//	STRIPE_API_BASE   another address than Stripe's
+//	STRIPE_API_BASE   a sandbox's address on loopback instead of Stripe's
 //	STRIPE_CONTEXT    the account that a key of an organisation is used for
 //	INVOICE_DELIVERY  open, send or advance: who tells a customer of an invoice
 //	TAX_NUMBERS       metadata or tax-ids: what an account's tax number becomes
@@ -97,7 +97,7 @@ func FromEnv(r *config.Reader, secret func(nameOrARN string) func(context.Contex
 
 // New connects to the account of the API key, which is read before the first call,
 // kept, and read once more when Stripe refuses it. base replaces
-// https://api.stripe.com; plain http is taken for loopback addresses only.
+// https://api.stripe.com by a loopback address.
 func New(key sinkhttp.ReadKey, base string) (*Client, error) { return connect(key, base, "") }
 
 // connect is New with the account that a key of an organisation is used for.
@@ -120,18 +120,20 @@ func connect(key sinkhttp.ReadKey, base, account string) (*Client, error) {
 	return &Client{key: sinkhttp.NewKey(key), backends: stripe.NewBackendsWithConfig(backend)}, nil
 }
 
+// checkBase takes Stripe's own address and loopback: the API key goes nowhere else, also
+// where a deployment's settings are wrong or somebody else's. The pattern of the parameter
+// StripeApiBase in template.yaml takes the same.
 func checkBase(base string) error {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
 		return errors.New("the base address of Stripe must be a scheme and a host, e.g. https://api.stripe.com")
 	}
-	if u.Scheme == "https" {
+	ip := net.ParseIP(u.Hostname())
+	loopback := u.Hostname() == "localhost" || ip.IsLoopback()
+	if base := strings.TrimRight(base, "/"); base == "https://api.stripe.com" || loopback && (u.Scheme == "http" || u.Scheme == "https") {
 		return nil
 	}
-	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && (u.Hostname() == "localhost" || ip.IsLoopback()) {
-		return nil
-	}
-	return errors.New("the base address of Stripe must be https; plain http would send the API key in the clear and is taken for loopback only")
+	return errors.New("the base address of Stripe must be https://api.stripe.com, or loopback for a sandbox: no other host gets the API key")
 }
 
 // client is a stripe-go client with the key.
@@ -185,7 +187,7 @@ func write[T any](ctx context.Context, c *Client, what string, do func(context.C
 		if err == nil {
 			return v, x.Header("Idempotent-Replayed") == "true", nil
 		}
-		f = classify(what, x, err)
+		f = classify(what, x, err, key)
 		if f.Class != verdict.Auth || renewed {
 			return v, false, f
 		}
@@ -218,8 +220,8 @@ func credential(err error) *failure {
 }
 
 // classify turns an error of stripe-go into a failure. Stripe's messages are left
-// out on purpose: they repeat what was sent.
-func classify(what string, x *sinkhttp.Exchange, err error) *failure {
+// out on purpose: they repeat what was sent. So is every word that repeats the API key.
+func classify(what string, x *sinkhttp.Exchange, err error, key string) *failure {
 	if errors.Is(err, errTooMany) {
 		return tooMany(what)
 	}
@@ -232,7 +234,7 @@ func classify(what string, x *sinkhttp.Exchange, err error) *failure {
 	param := ""
 	var kind stripe.ErrorType
 	if isAnswer {
-		f.code, param, kind = answer.Code, answer.Param, answer.Type
+		f.code, param, kind = stripe.ErrorCode(without(key, string(answer.Code))), answer.Param, answer.Type
 		if f.code == "" && strings.HasPrefix(answer.Msg, "Missing email") {
 			f.code = "customer_without_email" // Stripe has no code for it
 		}
@@ -246,7 +248,7 @@ func classify(what string, x *sinkhttp.Exchange, err error) *failure {
 	for _, part := range []struct{ name, value string }{
 		{"", string(f.code)}, {"parameter ", param}, {"reason ", x.Header("Stripe-Rate-Limited-Reason")}, {"request ", x.Header("Request-Id")},
 	} {
-		if p := printable(part.value); p != "" {
+		if p := printable(without(key, part.value)); p != "" {
 			f.Reason += ", " + part.name + p
 		}
 	}
@@ -291,6 +293,14 @@ func printable(s string) string {
 		}
 	}
 	return s
+}
+
+// without is the word, or nothing where it repeats the key.
+func without(key, word string) string {
+	if key != "" && strings.Contains(word, key) {
+		return ""
+	}
+	return word
 }
 
 func refused(name, format string, args ...any) *failure {

@@ -909,6 +909,9 @@ func TestAnswersThatAreNotStripes(t *testing.T) {
 func TestBaseAddress(t *testing.T) {
 	for base, ok := range map[string]bool{
 		"": true, "https://api.stripe.com": true, "https://api.stripe.com/": true, "http://127.0.0.1:1": true, "http://localhost:1": true, "http://[::1]:1": true,
+		"https://localhost:1": true, "http://127.9.9.9:1": true,
+		"https://api.stripe.com.example": false, "https://stripe.example": false, "https://api.stripe.com:8443": false, "https://api.stripe.com@stripe.example": false,
+		"https://127.0.0.1.stripe.example": false, "https://10.0.0.1": false, "http://169.254.169.254": false, "https://[fe80::1]": false, "http://0.0.0.0:1": false,
 		"http://api.stripe.com": false, "api.stripe.com": false, "https://u:p@h": false, "https://h/path": false, "https://h?q": false, "ftp://h": false,
 	} {
 		if _, err := stripe.New(sinkhttp.Static("test-key"), base); (err == nil) != ok {

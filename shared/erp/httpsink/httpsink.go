@@ -230,7 +230,7 @@ func (c *Client) once(ctx context.Context, r request, bearer string) (sink.Recei
 	}
 	e := classify(res.StatusCode)
 	e.Reason = what + ": the ERP answered " + strconv.Itoa(res.StatusCode) + advice(res.StatusCode)
-	if t := problemType(answer); t != "" {
+	if t := problemType(answer); t != "" && !strings.Contains(t, bearer) {
 		e.Reason += " (problem type " + t + ")"
 	}
 	if e.Applied == sink.No {
@@ -284,9 +284,9 @@ func receipt(what string, answer []byte) (sink.Receipt, error) {
 	}
 	err := json.Unmarshal(answer, &body)
 	known := body.Outcome == sink.Created || body.Outcome == sink.Updated || body.Outcome == sink.Unchanged
-	if err != nil || !known || (body.ID == "" && body.Outcome != sink.Unchanged) || len(body.ID) > 255 {
+	if err != nil || !known || (body.ID == "" && body.Outcome != sink.Unchanged) || !sink.ValidLink(body.ID) {
 		return sink.Receipt{}, &sink.Error{Class: verdict.Unknown, Applied: sink.Maybe,
-			Reason: what + `: the ERP said yes, but not as the contract wants: {"outcome":"created|updated|unchanged","id":"…"}`}
+			Reason: what + `: the ERP said yes, but not as the contract wants: {"outcome":"created|updated|unchanged","id":"…"}, the id printable and of at most 255 bytes`}
 	}
 	return sink.Receipt{Link: body.ID, Outcome: body.Outcome}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"sfrelay/shared/sink"
@@ -41,5 +42,19 @@ func TestAnAnswerInDoubtDoesNotSayWhen(t *testing.T) {
 		if e, ok := errors.AsType[*sink.Error](err); !ok || (e.RetryAfter > 0) != waits {
 			t.Errorf("%d with Retry-After: %+v", status, err)
 		}
+	}
+}
+
+// A yes whose id cannot be kept is not what the contract wants: nobody knows what it is.
+func TestAYesWithAnIDThatCannotBeShownIsInDoubt(t *testing.T) {
+	for _, id := range []string{`C\u001b[2J`, `C\n1`, `C\u202e1`, strings.Repeat("x", 256)} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"outcome":"created","id":"`+id+`"}`)
+		}))
+		_, err := connect(t, server.URL, sinkhttp.Static("test-key")).Customers().Put(t.Context(), ref(1, 1), accountID, named("A"))
+		if e, ok := errors.AsType[*sink.Error](err); !ok || e.Class != verdict.Unknown || e.Applied != sink.Maybe {
+			t.Errorf("id %s: %v", id, err)
+		}
+		server.Close()
 	}
 }

@@ -3,8 +3,11 @@ package sinkhttp
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"sfrelay/shared/sink"
 	"sfrelay/shared/verdict"
@@ -14,13 +17,21 @@ import (
 // An error whose Temporary method reports true passes by itself.
 type ReadKey func(ctx context.Context) (string, error)
 
+// renewal is how long a credential is not read anew after it was: a sink that refuses every
+// call, as its firewall may, must not make every change read the secret.
+const renewal = time.Minute
+
 // Key is a credential that is read before the first call, kept, and read once
-// more when the sink refuses it, because it may have been rotated.
+// more when the sink refuses it, because it may have been rotated. It is never printed.
 type Key struct {
-	read  ReadKey
-	mu    sync.Mutex
-	value string
+	read    ReadKey
+	mu      sync.Mutex
+	value   string
+	renewed time.Time // when it was last read anew; zero: never
 }
+
+// Format implements fmt.Formatter for every verb: no log and no error shows the credential.
+func (*Key) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, "[credential]") }
 
 // NewKey keeps what read returns. Nothing is read yet.
 func NewKey(read ReadKey) *Key { return &Key{read: read} }
@@ -36,14 +47,19 @@ func (k *Key) Get(ctx context.Context) (string, error) {
 	return k.load(ctx)
 }
 
-// Renew reads again after the sink refused a credential. changed is false when
-// there is still no other one. Of many callers that were refused at once only the
-// first one reads.
+// Renew reads again after the sink refused a credential, at most once a minute. changed is
+// false when there is still no other one, as far as is known. Of many callers that were
+// refused at once only the first one reads.
 func (k *Key) Renew(ctx context.Context, refused string) (value string, changed bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.value != refused && k.value != "" {
 		return k.value, true, nil
+	}
+	if now := time.Now(); k.renewed.IsZero() || now.Sub(k.renewed) >= renewal {
+		k.renewed = now
+	} else {
+		return k.value, false, nil
 	}
 	value, err = k.load(ctx)
 	return value, err == nil && value != refused, err

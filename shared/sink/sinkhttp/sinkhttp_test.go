@@ -3,6 +3,7 @@ package sinkhttp_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sfrelay/shared/sink"
@@ -115,7 +117,9 @@ type passing struct{}
 func (passing) Error() string   { return "try again" }
 func (passing) Temporary() bool { return true }
 
-func TestKey(t *testing.T) {
+func TestKey(t *testing.T) { synctest.Test(t, testKey) } // on a clock of its own
+
+func testKey(t *testing.T) {
 	var mu sync.Mutex
 	reads, value, fails := 0, "one", error(nil)
 	k := sinkhttp.NewKey(func(context.Context) (string, error) {
@@ -138,6 +142,11 @@ func TestKey(t *testing.T) {
 		t.Errorf("Renew of the same = changed %v, %v", changed, err)
 	}
 	set("two\n", nil)
+	time.Sleep(59 * time.Second)
+	if v, changed, err := k.Renew(t.Context(), "one"); v != "one" || changed || err != nil || reads != 2 {
+		t.Errorf("Renew within a minute = %q, changed %v, %v, after %d reads", v, changed, err, reads)
+	}
+	time.Sleep(time.Second)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -151,12 +160,25 @@ func TestKey(t *testing.T) {
 		t.Errorf("%d reads, want 3: of many refused callers one reads", reads)
 	}
 	set("", errors.New("denied"))
+	time.Sleep(time.Minute)
 	if _, changed, err := k.Renew(t.Context(), "two"); changed || sink.ClassOf(err) != verdict.Auth {
 		t.Errorf("Renew = %v, %v, want class auth", changed, err)
 	}
 	if v, err := k.Get(t.Context()); v != "two" || err != nil {
 		t.Errorf("a failed renewal forgot the key: %q, %v", v, err)
 	}
+	// One that failed counts too: nobody asks the secret's store again and again.
+	set("three", nil)
+	if _, changed, err := k.Renew(t.Context(), "two"); changed || err != nil || reads != 4 {
+		t.Errorf("Renew right after one that failed = changed %v, %v, after %d reads", changed, err, reads)
+	}
+	time.Sleep(time.Minute)
+	if v, changed, err := k.Renew(t.Context(), "two"); v != "three" || !changed || err != nil || reads != 5 {
+		t.Errorf("Renew a minute later = %q, changed %v, %v, after %d reads", v, changed, err, reads)
+	}
+}
+
+func TestWhatIsNoKey(t *testing.T) {
 	// What passes by itself is no matter of credentials.
 	for name, err := range map[string]error{"a time-out of ours": context.DeadlineExceeded, "a fault of the service": passing{}} {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -172,6 +194,20 @@ func TestKey(t *testing.T) {
 	for _, bad := range []string{"", " \n", "two words", "tab\tbed", "line\nbreak", "ümlaut", `{"key": "x"}`} {
 		if v, err := sinkhttp.NewKey(sinkhttp.Static(bad)).Get(t.Context()); sink.ClassOf(err) != verdict.Auth || (bad != "" && strings.Contains(err.Error(), strings.TrimSpace(bad)) && strings.TrimSpace(bad) != "") {
 			t.Errorf("Get of %q = %q, %v, want class auth without the value", bad, v, err)
+		}
+	}
+}
+
+func TestAKeyIsNeverPrinted(t *testing.T) {
+	k := sinkhttp.NewKey(sinkhttp.Static("marker-of-the-key"))
+	if _, err := k.Get(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%p"} {
+		for what, printed := range map[string]string{"alone": fmt.Sprintf(verb, k), "inside": fmt.Sprintf(verb, struct{ Key *sinkhttp.Key }{k})} {
+			if strings.Contains(printed, "marker") || strings.Contains(printed, fmt.Sprintf("%x", "marker")) {
+				t.Errorf("%s, %s: %s", verb, what, printed)
+			}
 		}
 	}
 }

@@ -7,12 +7,13 @@ import (
 	"sfrelay/shared/deadletter"
 )
 
-// Consumers are those that the outputs name: <LogicalId>Function and <LogicalId>BufferUrl.
+// Consumers are those that the outputs name: <LogicalId>Function, <LogicalId>BufferUrl and
+// <LogicalId>RoleId.
 func Consumers(outputs map[string]string) []deadletter.Consumer {
 	var all []deadletter.Consumer
 	for key, value := range outputs {
 		if id, ok := strings.CutSuffix(key, "Function"); ok {
-			all = append(all, deadletter.Consumer{Name: kebab(id), Function: value, Buffer: outputs[id+"BufferUrl"]})
+			all = append(all, deadletter.Consumer{Name: kebab(id), Function: value, Buffer: outputs[id+"BufferUrl"], RoleID: outputs[id+"RoleId"]})
 		}
 	}
 	return all

@@ -79,6 +79,9 @@ func refusal(err error) string {
 			if m := action.FindStringSubmatch(e.ErrorMessage()); m != nil {
 				asked = m[1]
 			}
+			if strings.EqualFold(asked, "sqs:SendMessage") && strings.Contains(e.ErrorMessage(), "explicit deny in a resource-based policy") {
+				return fmt.Sprintf("access denied: the queue takes no messages from %s; add its role or user to the parameter Operators and deploy, or set AWS_PROFILE to an operator's profile", caller)
+			}
 			return fmt.Sprintf("access denied: %s may not call %s; allow the action in IAM, or set AWS_PROFILE to a profile that may", caller, asked)
 		}
 	}

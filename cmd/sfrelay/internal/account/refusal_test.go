@@ -58,6 +58,8 @@ func TestWhatAWSRefusesIsOneSentence(t *testing.T) {
 			"AWS does not accept these credentials (InvalidClientTokenId, cloudformation:DescribeStacks); check them with: aws sts get-caller-identity"},
 		{"AccessDenied", "User: arn:aws:iam::123456789012:user/me is not authorized to perform: cloudformation:DescribeStacks on resource: x",
 			"access denied: arn:aws:iam::123456789012:user/me may not call cloudformation:DescribeStacks; allow the action in IAM, or set AWS_PROFILE to a profile that may"},
+		{"AccessDenied", "User: arn:aws:sts::123456789012:assumed-role/me/x is not authorized to perform: sqs:sendmessage on resource: arn:aws:sqs:eu-west-2:123456789012:q with an explicit deny in a resource-based policy",
+			"access denied: the queue takes no messages from arn:aws:sts::123456789012:assumed-role/me/x; add its role or user to the parameter Operators and deploy, or set AWS_PROFILE to an operator's profile"},
 		{"ValidationError", "Stack with id sfrelay does not exist",
 			`region eu-west-2 has no CloudFormation stack "sfrelay"; deploy it with make deploy, or name another with --stack-name`},
 	} {

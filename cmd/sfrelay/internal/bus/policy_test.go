@@ -32,6 +32,7 @@ func TestPermits(t *testing.T) {
 		{"everybody", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"sqs:*"}}`, "sqs:SendMessage", true},
 		{"every AWS principal", `{"Statement":{"Effect":"Allow","Principal":{"AWS":"*"},"Action":["sqs:Send*"]}}`, "sqs:SendMessage", true},
 		{"TLS only does not concern EventBridge", `{"Statement":[` + deny + `,{"Effect":"Allow","Principal":{"Service":["events.amazonaws.com"]},"Action":"sqs:SendMessage"}]}`, "sqs:SendMessage", true},
+		{"a Deny for all but services does not concern EventBridge", `{"Statement":[{"Effect":"Deny","Principal":"*","Action":"sqs:SendMessage","Condition":{"BoolIfExists":{"aws:PrincipalIsAWSService":"false"},"ArnNotLike":{"aws:PrincipalArn":["arn:x"]}}},{"Effect":"Allow","Principal":{"Service":["events.amazonaws.com"]},"Action":"sqs:SendMessage"}]}`, "sqs:SendMessage", true},
 		{"an explicit Deny wins", `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"sqs:*"},{"Effect":"Deny","Principal":"*","Action":"sqs:SendMessage"}]}`, "sqs:SendMessage", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -26,7 +26,7 @@ type message struct {
 // queuesOf are the two queues of what failed.
 func queuesOf(cfg aws.Config, outputs map[string]string) *deadletter.Queues {
 	return &deadletter.Queues{
-		SQS: sqs.NewFromConfig(cfg), OneServer: true,
+		SQS: sqs.NewFromConfig(cfg), OneServer: true, TrustSender: true, // as for every command on the local stack
 		Lambda:    lambda.NewFromConfig(cfg),
 		Consumers: account.Consumers(outputs),
 		List:      []deadletter.Queue{{Name: "failure", URL: outputs["FailureQueueUrl"]}, {Name: "delivery", URL: outputs["DeliveryQueueUrl"]}},

@@ -307,6 +307,10 @@ func createSecrets(ctx context.Context, client *secretsmanager.Client) (secretAR
 	return secretARNs{stripe: stripe, erp: erp}, err
 }
 
+// operators are who may send into the queues beside EventBridge: whoever uses the stack's
+// credentials, and the functions, whose sessions the emulator does not know by their roles.
+var operators = []string{"arn:aws:iam::" + Account + ":root", "arn:aws:sts::" + Account + ":assumed-role/" + Name + "-*"}
+
 func (s *Stack) deployArgs(secrets secretARNs) []string {
 	parameters := map[string]string{
 		"EventBusName":   s.EventBus,
@@ -321,6 +325,7 @@ func (s *Stack) deployArgs(secrets secretARNs) []string {
 		"Architecture":   map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH],
 		"TimeScale":      strconv.FormatFloat(s.TimeScale, 'f', 6, 64),
 		"Monitoring":     "core",
+		"Operators":      strings.Join(operators, ","),
 	}
 	args := []string{"--template-file", filepath.Join(s.file("build"), "template.yaml"), "--parameter-overrides"}
 	for name, value := range parameters {
