@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
-	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"sfrelay/shared/billing"
 	"sfrelay/shared/consumer"
 	"sfrelay/shared/decimal"
+	"sfrelay/shared/jsonobject"
 	"sfrelay/shared/sink"
 	"sfrelay/shared/verdict"
 )
@@ -39,31 +38,60 @@ type Lines []billing.Line
 // A line without a quantity or a price, and a member that nobody reads, are refused by
 // name: a total that does not add up would not tell which it was.
 func (l *Lines) UnmarshalText(b []byte) error {
-	var lines []struct {
-		SKU         string           `json:"sku"`
-		Description string           `json:"description"`
-		Quantity    *decimal.Decimal `json:"quantity"`
-		UnitPrice   *decimal.Decimal `json:"unitPrice"`
+	notLines := errors.New(`is not a list of lines: write [{"sku":"…","description":"…","quantity":1,"unitPrice":9.5}]`)
+	if !jsontext.Value(b).IsValid() { // nor if a member stands twice
+		return notLines
 	}
-	if err := json.Unmarshal(b, &lines, json.RejectUnknownMembers(true)); err != nil {
-		if e, ok := errors.AsType[*json.SemanticError](err); ok && errors.Is(err, json.ErrUnknownName) {
-			line, member, _ := strings.Cut(strings.TrimPrefix(string(e.JSONPointer), "/"), "/")
-			n, _ := strconv.Atoi(line)
-			return fmt.Errorf("has in line %d the member %.40q, which nobody reads: write sku, description, quantity and unitPrice", n+1, member)
+	lines := Lines{}
+	err := jsonobject.Elements(b, func(i int, v jsontext.Value) error {
+		line, err := readLine(v, i+1)
+		lines = append(lines, line)
+		return err
+	})
+	if _, ok := errors.AsType[*jsonobject.Error](err); ok {
+		return notLines
+	}
+	*l = lines
+	return err
+}
+
+// readLine reads the line of that number.
+func readLine(b []byte, number int) (line billing.Line, err error) {
+	var quantity, price bool
+	err = jsonobject.Members(b, func(name string, v jsontext.Value) (err error) {
+		switch name {
+		case "sku":
+			line.SKU, err = jsonobject.Text(v)
+		case "description":
+			line.Description, err = jsonobject.Text(v)
+		case "quantity":
+			quantity, err = readDecimal(v, &line.Quantity)
+		case "unitPrice":
+			price, err = readDecimal(v, &line.UnitPrice)
+		default:
+			return fmt.Errorf("has in line %d the member %.40q, which nobody reads: write sku, description, quantity and unitPrice", number, name)
 		}
-		return errors.New(`is not a list of lines: write [{"sku":"…","description":"…","quantity":1,"unitPrice":9.5}]`)
+		return err
+	})
+	switch {
+	case err != nil:
+	case !quantity:
+		err = fmt.Errorf("has no quantity in line %d", number)
+	case !price:
+		err = fmt.Errorf("has no unitPrice in line %d", number)
 	}
-	*l = make(Lines, len(lines))
-	for i, x := range lines {
-		switch {
-		case x.Quantity == nil:
-			return fmt.Errorf("has no quantity in line %d", i+1)
-		case x.UnitPrice == nil:
-			return fmt.Errorf("has no unitPrice in line %d", i+1)
-		}
-		(*l)[i] = billing.Line{SKU: x.SKU, Description: x.Description, Quantity: *x.Quantity, UnitPrice: *x.UnitPrice}
+	return line, err
+}
+
+// readDecimal reports whether there is a value: null is none.
+func readDecimal(v jsontext.Value, d *decimal.Decimal) (bool, error) {
+	if v.Kind() == 'n' {
+		return false, nil
 	}
-	return nil
+	if err := d.UnmarshalJSON(v); err != nil {
+		return false, &jsonobject.Error{What: "want a number"}
+	}
+	return true, nil
 }
 
 // OpportunityBilling bills a won opportunity once for ever, whatever happens to it

@@ -1,30 +1,29 @@
 package salesforce
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// checked proves that bytes are exactly one JSON value in UTF-8. Duplicate keys are
-// left to the scanner and to Fields.sort, which see all names anyway.
-type checked struct{}
-
-func (checked) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	_, err := dec.ReadValue()
-	return err
-}
-
-// check names what the JSON package refuses, in own words: its texts quote the input.
+// check proves that bytes are exactly one JSON value in UTF-8. Duplicate keys are left to
+// the scanner and to Fields.sort, which see all names anyway. It names what the JSON
+// package refuses in own words: its texts quote the input.
 func check(raw []byte) error {
-	err := json.Unmarshal(raw, &checked{}, jsontext.AllowDuplicateNames(true))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true))
+	err := dec.SkipValue()
 	if err == nil {
-		return nil
+		if _, err = dec.ReadToken(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err == nil { // one more value
+			return refuse("invalid-json", "", "something stands behind the event, up to byte "+strconv.FormatInt(dec.InputOffset(), 10))
+		}
 	}
 	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
 	if !ok {

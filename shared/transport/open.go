@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"sfrelay/shared/jsonobject"
 	"sfrelay/shared/verdict"
 )
 
@@ -59,7 +59,7 @@ func Open(raw []byte) (Batch, error) {
 
 // lenient reads wrappings only: the event inside keeps its duplicate keys and bad
 // bytes, and is refused by its own name.
-var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+var lenient = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 
 type wrapping int
 
@@ -103,7 +103,7 @@ var keysByName = map[string]keys{
 // reads all of raw: once a wrapping is enough.
 func shape(raw []byte) wrapping {
 	var seen keys
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), lenient)
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), lenient...)
 	if token, err := dec.ReadToken(); err != nil || token.Kind() != '{' {
 		return bareShape
 	}
@@ -176,28 +176,61 @@ func (o *opener) shaped(s wrapping, raw []byte, depth int) []Message {
 	}
 }
 
-// record is an SQS message as Lambda hands it over (Lambda Developer Guide, "Using
-// Lambda with Amazon SQS").
-type record struct {
-	MessageID     string            `json:"messageId"`
-	ReceiptHandle string            `json:"receiptHandle"`
-	Body          *string           `json:"body"`
-	Attributes    map[string]string `json:"attributes"`
-	Custom        map[string]struct {
-		Value string `json:"stringValue"`
-	} `json:"messageAttributes"`
-	Queue string `json:"eventSourceARN"`
+// sqsNames are what the members of an SQS message are called.
+type sqsNames struct{ id, receipt, body, attributes, custom, text string }
+
+var (
+	// handedOver is the spelling of Lambda (Lambda Developer Guide, "Using Lambda with
+	// Amazon SQS").
+	handedOver = sqsNames{"messageId", "receiptHandle", "body", "attributes", "messageAttributes", "stringValue"}
+	// received is that of ReceiveMessage.
+	received = sqsNames{"MessageId", "ReceiptHandle", "Body", "Attributes", "MessageAttributes", "StringValue"}
+)
+
+// read reads a message; one without a body is an error.
+func (n *sqsNames) read(raw []byte) (m SQSMessage, err error) {
+	m.Custom = map[string]string{}
+	body := false
+	err = jsonobject.Members(raw, func(name string, v jsontext.Value) (err error) {
+		switch name {
+		case n.id:
+			m.ID, err = jsonobject.Text(v)
+		case n.receipt:
+			m.ReceiptHandle, err = jsonobject.Text(v)
+		case "eventSourceARN":
+			m.Queue, err = jsonobject.Text(v)
+		case n.body:
+			body = v.Kind() != 'n'
+			m.Body, err = jsonobject.Text(v)
+		case n.attributes:
+			m.Attributes = map[string]string{}
+			return texts(v, m.Attributes, "")
+		case n.custom:
+			return texts(v, m.Custom, n.text)
+		}
+		return err
+	})
+	if err == nil && !body {
+		err = &jsonobject.Error{What: "want a body"}
+	}
+	return m, err
 }
 
-// receivedMessage is the same as ReceiveMessage gives it.
-type receivedMessage struct {
-	MessageID     string            `json:"MessageId"`
-	ReceiptHandle string            `json:"ReceiptHandle"`
-	Body          *string           `json:"Body"`
-	Attributes    map[string]string `json:"Attributes"`
-	Custom        map[string]struct {
-		Value string `json:"StringValue"`
-	} `json:"MessageAttributes"`
+// texts reads the texts of an object, or the member of that name of each of its objects.
+func texts(raw []byte, into map[string]string, member string) error {
+	return jsonobject.Members(raw, func(name string, v jsontext.Value) (err error) {
+		if member == "" {
+			into[name], err = jsonobject.Text(v)
+			return err
+		}
+		into[name] = ""
+		return jsonobject.Members(v, func(inner string, v jsontext.Value) (err error) {
+			if inner == member {
+				into[name], err = jsonobject.Text(v)
+			}
+			return err
+		})
+	})
 }
 
 // batch opens the members. At the outermost those that cannot be read become one message,
@@ -205,13 +238,12 @@ type receivedMessage struct {
 // whole is refused.
 func (o *opener) batch(raw []byte, depth int) (messages []Message, err error) {
 	var rest unreadable
-	_, err = members(raw, "Records", func(i int, member []byte) error {
+	_, err = members(raw, "Records", func(i int, member jsontext.Value) error {
 		where := "/Records/" + strconv.Itoa(i)
-		var r record
-		err := json.Unmarshal(member, &r, lenient)
+		m, err := handedOver.read(member)
 		switch {
-		case err == nil && r.Body != nil:
-			messages = append(messages, o.sqs(r.message(), depth)...)
+		case err == nil:
+			messages = append(messages, o.sqs(m, depth)...)
 		case depth > 0:
 			return &Error{"invalid-record", where + place(err), "this is no SQS record with a body"}
 		case rest.count == maxUnreadable:
@@ -219,12 +251,9 @@ func (o *opener) batch(raw []byte, depth int) (messages []Message, err error) {
 		default:
 			rest.add(member, where+place(err))
 		}
-		if o.left < 0 {
-			return errEnough
-		}
-		return nil
+		return o.enough()
 	})
-	if err != nil && !errors.Is(err, errEnough) {
+	if err != nil {
 		return nil, err
 	}
 	return append(messages, rest.message(o)...), nil
@@ -233,53 +262,30 @@ func (o *opener) batch(raw []byte, depth int) (messages []Message, err error) {
 // errEnough stops the reading of a batch that is refused for its size.
 var errEnough = errors.New("enough")
 
-// members hands over each element of a list in an object, without keeping any. It reports
-// whether the list is there.
-func members(raw []byte, list string, each func(i int, member []byte) error) (found bool, err error) {
-	wrong := func(err error) (bool, error) {
-		return found, &Error{"invalid-batch", cmp.Or(place(err), "/"+list), list + " is no list"}
+func (o *opener) enough() error {
+	if o.left < 0 {
+		return errEnough
 	}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), lenient)
-	if _, err := dec.ReadToken(); err != nil {
-		return wrong(err)
-	}
-	for dec.PeekKind() != '}' {
-		name, err := dec.ReadValue()
-		if err != nil {
-			return wrong(err)
-		}
-		if string(name) != `"`+list+`"` || dec.PeekKind() == 'n' {
-			if err := dec.SkipValue(); err != nil {
-				return wrong(err)
-			}
-			continue
-		}
-		if token, err := dec.ReadToken(); err != nil || token.Kind() != '[' {
-			return wrong(err)
-		}
-		found = true
-		for i := 0; dec.PeekKind() != ']'; i++ {
-			member, err := dec.ReadValue()
-			if err != nil {
-				return wrong(err)
-			}
-			if err := each(i, member); err != nil {
-				return found, err
-			}
-		}
-		if _, err := dec.ReadToken(); err != nil {
-			return wrong(err)
-		}
-	}
-	return found, nil
+	return nil
 }
 
-func (r *record) message() SQSMessage {
-	m := SQSMessage{ID: r.MessageID, ReceiptHandle: r.ReceiptHandle, Queue: r.Queue, Body: *r.Body, Attributes: r.Attributes, Custom: map[string]string{}}
-	for name, a := range r.Custom {
-		m.Custom[name] = a.Value
+// members hands over each element of a list in an object. It reports whether the list is
+// there.
+func members(raw []byte, list string, each func(i int, member jsontext.Value) error) (found bool, err error) {
+	err = jsonobject.Members(raw, func(name string, v jsontext.Value) error {
+		if name != list || v.Kind() == 'n' {
+			return nil
+		}
+		found = true
+		return jsonobject.Elements(v, each)
+	})
+	if e, ok := errors.AsType[*jsonobject.Error](err); ok {
+		return found, &Error{"invalid-batch", e.Where, list + " is no list"}
 	}
-	return m
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return found, err
 }
 
 // unreadable gathers the members of a batch that are no SQS records.
@@ -297,12 +303,15 @@ func (u *unreadable) add(member []byte, where string) {
 		u.raw = append(u.raw, ',')
 	}
 	u.raw = append(u.raw, member...)
-	var r struct {
-		MessageID string `json:"messageId"`
-	}
-	_ = json.Unmarshal(member, &r, lenient) // without its id the batch has to fail as a whole
-	if u.count++; r.MessageID != "" {
-		u.ids = append(u.ids, r.MessageID)
+	id := ""
+	_ = jsonobject.Members(member, func(name string, v jsontext.Value) (err error) {
+		if name == handedOver.id {
+			id, err = jsonobject.Text(v)
+		}
+		return err
+	})
+	if u.count++; id != "" { // without its id the batch has to fail as a whole
+		u.ids = append(u.ids, id)
 	}
 }
 
@@ -321,17 +330,13 @@ func (u *unreadable) message(o *opener) []Message {
 }
 
 func (o *opener) received(raw []byte) (messages []Message, err error) {
-	open := func(i int, member []byte) error {
-		var r receivedMessage
-		if err := json.Unmarshal(member, &r, lenient); err != nil || r.Body == nil {
-			messages = append(messages, o.broken(bytes.Clone(member), "invalid-record", "/Messages/"+strconv.Itoa(i)+place(err), "this is no SQS message with a body")...)
+	open := func(i int, member jsontext.Value) error {
+		if m, err := received.read(member); err != nil {
+			messages = append(messages, o.broken(member, "invalid-record", "/Messages/"+strconv.Itoa(i)+place(err), "this is no SQS message with a body")...)
 		} else {
-			messages = append(messages, o.sqs(r.message(), 0)...)
+			messages = append(messages, o.sqs(m, 0)...)
 		}
-		if o.left < 0 {
-			return errEnough
-		}
-		return nil
+		return o.enough()
 	}
 	found, err := members(raw, "Messages", open)
 	if err == nil && !found { // one of them alone
@@ -341,14 +346,6 @@ func (o *opener) received(raw []byte) (messages []Message, err error) {
 		return nil, err
 	}
 	return messages, nil
-}
-
-func (r *receivedMessage) message() SQSMessage {
-	m := SQSMessage{ID: r.MessageID, ReceiptHandle: r.ReceiptHandle, Body: *r.Body, Attributes: r.Attributes, Custom: map[string]string{}}
-	for name, a := range r.Custom {
-		m.Custom[name] = a.Value
-	}
-	return m
 }
 
 // SQSMessage is one from any source.
@@ -417,37 +414,67 @@ func (o *opener) inside(body []byte) []Message {
 
 func tooMany(limit int) string { return "there are more than " + strconv.Itoa(limit) + " messages" }
 
-func (o *opener) onFailure(raw []byte, depth int) []Message {
-	var r struct {
-		Timestamp string `json:"timestamp"`
-		Context   struct {
-			Function  string `json:"functionArn"`
-			Condition string `json:"condition"`
-			Invokes   int    `json:"approximateInvokeCount"`
-		} `json:"requestContext"`
-		Payload  jsontext.Value `json:"requestPayload"`
-		Response jsontext.Value `json:"responsePayload"`
+// failure is what Lambda's on-failure record says (Lambda Developer Guide, "Capturing
+// records of Lambda asynchronous invocations").
+type failure struct {
+	timestamp, function, condition string
+	invokes                        int
+	payload, response              jsontext.Value
+	message, kind                  string // of the response
+}
+
+func (f *failure) read(raw []byte) error {
+	err := jsonobject.Members(raw, func(name string, v jsontext.Value) (err error) {
+		switch name {
+		case "timestamp":
+			f.timestamp, err = jsonobject.Text(v)
+		case "requestContext":
+			return jsonobject.Members(v, f.context)
+		case "requestPayload":
+			f.payload = v
+		case "responsePayload":
+			f.response = v
+		}
+		return err
+	})
+	if f.response.Kind() == '{' { // absent when the event grew too old; anything when the function misbehaved
+		_ = jsonobject.Members(f.response, func(name string, v jsontext.Value) (err error) {
+			switch name {
+			case "errorMessage":
+				f.message, err = jsonobject.Text(v)
+			case "errorType":
+				f.kind, err = jsonobject.Text(v)
+			}
+			return err
+		})
 	}
-	if err := json.Unmarshal(raw, &r, lenient); err != nil {
+	return err
+}
+
+func (f *failure) context(name string, v jsontext.Value) (err error) {
+	switch name {
+	case "functionArn":
+		f.function, err = jsonobject.Text(v)
+	case "condition":
+		f.condition, err = jsonobject.Text(v)
+	case "approximateInvokeCount":
+		f.invokes, err = jsonobject.Int(v)
+	}
+	return err
+}
+
+func (o *opener) onFailure(raw []byte, depth int) []Message {
+	var f failure
+	if err := f.read(raw); err != nil {
 		return o.broken(raw, "invalid-on-failure", place(err), "this is no record of a failed invocation")
 	}
-	var response struct { // absent when the event grew too old; anything when the function misbehaved
-		Message string `json:"errorMessage"`
-		Type    string `json:"errorType"`
-	}
-	if r.Response != nil {
-		_ = json.Unmarshal(r.Response, &response, lenient)
-	}
-	if response.Type == "" {
-		response.Type = r.Context.Condition
-	}
-	messages := o.open(r.Payload, depth+1)
+	messages := o.open(f.payload, depth+1)
 	for i := range messages {
 		m := &messages[i]
-		m.Form, m.Redrive, m.Target = OnFailure, true, r.Context.Function
-		m.Class, m.Reason, m.Attempts = verdict.Class(response.Type), response.Message, clampAttempts(r.Context.Invokes)
+		m.Form, m.Redrive, m.Target = OnFailure, true, f.function
+		m.Class, m.Reason, m.Attempts = verdict.Class(cmp.Or(f.kind, f.condition)), f.message, clampAttempts(f.invokes)
 		m.ID, m.ReceiptHandle, m.Queue, m.ReceiveCount = "", "", "", 0 // those of a batch long gone
-		if at, err := time.Parse(time.RFC3339, r.Timestamp); err == nil {
+		if at, err := time.Parse(time.RFC3339, f.timestamp); err == nil {
 			m.LastAt = plausible(at)
 		}
 	}
@@ -456,11 +483,8 @@ func (o *opener) onFailure(raw []byte, depth int) []Message {
 
 // place is where in the JSON the reading stopped.
 func place(err error) string {
-	if e, ok := errors.AsType[*json.SemanticError](err); ok {
-		return string(e.JSONPointer)
-	}
-	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		return string(e.JSONPointer)
+	if e, ok := errors.AsType[*jsonobject.Error](err); ok {
+		return e.Where
 	}
 	return ""
 }

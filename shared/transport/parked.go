@@ -3,14 +3,14 @@ package transport
 import (
 	"bytes"
 	"encoding/base64"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"sfrelay/shared/jsonobject"
 	"sfrelay/shared/verdict"
 )
 
@@ -26,19 +26,6 @@ type Parked struct {
 	LastAt   time.Time
 }
 
-// parkedJSON is the form in the queue. Its keys never change: messages outlive
-// deployments.
-type parkedJSON struct {
-	Event    jsontext.Value `json:"event,omitzero"`
-	Records  []string       `json:"records"`
-	Consumer string         `json:"consumer"`
-	Class    verdict.Class  `json:"class"`
-	Error    string         `json:"error"`
-	Attempts int            `json:"attempts"`
-	FirstAt  *time.Time     `json:"firstAt"`
-	LastAt   *time.Time     `json:"lastAt"`
-}
-
 const dataURL = "data:application/octet-stream;base64,"
 
 // Encode is the message's body. An event that is a JSON object stands in it byte
@@ -48,19 +35,44 @@ const dataURL = "data:application/octet-stream;base64,"
 func (p Parked) Encode() []byte { return p.EncodeAround(Quote(p.Event)) }
 
 // EncodeAround is Encode for an event that Quote was made of: several messages about one
-// event need it once.
+// event need it once. The keys never change: messages outlive deployments.
 func (p Parked) EncodeAround(quoted []byte) []byte {
-	w := parkedJSON{
-		Records:  p.Records,
-		Consumer: legible(p.Consumer), Class: verdict.Class(legible(string(p.Class))), Error: legible(p.Error), Attempts: p.Attempts,
-		FirstAt: moment(p.FirstAt), LastAt: moment(p.LastAt),
+	b := make([]byte, 0, len(quoted)+len(p.Error)+24*len(p.Records)+256)
+	b = append(append(b, `{"event":`...), quoted...)
+	b = append(b, `,"records":`...)
+	if p.Records == nil {
+		b = append(b, "null"...)
+	} else {
+		b = append(b, '[')
+		for i, id := range p.Records {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendText(b, id)
+		}
+		b = append(b, ']')
 	}
-	rest, err := json.Marshal(w, json.FormatNilSliceAsNull(true))
-	if err != nil {
-		panic("parked message: " + err.Error()) // every part was made valid above
+	b = appendText(append(b, `,"consumer":`...), p.Consumer)
+	b = appendText(append(b, `,"class":`...), string(p.Class))
+	b = appendText(append(b, `,"error":`...), p.Error)
+	b = strconv.AppendInt(append(b, `,"attempts":`...), int64(p.Attempts), 10)
+	b = appendTime(append(b, `,"firstAt":`...), p.FirstAt)
+	b = appendTime(append(b, `,"lastAt":`...), p.LastAt)
+	return append(b, '}')
+}
+
+func appendText(b []byte, s string) []byte {
+	b, _ = jsontext.AppendQuote(b, legible(s)) // its error is about UTF-8, of which legible leaves nothing else
+	return b
+}
+
+func appendTime(b []byte, t time.Time) []byte {
+	if t = plausible(t); t.IsZero() {
+		return append(b, "null"...)
 	}
-	// The encoder would compact the event, hence by hand.
-	return slices.Concat([]byte(`{"event":`), quoted, []byte(","), rest[1:])
+	b = append(b, '"')
+	b = t.Truncate(time.Millisecond).AppendFormat(b, time.RFC3339Nano)
+	return append(b, '"')
 }
 
 // Quote is an event as it stands in the body of a parked message.
@@ -93,44 +105,73 @@ func legible(s string) string {
 	}, s)
 }
 
-func moment(t time.Time) *time.Time {
-	if t = plausible(t); t.IsZero() {
-		return nil
-	}
-	t = t.Truncate(time.Millisecond)
-	return &t
-}
-
 // DecodeParked reads what Encode wrote.
-func DecodeParked(raw []byte) (Parked, error) {
-	var w parkedJSON
-	if err := json.Unmarshal(raw, &w, lenient); err != nil {
+func DecodeParked(raw []byte) (p Parked, err error) {
+	var event jsontext.Value
+	err = jsonobject.Members(raw, func(name string, v jsontext.Value) (err error) {
+		switch name {
+		case "event":
+			event = v
+		case "records":
+			p.Records, err = readTexts(v)
+		case "consumer":
+			p.Consumer, err = jsonobject.Text(v)
+		case "class":
+			var class string
+			class, err = jsonobject.Text(v)
+			p.Class = verdict.Class(class)
+		case "error":
+			p.Error, err = jsonobject.Text(v)
+		case "attempts":
+			p.Attempts, err = jsonobject.Int(v)
+			p.Attempts = clampAttempts(p.Attempts)
+		case "firstAt":
+			p.FirstAt, err = readTime(v)
+		case "lastAt":
+			p.LastAt, err = readTime(v)
+		}
+		return err
+	})
+	if err != nil {
 		return Parked{}, &Error{"invalid-parked", place(err), "this is no parked message"}
 	}
-	p := Parked{
-		Event: w.Event, Records: w.Records, Consumer: w.Consumer, Class: w.Class, Error: w.Error, Attempts: clampAttempts(w.Attempts),
+	if p.Event = event; event.Kind() != '"' {
+		return p, nil
 	}
-	if w.FirstAt != nil {
-		p.FirstAt = plausible(*w.FirstAt)
+	text, _ := jsonobject.Text(event)
+	if p.Event = []byte(text); !strings.HasPrefix(text, dataURL) {
+		return p, nil
 	}
-	if w.LastAt != nil {
-		p.LastAt = plausible(*w.LastAt)
-	}
-	if w.Event.Kind() == '"' {
-		var text string
-		if err := json.Unmarshal(w.Event, &text, lenient); err != nil {
-			return Parked{}, &Error{"invalid-parked", "/event", "the text cannot be read"}
-		}
-		p.Event = []byte(text)
-		if encoded, ok := strings.CutPrefix(text, dataURL); ok {
-			b, err := base64.StdEncoding.DecodeString(encoded)
-			if err != nil {
-				return Parked{}, &Error{"invalid-parked", "/event", "the data URL cannot be read"}
-			}
-			p.Event = b
-		}
+	if p.Event, err = base64.StdEncoding.DecodeString(text[len(dataURL):]); err != nil {
+		return Parked{}, &Error{"invalid-parked", "/event", "the data URL cannot be read"}
 	}
 	return p, nil
+}
+
+// readTexts is nil for null only.
+func readTexts(v jsontext.Value) (texts []string, err error) {
+	if v.Kind() == '[' {
+		texts = []string{}
+	}
+	err = jsonobject.Elements(v, func(_ int, v jsontext.Value) error {
+		text, err := jsonobject.Text(v)
+		texts = append(texts, text)
+		return err
+	})
+	return texts, err
+}
+
+// readTime is zero for null, and for a time that cannot be true.
+func readTime(v jsontext.Value) (time.Time, error) {
+	text, err := jsonobject.Text(v)
+	if err != nil || text == "" {
+		return time.Time{}, err
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return t, &jsonobject.Error{What: "want a time"}
+	}
+	return plausible(t), nil
 }
 
 func (o *opener) parked(raw []byte, depth int) []Message {

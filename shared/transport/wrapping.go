@@ -4,6 +4,8 @@ import (
 	"bytes"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"sfrelay/shared/jsonobject"
 )
 
 // wrappings are what other hops put around an event or cut off it: members by which one
@@ -32,15 +34,23 @@ func Wrapping(raw []byte) string {
 	if len(raw) > 0 && raw[0] == '[' {
 		return "this is a list, as EventBridge Pipes sends one: let the rule's target be the function or its queue itself, without a pipe"
 	}
-	members := names(raw)
-	if first, ok := members["Records"]; ok {
-		members = names(first)
+	members := named(raw)
+	if _, ok := members["Records"]; ok {
+		members = nil
+		_ = jsonobject.Members(raw, func(name string, v jsontext.Value) error {
+			if name != "Records" {
+				return nil
+			}
+			return jsonobject.Elements(v, func(_ int, first jsontext.Value) error {
+				members = named(first)
+				return errEnough
+			})
+		})
 	}
 	for _, w := range wrappings {
 		all := true
 		for _, m := range w.members {
-			_, found := members[m]
-			all = all && found
+			all = all && members[m]
 		}
 		if all {
 			return w.says
@@ -49,39 +59,23 @@ func Wrapping(raw []byte) string {
 	return ""
 }
 
-// names are those members of an object that the table speaks of; of Records its first
-// element, of the others nothing. It copies nothing: the object may be as large as it likes.
-func names(raw []byte) map[string][]byte {
-	found := make(map[string][]byte)
-	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), lenient)
-	if token, err := dec.ReadToken(); err != nil || token.Kind() != '{' {
+// named are those members of an object of which the table speaks.
+func named(raw []byte) map[string]bool {
+	found := map[string]bool{}
+	err := jsonobject.Members(raw, func(name string, v jsontext.Value) error {
+		if known[name] && v.Kind() != 'n' {
+			found[name] = true
+		}
 		return nil
-	}
-	for dec.PeekKind() != '}' {
-		name, err := dec.ReadValue()
-		if err != nil {
-			return nil
-		}
-		key := string(bytes.Trim(name, `"`))
-		if key == "Records" && dec.PeekKind() == '[' {
-			if _, err = dec.ReadToken(); err == nil && dec.PeekKind() == '{' {
-				first, _ := dec.ReadValue()
-				return map[string][]byte{key: bytes.Clone(first)}
-			}
-			return nil
-		}
-		if known[key] && dec.PeekKind() != 'n' {
-			found[key] = nil
-		}
-		if err := dec.SkipValue(); err != nil {
-			return nil
-		}
+	})
+	if err != nil {
+		return nil
 	}
 	return found
 }
 
 var known = func() map[string]bool {
-	all := make(map[string]bool)
+	all := map[string]bool{"Records": true}
 	for _, w := range wrappings {
 		for _, m := range w.members {
 			all[m] = true
