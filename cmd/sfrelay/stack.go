@@ -131,10 +131,15 @@ func (c *stackEnv) Run(ctx context.Context, out *screen) error {
 		"STRIPE_SANDBOX_URL="+s.StripeURL,
 		"ERP_SANDBOX_URL="+s.ERPURL,
 	)
+	printEnv(out.Out, env)
+	return nil
+}
+
+// printEnv writes variables as a shell reads them.
+func printEnv(p *terminal.Printer, env []string) {
 	sort.Strings(env)
 	for _, kv := range env {
 		name, value, _ := strings.Cut(kv, "=")
-		out.Out.Printf("export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
+		p.Printf("export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
 	}
-	return nil
 }
