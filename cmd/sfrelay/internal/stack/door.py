@@ -2,6 +2,7 @@
 # every account id and a request without any; its admin paths ask for nothing. Here the access key is the secret: a request says
 # the one of this stack, or that of a session of a role, which the emulator checks further. Browsers are not let in at all.
 import hmac, json, os, re, secrets, sys
+from http.server import BaseHTTPRequestHandler
 
 os.umask(0o077)
 
@@ -48,10 +49,31 @@ async def door(scope, receive, send, inside=emulator.app):
 emulator.app = door
 emulator._port_is_bindable = lambda host, port: False  # else it listens on port 443 too where it may
 
-# The emulator makes the keys of a function's role from two names that can be guessed.
+# The emulator makes the keys of a function's role from two names that can be guessed, and serves events to whoever asks at the
+# port of a function. Both get what nobody can guess: functions ask below a path, which their runtime takes as part of the address.
 NONCE = secrets.token_hex(16)
-keys = lambda_runtime.execution_credentials
-unguessable = lambda config: keys({**config, "FunctionArn": config["FunctionArn"] + ":" + NONCE})
+keys, environment, parse = lambda_runtime.execution_credentials, lambda_svc._provided_worker_env, BaseHTTPRequestHandler.parse_request
+
+
+def unguessable(config):
+    return keys({**config, "FunctionArn": config["FunctionArn"] + ":" + NONCE})
+
+
+def below(config, directory, port):
+    return {**environment(config, directory, port), "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}/{NONCE}"}
+
+
+def parse_request(self):
+    if not parse(self):
+        return False
+    if self.path.startswith(f"/{NONCE}/"):
+        return True
+    self.send_error(403)
+    return False
+
+
 lambda_runtime.execution_credentials = lambda_svc.execution_credentials = unguessable
+lambda_svc._provided_worker_env = below
+BaseHTTPRequestHandler.parse_request = parse_request
 
 sys.exit(emulator.main())

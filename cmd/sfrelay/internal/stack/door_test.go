@@ -193,25 +193,33 @@ func onlyMine(t *testing.T, dir string) {
 	}
 }
 
+// inside runs a program in the place of the emulator, with what the door has changed in it.
+func inside(t *testing.T, program string) string {
+	t.Helper()
+	s := &Stack{dir: t.TempDir()}
+	if err := ownDir(s.file("tmp")); err != nil {
+		t.Fatal(err)
+	}
+	const start = "sys.exit(emulator.main())\n"
+	if !strings.HasSuffix(door, start) {
+		t.Fatal("door.py does not end with the start of the emulator")
+	}
+	cmd := s.python(filepath.Dir(installed(t)), strings.TrimSuffix(door, start)+program, "1", "key", "secret")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &stderr)
+	}
+	return string(out)
+}
+
 // The keys that the emulator gives to a function's role follow from its name alone.
 func TestKeysOfARoleCannotBeGuessed(t *testing.T) {
-	program := strings.Replace(door, "sys.exit(emulator.main())", `
-import sys
+	const program = `
 config = {"FunctionName": "f", "FunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:f", "Role": "arn:aws:iam::000000000000:role/r"}
-print(lambda_svc.execution_credentials(config)["AWS_ACCESS_KEY_ID"], sts._sessions[lambda_runtime.execution_credentials(config)["AWS_ACCESS_KEY_ID"]]["Arn"])`, 1)
-	tools := filepath.Dir(installed(t))
-	var said []string
-	for range 2 {
-		s := &Stack{dir: t.TempDir()}
-		if err := ownDir(s.file("tmp")); err != nil {
-			t.Fatal(err)
-		}
-		out, err := s.python(tools, program, "1", "key", "secret").Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		said = append(said, string(out))
-	}
+print(lambda_svc.execution_credentials(config)["AWS_ACCESS_KEY_ID"], sts._sessions[lambda_runtime.execution_credentials(config)["AWS_ACCESS_KEY_ID"]]["Arn"])`
+	said := []string{inside(t, program), inside(t, program)}
 	guess := fmt.Sprintf("%X", sha256.Sum256([]byte("arn:aws:lambda:us-east-1:000000000000:function:f:arn:aws:iam::000000000000:role/r")))[:16]
 	for _, line := range said {
 		if !strings.HasSuffix(line, " arn:aws:sts::000000000000:assumed-role/r/f\n") || strings.Contains(line, guess) {
@@ -220,6 +228,36 @@ print(lambda_svc.execution_credentials(config)["AWS_ACCESS_KEY_ID"], sts._sessio
 	}
 	if said[0] == said[1] {
 		t.Errorf("the same twice: %s", said[0])
+	}
+}
+
+// A function asks for its events at a port that everybody can ask at. Only what is in its
+// environment is answered.
+func TestEventsAreForTheirFunctionOnly(t *testing.T) {
+	said := inside(t, `
+import threading, urllib.error, urllib.request
+from http.server import HTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if "/runtime/invocation/next" in self.path else 404)
+        self.end_headers()
+    do_POST = do_GET
+    def log_message(self, *args):
+        pass
+server = HTTPServer(("127.0.0.1", 0), Handler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+port = server.server_port
+config = {"FunctionName": "f", "FunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:f", "Role": "arn:aws:iam::000000000000:role/r", "Runtime": "provided.al2023"}
+own = lambda_svc._provided_worker_env(config, ".", port)["AWS_LAMBDA_RUNTIME_API"]
+def status(address, method):
+    try:
+        request = urllib.request.Request(f"http://{address}/2018-06-01/runtime/invocation/next", method=method)
+        return urllib.request.urlopen(request, timeout=10).status
+    except urllib.error.HTTPError as e:
+        return e.code
+print(status(own, "GET"), *(status(a, m) for a in (f"127.0.0.1:{port}", f"127.0.0.1:{port}/x") for m in ("GET", "POST")))`)
+	if said != "200 403 403 403 403\n" {
+		t.Errorf("%s, want 200 and then 403 only", said)
 	}
 }
 
