@@ -95,17 +95,23 @@ func (s *Stack) ask(t *testing.T, key, method, path, body string, change func(*h
 	return resp.StatusCode, string(b)
 }
 
+// key is the access key that the stack's profile says.
+func (s *Stack) key(t *testing.T) string {
+	t.Helper()
+	_, rest, ok := strings.Cut(read(t, s.file("aws-config")), "aws_access_key_id = ")
+	key, _, _ := strings.Cut(rest, "\n")
+	if !ok || len(key) != 20 {
+		t.Fatalf("the key is %q", key)
+	}
+	return key
+}
+
 const whoAmI = "Action=GetCallerIdentity&Version=2011-06-15"
 
 // Whoever does not have the keys of this stack finds nothing but a sign of life.
 func TestTheStackIsNoDoor(t *testing.T) {
 	s := emulator(t)
-	profile, err := os.ReadFile(s.file("aws-config"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(profile), "aws_access_key_id = ")
-	key, _, _ := strings.Cut(rest, "\n")
+	key, another := s.key(t), emulator(t).key(t)
 	cfg, err := s.Config(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -129,6 +135,7 @@ func TestTheStackIsNoDoor(t *testing.T) {
 		change                  func(*http.Request)
 	}{
 		"the key of every stack before": {key: "local", method: "POST", body: whoAmI},
+		"the key of another stack":      {key: another, method: "POST", body: whoAmI},
 		"the emulator's default key":    {key: "test", method: "POST", body: whoAmI},
 		"the account":                   {key: Account, method: "POST", body: whoAmI},
 		"another account":               {key: "111111111111", method: "POST", body: whoAmI},
@@ -258,6 +265,21 @@ def status(address, method):
 print(status(own, "GET"), *(status(a, m) for a in (f"127.0.0.1:{port}", f"127.0.0.1:{port}/x") for m in ("GET", "POST")))`)
 	if said != "200 403 403 403 403\n" {
 		t.Errorf("%s, want 200 and then 403 only", said)
+	}
+}
+
+// The emulator's own places for state are in /tmp, under names that anybody can take first.
+func TestNothingLiesOutsideOfTheDirectory(t *testing.T) {
+	s := &Stack{dir: t.TempDir()}
+	places := map[string]bool{"HOME": true, "TMPDIR": true, "STATE_DIR": true, "S3_DATA_DIR": true}
+	for _, kv := range s.python("tools", door, "1", "key", "secret").Env {
+		name, value, _ := strings.Cut(kv, "=")
+		if places[name] && strings.HasPrefix(value, s.file("tmp")) {
+			delete(places, name)
+		}
+	}
+	if len(places) > 0 {
+		t.Errorf("not in the stack's directory: %v", places)
 	}
 }
 
