@@ -5,6 +5,12 @@ ARCH ?= arm64
 OS ?= linux
 ENV ?= default
 FUZZTIME ?= 10s
+export ARCH OS ENV FUZZTIME
+
+# What comes from the command line or the environment is text: make expands nothing in it, and recipes read it from their
+# environment, where no shell takes it for commands.
+TEXT = ARCH OS ENV FUZZTIME MUTANTS LONG DELIVERY_MODE ERP_URL SALESFORCE_ORGS ARTIFACTS_DIR
+$(foreach v,$(TEXT),$(if $(filter command environment,$(firstword $(origin $v))),$(eval override export $v := $$(value $v))))
 
 # GOGC and GOMEMLIMIT turn the garbage collector off for the compiler: it exits before collecting would help. LOCAL_STACK=1
 # compiles what the local stack runs without inlining and without data for debuggers, in two thirds of the time.
@@ -12,7 +18,7 @@ GO_BUILD = CGO_ENABLED=0 GOGC=off GOMEMLIMIT=1GiB go build -trimpath -buildvcs=f
 	$(if $(LOCAL_STACK),-gcflags="all=-l -dwarf=false")
 FUNCTION_FLAGS = -s -w
 CLI_FLAGS = -s -w -X main.version=$$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
-FUNCTION_BUILD = GOOS=$(OS) GOARCH=$(ARCH) $(GO_BUILD) -ldflags='$(FUNCTION_FLAGS)'
+FUNCTION_BUILD = GOOS="$$OS" GOARCH="$$ARCH" $(GO_BUILD) -ldflags='$(FUNCTION_FLAGS)'
 FUNCTIONS = $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
 GO_TOOL = go tool -modfile=.ci/tools.mod
 SAM = SAM_CLI_TELEMETRY=0 "$$(.ci/tools python)/sam"
@@ -31,7 +37,7 @@ run: ## Local stack, the scenario of events/, a table of what happened; ends by 
 .PHONY: up
 up: ## Start the local stack and keep it; takes DELIVERY_MODE=buffered, ERP_URL=…, SALESFORCE_ORGS=…
 	@$(MAKE) --no-print-directory -j2 local python
-	@DELIVERY_MODE=$(DELIVERY_MODE) ERP_URL=$(ERP_URL) SALESFORCE_ORGS=$(SALESFORCE_ORGS) dist/sfrelay stack up
+	@dist/sfrelay stack up
 
 .PHONY: down
 down: cli ## End the local stack
@@ -70,16 +76,16 @@ e2e: local python
 .PHONY: prove
 prove: go ## Every history of small worlds, mutants, comparison, linearizability; LONG=1 runs for as long as one likes
 	@$(MAKE) --no-print-directory dynamodb
-	@PROVE=1 LONG=$(LONG) go test -count=1 -timeout $(if $(LONG),24h,20m) -v ./shared/guard ./shared/guard/memory ./shared/guard/internal/sim ./shared/guard/dynamo
+	@PROVE=1 LONG="$$LONG" go test -count=1 -timeout $(if $(LONG),24h,20m) -v ./shared/guard ./shared/guard/memory ./shared/guard/internal/sim ./shared/guard/dynamo
 
 .PHONY: mutants
 mutants: go ## Lines of the product, broken one by one: does the named test notice? MUTANTS="name name"; some 3 minutes
-	@MUTANTS="$(or $(MUTANTS),all)" go test -count=1 -timeout 30m -run TestMutants -v ./shared
+	@MUTANTS="$${MUTANTS:-all}" go test -count=1 -timeout 30m -run TestMutants -v ./shared
 
 .PHONY: fuzz
 fuzz: go ## Fuzz every decoder for FUZZTIME (default 10s) each
 	@set -e; for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
-		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
+		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime "$$FUZZTIME" $$p; done; done
 
 .PHONY: bench
 bench: go ## Benchmarks (docs/reference/performance.md says what to expect); some 6 minutes
@@ -94,28 +100,28 @@ vuln: go ## Known vulnerabilities in what is linked; needs the network
 
 .PHONY: build
 build: go ## All functions to dist/<function>/bootstrap, ARCH=arm64|amd64 (default arm64), OS=linux; dist/sfrelay for this machine
-	@set -e; for f in $(FUNCTIONS); do echo "dist/$$f/bootstrap ($(OS)/$(ARCH))"; \
+	@set -e; for f in $(FUNCTIONS); do echo "dist/$$f/bootstrap ($$OS/$$ARCH)"; \
 		$(FUNCTION_BUILD) -o dist/$$f/bootstrap ./functions/$$f; done
 	@echo "dist/sfrelay (this machine)"; $(GO_BUILD) -ldflags="$(CLI_FLAGS)" -o dist/sfrelay ./cmd/sfrelay
 
 # sam build calls this for each function by its logical id: CustomerBilling is functions/customer-billing.
 # SAM does not tell which architecture the template asks for: ARCH does, and deploy compares the two.
 # It empties ARTIFACTS_DIR every time; go links again only what has changed if it finds what it made before.
-BIN = .cache/bin/$(OS)-$(ARCH)
-build-%: FUNCTION = $(shell echo $* | sed 's/\([a-z]\)\([A-Z]\)/\1-\2/g' | tr '[:upper:]' '[:lower:]')
+BIN = ".cache/bin/$$OS-$$ARCH"
+build-%: export FUNCTION = $*
 build-%:
-	$(FUNCTION_BUILD) -o $(BIN)/$(FUNCTION) ./functions/$(FUNCTION)
-	cp $(BIN)/$(FUNCTION) $(ARTIFACTS_DIR)/bootstrap
+	@set -e; f=$$(printf '%s\n' "$$FUNCTION" | sed 's/\([a-z]\)\([A-Z]\)/\1-\2/g' | tr '[:upper:]' '[:lower:]'); \
+		$(FUNCTION_BUILD) -o $(BIN)/"$$f" "./functions/$$f"; cp $(BIN)/"$$f" "$$ARTIFACTS_DIR/bootstrap"
 
 .PHONY: deploy
 deploy: go python ## sam build and sam deploy to your AWS account; ENV=<environment of samconfig.toml>, ARCH=…
-	@ARCH=$(ARCH) OS=linux $(SAM) build --config-env $(ENV)
-	@"$$(.ci/tools python)/python" .ci/check-deploy.py $(ENV) .aws-sam/build
-	@$(SAM) deploy --config-env $(ENV)
+	@OS=linux $(SAM) build --config-env "$$ENV"
+	@"$$(.ci/tools python)/python" .ci/check-deploy.py "$$ENV" .aws-sam/build
+	@$(SAM) deploy --config-env "$$ENV"
 
 .PHONY: undeploy
 undeploy: python ## Delete the CloudFormation stack from your AWS account; says what stays
-	@$(SAM) delete --config-env $(ENV)
+	@$(SAM) delete --config-env "$$ENV"
 	@echo "What stays, because it cannot be recreated: the guard table (without it everything would be billed twice;"
 	@echo "its deletion protection has to be switched off first), the failure queue and the delivery queue with what"
 	@echo "lies in them. Your secrets, buses and relays were never part of the stack."

@@ -92,18 +92,19 @@ func decided(tb testing.TB, def consumer.Definition) (event []byte, item map[str
 func build(tb testing.TB, pkg string) string {
 	tb.Helper()
 	dir := tb.TempDir()
-	mk := exec.Command("make", "--no-print-directory", "-n", "build-InventoryErp", "ARTIFACTS_DIR="+dir, "BIN="+dir, "OS="+runtime.GOOS, "ARCH="+runtime.GOARCH)
+	mk := exec.Command("make", "--no-print-directory", "-n", "build-InventoryErp", "BIN="+dir)
 	mk.Dir = ".."
 	command, err := mk.Output()
 	if err != nil {
 		tb.Fatalf("make -n: %v", err)
 	}
-	const known = "./functions/inventory-erp"
+	const known = `"./functions/$f"`
 	if !strings.Contains(string(command), known) {
 		tb.Fatalf("the Makefile builds no %s: %s", known, command)
 	}
 	sh := exec.Command("sh", "-c", strings.Replace(string(command), known, "./"+pkg, 1))
 	sh.Dir = ".."
+	sh.Env = append(os.Environ(), "FUNCTION=InventoryErp", "ARTIFACTS_DIR="+dir, "OS="+runtime.GOOS, "ARCH="+runtime.GOARCH)
 	if out, err := sh.CombinedOutput(); err != nil {
 		tb.Fatalf("%s: %v\n%s", pkg, err, out)
 	}

@@ -44,8 +44,7 @@ func (completionCommand) Help() string {
 
 // Run implements kong's interface of a command.
 func (c *completionCommand) Run(s *screen) error {
-	_, err := s.Out.Write([]byte(completions[c.Shell])) // it is ours alone
-	return err
+	return s.Out.Raw([]byte(completions[c.Shell])) // a shell reads it, and it is ours alone
 }
 
 // complete prints what the last word may become.

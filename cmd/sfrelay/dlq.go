@@ -244,12 +244,16 @@ func writeMessagesJSON(p *terminal.Printer, messages []deadletter.Message) error
 
 type dlqShowCommand struct {
 	dlqFlags
-	Raw     bool   `help:"Print nothing but the event, its bytes as they are."`
-	Message string `arg:"" help:"Id of the message, as list shows it, or its beginning."`
+	Raw        bool   `help:"Print nothing but the event, its bytes as they are. Not to a terminal, which would carry out what is in them."`
+	ToTerminal bool   `name:"to-terminal" help:"Let --raw print to a terminal."`
+	Message    string `arg:"" help:"Id of the message, as list shows it, or its beginning."`
 }
 
 // Run implements kong's interface of a command.
 func (c *dlqShowCommand) Run(ctx context.Context, s *screen) error {
+	if err := c.mayPrint(s.Out.Live()); err != nil {
+		return err
+	}
 	qs, err := c.queues(ctx, s, c.Raw)
 	if err != nil {
 		return err
@@ -272,10 +276,18 @@ func (c *dlqShowCommand) Run(ctx context.Context, s *screen) error {
 	return nil
 }
 
+// mayPrint refuses raw bytes on a terminal, live, unless they are asked for there.
+func (c *dlqShowCommand) mayPrint(live bool) error {
+	if c.Raw && live && !c.ToTerminal {
+		return usageError{errors.New("--raw prints control characters as they are, and stdout is a terminal: write to a file with > FILE, or add --to-terminal")}
+	}
+	return nil
+}
+
 // showRaw writes the events alone, each followed by a line break.
 func showRaw(p *terminal.Printer, m deadletter.Message) error {
 	for _, e := range m.Events {
-		if _, err := p.Write(append(slices.Clone(e.JSON), '\n')); err != nil {
+		if err := p.Raw(append(slices.Clone(e.JSON), '\n')); err != nil {
 			return err
 		}
 	}

@@ -2,22 +2,12 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
-	"os"
-	"slices"
 	"strings"
 	"testing"
-	"time"
-	"unicode"
-	"unicode/utf8"
 
-	"sfrelay/cmd/sfrelay/internal/bus"
-	"sfrelay/cmd/sfrelay/internal/scenario"
-	"sfrelay/cmd/sfrelay/internal/stack"
 	"sfrelay/cmd/sfrelay/internal/terminal"
 	"sfrelay/cmd/sfrelay/internal/verdicts"
 	"sfrelay/shared/deadletter"
-	"sfrelay/shared/transport"
 	"sfrelay/shared/verdict"
 )
 
@@ -105,88 +95,6 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%q: %q, want %q", words, got, want)
 		}
 	}
-}
-
-// hostile is what an event may say: it would set a title, clear the screen, turn the text
-// around and write a line of its own.
-const hostile = "\x1b]0;x\a\x1b[2J\u202e\u202a\u2066\u2069\u200e\u200f\u061c\u009b2J\u2028\x7f\x00\xff\r\nforged\trow"
-
-// Whatever a text verb prints has passed the one printer.
-func TestNoValueReachesTheTerminalUnescaped(t *testing.T) {
-	message := deadletter.Message{
-		ID: hostile, Queue: deadletter.Queue{Name: hostile}, Form: transport.Form(hostile), Consumer: hostile, Target: hostile,
-		Class: verdict.Class(hostile), Reason: hostile + strings.Repeat("x", 300),
-		Events: []deadletter.Event{{DetailType: hostile, Identity: hostile, Subjects: []string{hostile, hostile, hostile}, Refused: hostile, JSON: []byte(hostile)}},
-	}
-	valid := message
-	valid.Events = []deadletter.Event{{JSON: []byte("{\"a\": \"\u202e\u009b\x7f\"}")}}
-	delivery := bus.Delivery{EventID: hostile, Target: hostile, Outcome: bus.Dropped, Code: hostile, Reason: hostile}
-	line := verdicts.Line{EventID: hostile, Consumer: hostile, Subject: hostile, Verdict: hostile, Class: hostile, Error: hostile}
-	event, err := os.ReadFile("../../events/04-account-update-phone.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, _ := json.Marshal(hostile)
-	replaced := func(old string) []byte { return bytes.ReplaceAll(event, []byte(`"`+old+`"`), text) }
-	for name, say := range map[string]func(*screen){
-		"dlq list":       func(s *screen) { new(dlqListCommand).write(s.Out, []deadletter.Message{message, message}, time.Now()) },
-		"dlq show":       func(s *screen) { (&dlqShowCommand{}).show(s.Out, testQueues, message) },
-		"dlq show, JSON": func(s *screen) { (&dlqShowCommand{}).show(s.Out, testQueues, valid) },
-		"dlq redrive":    func(s *screen) { new(dlqRedriveCommand).wouldRedrive(testQueues, []deadletter.Message{message}, s) },
-		"send":           func(s *screen) { (&sending{sendCommand: &sendCommand{}, screen: s}).print(delivery) },
-		"send --wait": func(s *screen) {
-			_ = (&sending{sendCommand: &sendCommand{}, screen: s}).printVerdicts([]verdicts.Line{line})
-		},
-		"explain, name": func(s *screen) {
-			s.Err.Error("sfrelay", orNone(explainAll(s, replaced("AccountChangeEvent"), nil, false)))
-		},
-		"explain, field": func(s *screen) { s.Err.Error("sfrelay", orNone(explainAll(s, replaced("Phone"), nil, false))) },
-		"explain, type":  func(s *screen) { s.Err.Error("sfrelay", orNone(explainAll(s, replaced("UPDATE"), nil, false))) },
-		"explain, id": func(s *screen) {
-			s.Err.Error("sfrelay", orNone(explainAll(s, replaced("c0000000-0000-4000-8000-000000000004"), nil, false)))
-		},
-		"explain, not JSON":   func(s *screen) { s.Err.Error("sfrelay", orNone(explainAll(s, []byte(hostile), nil, false))) },
-		"stack":               func(s *screen) { describe(s.Out, &stack.Stack{Endpoint: hostile, EventBus: hostile, ERPURL: hostile}) },
-		"run, what differs":   func(s *screen) { s.Err.Error("sfrelay", differs{hostile, hostile}) },
-		"a mistyped argument": func(s *screen) { run(t.Context(), []string{hostile}, s) },
-		"where":               func(s *screen) { s.where(hostile, false) },
-		"run": func(s *screen) {
-			r := scenario.Result{Consumers: []string{"c"}, Rows: []scenario.Row{{
-				Say: hostile, What: hostile, Name: hostile, Verdicts: map[string]scenario.Cell{"c": {Text: hostile, Wrong: true}},
-			}}}
-			_ = json.Unmarshal([]byte(`{"customers":[{"name":`+string(text)+`,"phone":`+string(text)+`}]}`), &r.Billing)
-			_ = json.Unmarshal([]byte(`{"records":[{"kind":`+string(text)+`,"key":`+string(text)+`}]}`), &r.ERP)
-			r.Print(s.Out)
-		},
-	} {
-		s, out, errors := testScreen()
-		say(s)
-		said := out.String() + errors.String()
-		// A refusal quotes no value.
-		if said == "" || !strings.Contains(strings.ReplaceAll(said, "\n", ""), `\u`) && !strings.HasPrefix(said, "sfrelay: invalid-") && !strings.HasPrefix(said, "sfrelay: entity-mismatch") {
-			t.Errorf("%s: the values are not in %q", name, said)
-		}
-		if !utf8.ValidString(said) {
-			t.Errorf("%s: not UTF-8: %q", name, said)
-		}
-		if i := strings.IndexFunc(said, func(r rune) bool { return r != '\n' && !unicode.IsGraphic(r) }); i >= 0 {
-			t.Errorf("%s: %q", name, said[i:])
-		}
-		if lines := strings.Split(said, "\n"); slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "forged") }) {
-			t.Errorf("%s has a line that is not there:\n%s", name, said)
-		}
-	}
-}
-
-type none struct{}
-
-func (none) Error() string { return "none" }
-
-func orNone(err error) error {
-	if err == nil {
-		return none{}
-	}
-	return err
 }
 
 func TestShowRaw(t *testing.T) {

@@ -15,9 +15,10 @@ import (
 
 type runCommand struct {
 	stackDirOf `prefix:""`
-	Scenario   string `default:"events/scenario" type:"existingdir" help:"Directory with scenario.json."`
-	Mode       string `enum:",direct,buffered" default:"" env:"DELIVERY_MODE" help:"DeliveryMode of the template: direct (default) or buffered."`
-	Keep       bool   `help:"Keep the stack running afterwards."`
+	rootFlag
+	Scenario string `default:"events/scenario" type:"existingdir" help:"Directory with scenario.json."`
+	Mode     string `enum:",direct,buffered" default:"" env:"DELIVERY_MODE" help:"DeliveryMode of the template: direct (default) or buffered."`
+	Keep     bool   `help:"Keep the stack running afterwards."`
 }
 
 type stackDirOf struct {
@@ -33,7 +34,7 @@ func (c *runCommand) Run(ctx context.Context, out *screen) (err error) {
 	if err := stack.Down(ctx, c.Dir); err != nil { // what a killed run left
 		return err
 	}
-	local, err := up(ctx, stack.Options{Dir: c.Dir, Mode: c.Mode, Orgs: s.Orgs})
+	local, err := up(ctx, out, c.rootFlag, stack.Options{Dir: c.Dir, Mode: c.Mode, Orgs: s.Orgs})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sfrelay/cmd/sfrelay/internal/stack"
+	"sfrelay/shared/sandbox/door"
 	erpsandbox "sfrelay/shared/sandbox/erp"
 	stripesandbox "sfrelay/shared/sandbox/stripe"
 )
@@ -16,7 +17,7 @@ import (
 type sandboxCommand struct {
 	Stripe string `default:"127.0.0.1:0" help:"Loopback address of the Stripe sandbox."`
 	ERP    string `name:"erp" default:"127.0.0.1:0" help:"Loopback address of the ERP sandbox."`
-	JSON   bool   `name:"json" help:"Print the addresses as one line of JSON."`
+	JSON   bool   `name:"json" help:"Print the addresses and the key as one line of JSON."`
 }
 
 func (c *sandboxCommand) Run(ctx context.Context, out *screen) error {
@@ -28,17 +29,18 @@ func (c *sandboxCommand) Run(ctx context.Context, out *screen) error {
 	if err != nil {
 		return err
 	}
-	at := map[string]string{"stripe": "http://" + billing.Addr().String(), "erp": "http://" + ledger.Addr().String()}
+	key := stack.NewKey()
+	at := map[string]string{"stripe": "http://" + billing.Addr().String(), "erp": "http://" + ledger.Addr().String(), "key": key}
 	if c.JSON {
 		if err := out.Out.JSON(at); err != nil {
 			return err
 		}
 	} else {
-		out.Out.Printf("Stripe %s\nERP    %s\nEnd with Ctrl-C.\n", at["stripe"], at["erp"])
+		out.Out.Printf("Stripe %s\nERP    %s\nKey    %s, for /_sandbox/… in the header %s\nEnd with Ctrl-C.\n", at["stripe"], at["erp"], key, door.KeyHeader)
 	}
 	servers := []*http.Server{
-		{Handler: stripeSandbox(), ReadHeaderTimeout: 10 * time.Second},
-		{Handler: erpSandbox(), ReadHeaderTimeout: 10 * time.Second},
+		{Handler: door.Before(stripeSandbox(), billing.Addr(), key), ReadHeaderTimeout: 10 * time.Second},
+		{Handler: door.Before(erpSandbox(), ledger.Addr(), key), ReadHeaderTimeout: 10 * time.Second},
 	}
 	failed := make(chan error, len(servers))
 	for i, l := range []net.Listener{billing, ledger} {

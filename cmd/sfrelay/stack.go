@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sort"
 	"strings"
 	"time"
@@ -28,13 +26,14 @@ type stackDir struct {
 
 type stackUp struct {
 	stackDir
+	rootFlag
 	Mode   string `enum:",direct,buffered" default:"" env:"DELIVERY_MODE" help:"DeliveryMode of the template: direct (default) or buffered."`
 	Orgs   string `env:"SALESFORCE_ORGS" help:"Ids of the orgs whose events are accepted, comma separated."`
 	ERPURL string `name:"erp-url" env:"ERP_URL" help:"Your own implementation of the HTTP sink contract instead of the sandbox."`
 }
 
 func (c *stackUp) Run(ctx context.Context, out *screen) error {
-	s, err := up(ctx, stack.Options{Dir: c.Dir, Mode: c.Mode, Orgs: c.Orgs, ERPURL: c.ERPURL})
+	s, err := up(ctx, out, c.rootFlag, stack.Options{Dir: c.Dir, Mode: c.Mode, Orgs: c.Orgs, ERPURL: c.ERPURL})
 	if err != nil {
 		return err
 	}
@@ -45,37 +44,23 @@ func (c *stackUp) Run(ctx context.Context, out *screen) error {
 	return nil
 }
 
-// up starts a stack from the checkout above the working directory, with the
-// sandboxes served by this very program.
-func up(ctx context.Context, o stack.Options) (*stack.Stack, error) {
-	var err error
-	if o.Root, err = checkout(); err != nil {
+// up starts a stack from a checkout, with the sandboxes served by this very program. It
+// says first which checkout.
+func up(ctx context.Context, out *screen, flag rootFlag, o stack.Options) (*stack.Stack, error) {
+	dir, err := os.Getwd()
+	if err != nil {
 		return nil, err
 	}
+	if o.Root, err = flag.checkout(dir, os.Getuid()); err != nil {
+		return nil, err
+	}
+	out.Out.Table(0, terminal.Row("checkout", o.Root))
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	o.Sandbox = []string{self, "sandbox", "--json"}
 	return stack.Up(ctx, o)
-}
-
-// checkout finds the directory with template.yaml, at or above the working directory.
-func checkout() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "template.yaml")); err == nil {
-			return dir, nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", errors.New("no template.yaml in this directory or above it; change to a checkout of sfrelay")
-		}
-		dir = parent
-	}
 }
 
 func describe(p *terminal.Printer, s *stack.Stack) {
@@ -130,11 +115,17 @@ func (c *stackEnv) Run(ctx context.Context, out *screen) error {
 		// Not ERP_URL and STRIPE_API_BASE: the next stack would take them for settings of the reader.
 		"STRIPE_SANDBOX_URL="+s.StripeURL,
 		"ERP_SANDBOX_URL="+s.ERPURL,
+		"SANDBOX_KEY="+s.SandboxKey,
 	)
+	printEnv(out.Out, env)
+	return nil
+}
+
+// printEnv writes variables as a shell reads them.
+func printEnv(p *terminal.Printer, env []string) {
 	sort.Strings(env)
 	for _, kv := range env {
 		name, value, _ := strings.Cut(kv, "=")
-		out.Out.Printf("export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
+		p.Printf("export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
 	}
-	return nil
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -44,9 +46,7 @@ func open(t *testing.T, rt *counter) *dynamo.Store {
 	}
 	cfg := aws.Config{
 		Region: "us-east-1", BaseEndpoint: aws.String(endpoint), HTTPClient: client,
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "local", SecretAccessKey: "local"}, nil
-		}),
+		Credentials: credentials(t),
 	}
 	api := dynamo.NewClient(cfg)
 	table := fmt.Sprintf("guard-%d", time.Now().UnixNano())
@@ -63,6 +63,22 @@ func open(t *testing.T, rt *counter) *dynamo.Store {
 		rt.take()
 	}
 	return dynamo.New(api, table)
+}
+
+// credentials are those of the local stack where the environment names its profile, else
+// some: DynamoDB Local takes any. The reader's own are never sent.
+func credentials(t *testing.T) aws.CredentialsProvider {
+	t.Helper()
+	if os.Getenv("AWS_PROFILE") == "sfrelay-local" {
+		cfg, err := config.LoadDefaultConfig(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cfg.Credentials
+	}
+	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: "local", SecretAccessKey: "local"}, nil
+	})
 }
 
 // counter counts DynamoDB's operations by kind.

@@ -21,6 +21,7 @@ import (
 	"sfrelay/cmd/sfrelay/internal/stack"
 	"sfrelay/cmd/sfrelay/internal/verdicts"
 	"sfrelay/shared/deadletter"
+	"sfrelay/shared/sandbox/door"
 	"sfrelay/shared/transport"
 	"sfrelay/shared/verdict"
 )
@@ -216,6 +217,7 @@ func (p *play) ask(ctx context.Context, method, url string, body []byte) ([]byte
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set(door.KeyHeader, p.Stack.SandboxKey)
 	client := http.Client{Timeout: 10 * time.Second}
 	resp, err := client.Do(req)
 	if err != nil {

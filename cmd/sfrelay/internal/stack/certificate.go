@@ -9,35 +9,27 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
-	"os"
 	"time"
 )
 
-// writeCertificate makes the certificate that the emulator's HTTPS endpoint shows:
-// self-signed, for 127.0.0.1 only, good for a month. The queues' own policies
-// refuse plain HTTP, here as on AWS.
-func writeCertificate(certFile, keyFile string) error {
+// writeCertificates makes the certificate that the emulator's HTTPS endpoint shows, for
+// 127.0.0.1 only and good for a month, and that of the authority which clients are told to
+// trust. The queues' own policies refuse plain HTTP, here as on AWS.
+func writeCertificates(caFile, certFile, keyFile string) error {
+	ca, caKey, err := newAuthority() // its key is written nowhere: this one certificate is all that it signs
+	if err != nil {
+		return err
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
 	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
-	if err != nil {
-		return err
-	}
-	now := time.Now()
-	template := &x509.Certificate{
-		SerialNumber:          serial,
-		Subject:               pkix.Name{CommonName: "sfrelay local stack"},
-		NotBefore:             now.Add(-time.Hour),
-		NotAfter:              now.AddDate(0, 1, 0),
-		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
-		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		IsCA:                  true, // it is its own issuer: what clients are told to trust
-		BasicConstraintsValid: true,
-	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	cert, err := sign(&x509.Certificate{
+		Subject:     pkix.Name{CommonName: "sfrelay local stack"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}, ca, key, caKey)
 	if err != nil {
 		return err
 	}
@@ -45,8 +37,54 @@ func writeCertificate(certFile, keyFile string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600); err != nil {
-		return err
+	for _, f := range []struct {
+		name  string
+		block pem.Block
+	}{
+		{keyFile, pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}},
+		{certFile, pem.Block{Type: "CERTIFICATE", Bytes: cert}},
+		{caFile, pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw}},
+	} {
+		if err := write(f.name, pem.EncodeToMemory(&f.block)); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), 0o644)
+	return nil
+}
+
+// newAuthority makes an authority that can speak for loopback only (RFC 5280, 4.2.1.10),
+// wherever somebody may come to trust it.
+func newAuthority() (*x509.Certificate, *ecdsa.PrivateKey, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	template := &x509.Certificate{
+		Subject:                     pkix.Name{CommonName: "sfrelay local stack, authority"},
+		KeyUsage:                    x509.KeyUsageCertSign,
+		ExtKeyUsage:                 []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		IsCA:                        true,
+		BasicConstraintsValid:       true,
+		MaxPathLenZero:              true,
+		PermittedIPRanges:           []*net.IPNet{{IP: net.IPv4(127, 0, 0, 1).To4(), Mask: net.CIDRMask(32, 32)}},
+		PermittedDNSDomains:         []string{"localhost"},
+		PermittedDNSDomainsCritical: true,
+	}
+	der, err := sign(template, template, key, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	ca, err := x509.ParseCertificate(der)
+	return ca, key, err
+}
+
+// sign fills in what every certificate has.
+func sign(cert, ca *x509.Certificate, key, caKey *ecdsa.PrivateKey) ([]byte, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	cert.SerialNumber, cert.NotBefore, cert.NotAfter = serial, now.Add(-time.Hour), now.AddDate(0, 1, 0)
+	return x509.CreateCertificate(rand.Reader, cert, ca, &key.PublicKey, caKey)
 }

@@ -21,7 +21,7 @@ type Process struct {
 // spawn starts cmd in a session of its own, so that Ctrl-C of the terminal does
 // not reach it, with its output in the file log.
 func spawn(cmd *exec.Cmd, log string) (Process, error) {
-	out, err := os.Create(log)
+	out, err := create(log)
 	if err != nil {
 		return Process{}, err
 	}

@@ -5,7 +5,9 @@
 // It speaks HTTPS on loopback only, because the queues' policies refuse anything
 // else, and enforces the functions' roles. Endpoint, certificate and credentials
 // live in a profile file of their own; nothing of the reader's AWS settings is
-// read or passed on, so that no slip can reach a real account.
+// read or passed on, so that no slip can reach a real account. Every stack has keys of
+// its own, in files that only its owner can read; without them the emulator, which runs
+// code, lets nobody in (door.py).
 //
 // What it cannot show: EventBridge's own retries (package bus plays EventBridge),
 // throttled asynchronous events, expiry, point-in-time recovery, alarms, metrics.
@@ -42,25 +44,25 @@ const (
 
 	profile = "sfrelay-local" // samconfig.toml, [local]
 	bucket  = "sfrelay-local" // samconfig.toml, [local]
-	rootKey = "local"         // what the emulator lets do everything
 )
 
 // Stack is a local stack that was started, as its state file describes it.
 type Stack struct {
 	dir string
 
-	Endpoint  string    `json:"endpoint"`
-	StripeURL string    `json:"stripeUrl,omitempty"`
-	ERPURL    string    `json:"erpUrl,omitempty"`
-	EventBus  string    `json:"eventBus"`
-	ChangeBus string    `json:"changeBus"`
-	Orgs      string    `json:"orgs"`
-	Mode      string    `json:"mode"`
-	TimeScale float64   `json:"timeScale"`
-	Deployed  bool      `json:"deployed"`
-	Emulator  Process   `json:"emulator"`
-	Sandbox   Process   `json:"sandbox"`
-	Since     time.Time `json:"since"`
+	Endpoint   string    `json:"endpoint"`
+	StripeURL  string    `json:"stripeUrl,omitempty"`
+	ERPURL     string    `json:"erpUrl,omitempty"`
+	SandboxKey string    `json:"sandboxKey"` // of what the sandboxes have below /_sandbox/
+	EventBus   string    `json:"eventBus"`
+	ChangeBus  string    `json:"changeBus"`
+	Orgs       string    `json:"orgs"`
+	Mode       string    `json:"mode"`
+	TimeScale  float64   `json:"timeScale"`
+	Deployed   bool      `json:"deployed"`
+	Emulator   Process   `json:"emulator"`
+	Sandbox    Process   `json:"sandbox"`
+	Since      time.Time `json:"since"`
 }
 
 // ErrDown is returned by Open where no stack runs.
@@ -104,7 +106,7 @@ func (s *Stack) save() error {
 		return err
 	}
 	tmp := s.file("state.json.new")
-	if err := os.WriteFile(tmp, append(b, '\n'), 0o600); err != nil {
+	if err := write(tmp, append(b, '\n')); err != nil {
 		return err
 	}
 	return os.Rename(tmp, s.file("state.json"))
@@ -129,7 +131,7 @@ func (s *Stack) Down(ctx context.Context) error {
 	if err := errors.Join(s.Emulator.stop(ctx), s.Sandbox.stop(ctx)); err != nil {
 		return err
 	}
-	for _, name := range []string{"state.json", "aws-config", "ca.pem", "key.pem", "tmp"} {
+	for _, name := range []string{"state.json", "aws-config", "ca.pem", "cert.pem", "key.pem", "tmp"} {
 		if err := os.RemoveAll(s.file(name)); err != nil {
 			return err
 		}
@@ -181,16 +183,17 @@ func (s *Stack) Env() []string {
 	}
 }
 
-func (s *Stack) writeProfile() error {
+// writeProfile writes the only file that says the stack's keys.
+func (s *Stack) writeProfile(key, secret string) error {
 	text := strings.Join([]string{
-		"# Written by sfrelay stack up. Dummy credentials, good for the local stack only.",
+		"# Written by sfrelay stack up. Credentials of this local stack, good for nothing else.",
 		"[profile " + profile + "]",
 		"region = " + Region,
 		"endpoint_url = " + s.Endpoint,
 		"ca_bundle = " + s.file("ca.pem"),
-		"aws_access_key_id = " + rootKey,
-		"aws_secret_access_key = " + rootKey,
+		"aws_access_key_id = " + key,
+		"aws_secret_access_key = " + secret,
 		"",
 	}, "\n")
-	return os.WriteFile(s.file("aws-config"), []byte(text), 0o600)
+	return write(s.file("aws-config"), []byte(text))
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -78,18 +81,20 @@ func TestProcessThatDoesNotListen(t *testing.T) {
 
 func TestCertificateIsGoodForLoopbackOnly(t *testing.T) {
 	dir := t.TempDir()
-	certFile, keyFile := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "key.pem")
-	if err := writeCertificate(certFile, keyFile); err != nil {
+	caFile, certFile, keyFile := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	if err := writeCertificates(caFile, certFile, keyFile); err != nil {
 		t.Fatal(err)
 	}
-	if info, err := os.Stat(keyFile); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the key is readable for others: %v, %v", info.Mode(), err)
+	for _, name := range []string{caFile, certFile, keyFile} {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s is readable for others: %v, %v", name, info.Mode(), err)
+		}
 	}
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pem, err := os.ReadFile(certFile)
+	pem, err := os.ReadFile(caFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,6 +120,46 @@ func TestCertificateIsGoodForLoopbackOnly(t *testing.T) {
 	}
 }
 
+// Whoever comes to trust the authority trusts it for loopback only, also if its key were
+// still there to sign with (RFC 5280, 4.2.1.10: critical, and it holds for every name below).
+func TestAuthoritySpeaksForLoopbackOnly(t *testing.T) {
+	ca, caKey, err := newAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	nameConstraints := asn1.ObjectIdentifier{2, 5, 29, 30}
+	if !slices.ContainsFunc(ca.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(nameConstraints) && e.Critical }) {
+		t.Error("its name constraints are not critical")
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(ca)
+	for _, c := range []struct {
+		name string
+		good bool
+	}{
+		{"127.0.0.1", true}, {"localhost", true},
+		{"127.0.0.2", false}, {"10.0.0.1", false}, {"::1", false}, {"example.com", false}, {"localhost.example.com", false},
+	} {
+		leaf := &x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+		if ip := net.ParseIP(c.name); ip != nil {
+			leaf.IPAddresses = []net.IP{ip}
+		} else {
+			leaf.DNSNames = []string{c.name}
+		}
+		der, err := sign(leaf, ca, caKey, caKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := cert.Verify(x509.VerifyOptions{Roots: pool, DNSName: c.name}); (err == nil) != c.good {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
 // Whatever AWS settings the reader has, the stack's configuration reaches the
 // emulator, with the emulator's credentials.
 func TestConfigReachesNothingElse(t *testing.T) {
@@ -131,10 +176,10 @@ func TestConfigReachesNothingElse(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	s := &Stack{dir: t.TempDir(), Endpoint: server.URL}
-	if err := s.writeProfile(); err != nil {
+	if err := s.writeProfile("THEKEY", "secret"); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeCertificate(s.file("ca.pem"), s.file("key.pem")); err != nil {
+	if err := writeCertificates(s.file("ca.pem"), s.file("cert.pem"), s.file("key.pem")); err != nil {
 		t.Fatal(err)
 	}
 	cfg, err := s.Config(context.Background())
@@ -146,7 +191,7 @@ func TestConfigReachesNothingElse(t *testing.T) {
 	}
 	client := sts.NewFromConfig(cfg, func(o *sts.Options) { o.HTTPClient = server.Client() })
 	_, _ = client.GetCallerIdentity(context.Background(), &sts.GetCallerIdentityInput{}) // the answer is empty
-	if !strings.Contains(authorization, "Credential=local/") || !strings.Contains(authorization, "/us-east-1/") {
+	if !strings.Contains(authorization, "Credential=THEKEY/") || !strings.Contains(authorization, "/us-east-1/") {
 		t.Errorf("signed with %q", authorization)
 	}
 }
@@ -159,8 +204,8 @@ func TestWithoutAWS(t *testing.T) {
 }
 
 func TestStartSandbox(t *testing.T) {
-	for name, c := range map[string]struct{ script, stripe, erp, fails string }{
-		"serves":         {script: `echo '{"stripe":"http://a","erp":"http://b"}'; exec sleep 60`, stripe: "http://a", erp: "http://b"},
+	for name, c := range map[string]struct{ script, stripe, erp, key, fails string }{
+		"serves":         {script: `echo '{"stripe":"http://a","erp":"http://b","key":"c"}'; exec sleep 60`, stripe: "http://a", erp: "http://b", key: "c"},
 		"ends at once":   {script: `exit 1`, fails: "the sandbox did not start"},
 		"says no":        {script: `echo "sfrelay: no"; exit 1`, fails: "the sandbox did not start"},
 		"says something": {script: `echo oops; exec sleep 60`, fails: "the sandbox did not start"},
@@ -175,8 +220,11 @@ func TestStartSandbox(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || s.StripeURL != c.stripe || s.ERPURL != c.erp {
-				t.Errorf("%q %q, %v", s.StripeURL, s.ERPURL, err)
+			if err != nil || s.StripeURL != c.stripe || s.ERPURL != c.erp || s.SandboxKey != c.key {
+				t.Errorf("%q %q %q, %v", s.StripeURL, s.ERPURL, s.SandboxKey, err)
+			}
+			if info, err := os.Stat(s.file("sandbox.log")); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("the log with the key: %v, %v", info.Mode(), err)
 			}
 		})
 	}

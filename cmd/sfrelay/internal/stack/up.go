@@ -3,14 +3,11 @@ package stack
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -71,7 +68,10 @@ func Up(ctx context.Context, o Options) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "tmp"), 0o755); err != nil {
+	if err := ownDir(dir); err != nil {
+		return nil, err
+	}
+	if err := ownDir(filepath.Join(dir, "tmp")); err != nil {
 		return nil, err
 	}
 	tools, err := output(ctx, o.Root, ".ci/tools", "python")
@@ -134,92 +134,9 @@ func (s *Stack) refit(o Options) error {
 	return nil
 }
 
-// startEmulator runs ministack with nothing of our environment but what a
-// program needs to run at all. The functions inherit all of it.
-func (s *Stack) startEmulator(ctx context.Context, tools string) error {
-	if err := writeCertificate(s.file("ca.pem"), s.file("key.pem")); err != nil {
-		return err
-	}
-	port, err := freePort()
-	if err != nil {
-		return err
-	}
-	s.Endpoint = "https://127.0.0.1:" + port
-	if err := s.writeProfile(); err != nil {
-		return err
-	}
-	scaled := func(d time.Duration) string {
-		return strconv.FormatFloat(d.Seconds()*TimeScale, 'f', -1, 64)
-	}
-	cmd := exec.Command(filepath.Join(tools, "ministack"))
-	cmd.Dir = s.dir
-	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"),
-		"HOME=" + s.file("tmp"),
-		"TMPDIR=" + s.file("tmp"),
-		"BIND_HOST=127.0.0.1", // its default is all interfaces
-		"MINISTACK_HOST=127.0.0.1",
-		"GATEWAY_PORT=" + port,
-		"USE_SSL=1",
-		"MINISTACK_SSL_CERT=" + s.file("ca.pem"),
-		"MINISTACK_SSL_KEY=" + s.file("key.pem"),
-		"IOT_MTLS_ENABLED=0",           // else it listens on all interfaces on 8883
-		"AUTH=true",                    // roles and policies are enforced
-		"AWS_ACCESS_KEY_ID=" + rootKey, // not of the functions: they get those of their roles
-		"AWS_SECRET_ACCESS_KEY=" + rootKey,
-		"LAMBDA_ASYNC_RETRY_BASE_SECONDS=" + scaled(firstPause),
-		"LAMBDA_ASYNC_RETRY_MAX_SECONDS=" + scaled(secondPause),
-		"AWS_ENDPOINT_URL=" + s.Endpoint, // where the functions find AWS
-		"AWS_CA_BUNDLE=" + s.file("ca.pem"),
-		"AWS_DEFAULT_REGION=" + Region,
-		"AWS_EC2_METADATA_DISABLED=true",
-		"GODEBUG=http2client=0", // of the functions; see Config
-	}
-	if s.Emulator, err = spawn(cmd, s.file("ministack.log")); err != nil {
-		return err
-	}
-	if err := s.save(); err != nil {
-		return err
-	}
-	return s.waitReady(ctx)
-}
-
-func (s *Stack) waitReady(ctx context.Context) error {
-	ca, err := os.ReadFile(s.file("ca.pem"))
-	if err != nil {
-		return err
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(ca)
-	client := &http.Client{
-		Timeout:   2 * time.Second,
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true},
-	}
-	const tries, pause = 300, 100 * time.Millisecond
-	for range tries {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoint+"/_ministack/health", nil)
-		if err != nil {
-			return err
-		}
-		if resp, err := client.Do(req); err == nil {
-			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		if !s.Emulator.alive() {
-			break
-		}
-		if err := sleep(ctx, pause); err != nil {
-			return err
-		}
-	}
-	return fmt.Errorf("ministack does not answer; see %s", s.file("ministack.log"))
-}
-
 // startSandbox runs the command that serves Stripe's and the ERP's sandbox and
 // reads where they listen: the first line it prints is
-// {"stripe":"http://…","erp":"http://…"}.
+// {"stripe":"http://…","erp":"http://…","key":"…"}.
 func (s *Stack) startSandbox(ctx context.Context, o Options) error {
 	cmd := exec.Command(o.Sandbox[0], o.Sandbox[1:]...)
 	cmd.Dir = s.dir
@@ -239,11 +156,11 @@ func (s *Stack) startSandbox(ctx context.Context, o Options) error {
 			return err
 		}
 		if line, _, whole := bytes.Cut(b, []byte("\n")); whole {
-			var at struct{ Stripe, ERP string }
+			var at struct{ Stripe, ERP, Key string }
 			if err := json.Unmarshal(line, &at); err != nil {
 				return fmt.Errorf("the sandbox did not start; see %s", log)
 			}
-			s.StripeURL, s.ERPURL = at.Stripe, or(o.ERPURL, at.ERP)
+			s.StripeURL, s.ERPURL, s.SandboxKey = at.Stripe, or(o.ERPURL, at.ERP), at.Key
 			return nil
 		}
 		if !s.Sandbox.alive() {
@@ -339,7 +256,8 @@ func (s *Stack) deployArgs(secrets secretARNs) []string {
 // times, for which PyYAML has a parser in C; and what it zips goes no farther than
 // loopback.
 const samProgram = `
-import gc, sys, yaml, zlib
+import gc, os, sys, yaml, zlib
+os.umask(0o077)
 gc.disable()
 zlib.Z_DEFAULT_COMPRESSION = zlib.Z_BEST_SPEED
 yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -358,10 +276,11 @@ func (s *Stack) sam(ctx context.Context, o Options, tools, verb string, args ...
 		"SAM_CLI_TELEMETRY=0",
 		"SAM_CLI_POLL_DELAY=0.3",
 		"__SAM_CLI_APP_DIR="+s.file("sam"),         // nothing in the reader's home
+		"TMPDIR="+s.file("tmp"),                    // nor where others could have made it
 		"OS="+runtime.GOOS, "ARCH="+runtime.GOARCH, // the emulator runs the binaries on this machine,
 		"LOCAL_STACK=1", // and make local has built them with the flags that this asks for
 	)
-	log, err := os.Create(s.file("sam-" + verb + ".log"))
+	log, err := create(s.file("sam-" + verb + ".log"))
 	if err != nil {
 		return err
 	}

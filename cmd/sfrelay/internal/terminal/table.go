@@ -103,7 +103,7 @@ func (p *Printer) Rows(indent int, widths []int, rows ...[]Cell) {
 				}
 				blank += widths[i] - utf8.RuneCountInString(part) + gap
 			}
-			_, _ = p.Write([]byte(line.String() + "\n"))
+			_ = p.Raw([]byte(line.String() + "\n")) // the cells are escaped, the colours are ours; see Err
 		}
 	}
 }

@@ -1,10 +1,12 @@
 // Package terminal is how every command writes to people. Whatever a command prints may
-// have come from a queue, a log or a file that others wrote, so the Printer escapes every
-// value: no value can move the cursor, change colours or add a line. Tables fit the width
-// of the terminal. Colour is only for a terminal, and never where NO_COLOR is set.
+// have come from a queue, a log or a file that others wrote, so the Printer escapes all
+// text: nothing but its own colours can move the cursor, change colours or turn text around,
+// and no value can add a line. Only JSON and Raw write bytes as they are. Tables fit the
+// width of the terminal. Colour is only for a terminal, and never where NO_COLOR is set.
 package terminal
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -57,19 +59,41 @@ func To(w io.Writer) *Printer { return &Printer{out: w, width: noWidth} }
 // Err is the first error of writing.
 func (p *Printer) Err() error { return p.err }
 
-// Write makes a Printer an io.Writer for text that is ours alone; it escapes nothing.
+// Live reports whether it is a terminal that reads what is written.
+func (p *Printer) Live() bool { return p.live }
+
+// Write makes a Printer an io.Writer for text of several lines. It escapes all but line breaks.
 func (p *Printer) Write(b []byte) (int, error) {
-	n, err := p.out.Write(b)
+	lines := strings.Split(string(b), "\n")
+	for i, line := range lines {
+		lines[i] = Escape(line)
+	}
+	if err := p.Raw([]byte(strings.Join(lines, "\n"))); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// Raw writes bytes as they are: what programs read, and what was escaped before.
+func (p *Printer) Raw(b []byte) error {
+	_, err := p.out.Write(b)
 	if err != nil && p.err == nil {
 		p.err = err
 	}
-	return n, err
+	return err
 }
 
 // JSON writes v as one line for machines.
-func (p *Printer) JSON(v any) error { return json.NewEncoder(p).Encode(v) }
+func (p *Printer) JSON(v any) error {
+	var line bytes.Buffer
+	if err := json.NewEncoder(&line).Encode(v); err != nil {
+		return err
+	}
+	return p.Raw(line.Bytes())
+}
 
-// Printf formats as package fmt does. Every argument is escaped, the format is not.
+// Printf formats as package fmt does. A line break in an argument is escaped, one in the
+// format is not.
 func (p *Printer) Printf(format string, args ...any) {
 	shown := make([]any, len(args))
 	for i, a := range args {

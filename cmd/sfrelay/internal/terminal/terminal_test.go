@@ -39,6 +39,25 @@ func TestPrintfEscapesEveryArgument(t *testing.T) {
 	}
 }
 
+// Others write too, such as the parser of the command line: theirs is text of several lines.
+func TestWriteEscapesAllButLineBreaks(t *testing.T) {
+	var out bytes.Buffer
+	p := To(&out)
+	if n, err := fmt.Fprint(p, "a\x1b[2J\tb\r\nc\u202e\n"); n != 14 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if want := "a\\u001b[2J\\tb\\r\nc\\u202e\n"; out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
+	}
+	out.Reset()
+	if err := errors.Join(p.JSON("\u202e\x1b"), p.Raw([]byte("\x1b\xff"))); err != nil {
+		t.Error(err)
+	}
+	if want := "\"\u202e\\u001b\"\n\x1b\xff"; out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
+	}
+}
+
 func TestTableFits(t *testing.T) {
 	rows := [][]Cell{
 		Row("MESSAGE", "CLASS", "WHY"),

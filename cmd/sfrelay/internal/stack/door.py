@@ -1,0 +1,79 @@
+# Runs ministack behind a door. It does not check signatures of its root, and takes as root the configured access key, "test",
+# every account id and a request without any; its admin paths ask for nothing. Here the access key is the secret: a request says
+# the one of this stack, or that of a session of a role, which the emulator checks further. Browsers are not let in at all.
+import hmac, json, os, re, secrets, sys
+from http.server import BaseHTTPRequestHandler
+
+os.umask(0o077)
+
+from ministack import app as emulator
+from ministack.core import lambda_runtime
+from ministack.services import lambda_svc, sts
+
+ROOT = os.environ["AWS_ACCESS_KEY_ID"].encode()
+HOST = (os.environ["BIND_HOST"] + ":" + os.environ["GATEWAY_PORT"]).encode()
+SIGNED = re.compile(rb"AWS4-HMAC-SHA256 Credential=([A-Za-z0-9]+)/")
+
+
+def refusal(scope):
+    headers = scope["headers"]
+    values = lambda name: [v for n, v in headers if n.lower() == name]
+    if values(b"host") != [HOST]:
+        return "the host of the request is not the stack's"
+    if values(b"origin"):
+        return "the request comes from a browser"
+    if scope["method"] == "GET" and scope["path"] == "/_ministack/health":
+        return ""
+    authorization = values(b"authorization")
+    signed = SIGNED.match(authorization[0]) if len(authorization) == 1 else None
+    if not signed:
+        return "the request is not signed"
+    if not hmac.compare_digest(signed[1], ROOT) and signed[1].decode() not in sts._sessions:
+        return "the access key is not of this stack"
+    return ""
+
+
+async def door(scope, receive, send, inside=emulator.app):
+    if scope["type"] == "lifespan":
+        return await inside(scope, receive, send)
+    if scope["type"] != "http":
+        return await send({"type": "websocket.close", "code": 1008})
+    if not (why := refusal(scope)):
+        return await inside(scope, receive, send)
+    body = json.dumps({"__type": "AccessDeniedException", "message": why}).encode()
+    kind = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 403, "headers": kind})
+    await send({"type": "http.response.body", "body": body})
+
+
+emulator.app = door
+emulator._port_is_bindable = lambda host, port: False  # else it listens on port 443 too where it may
+
+# The emulator makes the keys of a function's role from two names that can be guessed, and serves events to whoever asks at the
+# port of a function. Both get what nobody can guess: functions ask below a path, which their runtime takes as part of the address.
+NONCE = secrets.token_hex(16)
+keys, environment, parse = lambda_runtime.execution_credentials, lambda_svc._provided_worker_env, BaseHTTPRequestHandler.parse_request
+
+
+def unguessable(config):
+    return keys({**config, "FunctionArn": config["FunctionArn"] + ":" + NONCE})
+
+
+def below(config, directory, port):
+    return {**environment(config, directory, port), "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}/{NONCE}"}
+
+
+def parse_request(self):
+    if not parse(self):
+        return False
+    if self.path.startswith(f"/{NONCE}/"):
+        return True
+    self.send_error(403)
+    return False
+
+
+lambda_runtime.execution_credentials = lambda_svc.execution_credentials = unguessable
+lambda_svc._provided_worker_env = below
+BaseHTTPRequestHandler.parse_request = parse_request
+
+sys.exit(emulator.main())

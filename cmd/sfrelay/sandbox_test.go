@@ -1,0 +1,55 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"testing"
+
+	"sfrelay/cmd/sfrelay/internal/terminal"
+)
+
+// Both sandboxes stand behind a door, and each start has a key of its own.
+func TestSandboxesAreServedBehindADoor(t *testing.T) {
+	var keys []string
+	for range 2 {
+		ctx, stop := context.WithCancel(t.Context())
+		r, w := io.Pipe()
+		ended := make(chan error, 1)
+		go func() {
+			c := sandboxCommand{Stripe: "127.0.0.1:0", ERP: "127.0.0.1:0", JSON: true}
+			ended <- c.Run(ctx, &screen{terminal.To(w), terminal.To(new(bytes.Buffer))})
+		}()
+		var at struct{ Stripe, ERP, Key string }
+		if err := json.NewDecoder(r).Decode(&at); err != nil {
+			t.Fatal(err)
+		}
+		for _, url := range []string{at.Stripe, at.ERP} {
+			for key, want := range map[string]int{at.Key: http.StatusOK, "": http.StatusForbidden} {
+				request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/_sandbox/state", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				request.Header.Set("Sandbox-Key", key)
+				resp, err := http.DefaultClient.Do(request)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = resp.Body.Close()
+				if resp.StatusCode != want {
+					t.Errorf("%s with the key %q: %d", url, key, resp.StatusCode)
+				}
+			}
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		keys = append(keys, at.Key)
+	}
+	if keys[0] == keys[1] || keys[0] == "" {
+		t.Errorf("keys %q", keys)
+	}
+}
