@@ -610,6 +610,24 @@ var httpsinkMutants = []mutant{
 		test: "TestTheFutureIsHeldAgainstOurClock", protects: "an event that says it was taken in 2199 does not win for ever",
 	},
 	{
+		name: "a-probe-with-content", file: "salesforce/judge.go",
+		old:  "if len(r.leaves) > 0 || r.headerInPayload {",
+		new:  "if len(r.leaves) > 0 {",
+		test: "TestProbe", protects: "a change that calls itself a probe is not lost",
+	},
+	{
+		name: "probe-of-anything", file: "salesforce/read.go",
+		old:  `err == nil && raw != "true" {`,
+		new:  `err == nil && raw == "null" {`,
+		test: "TestProbe", protects: "only one form is a probe",
+	},
+	{
+		name: "a-probe-of-no-consumer", file: "consumer/handle.go",
+		old:  "if ok && event.Probe {",
+		new:  "if event.Probe {",
+		test: "TestAProbeTouchesNothing", protects: "a probe that a wrong rule brought says so",
+	},
+	{
 		name: "lists-without-end", file: "salesforce/scan.go",
 		old:  "if len(list) == limit {",
 		new:  "if false && len(list) == limit {",

@@ -510,3 +510,44 @@ func TestAPanicWhileReadingIsOneMessage(t *testing.T) {
 type panics string
 
 func (*panics) UnmarshalText(b []byte) error { panic(string(b)) }
+
+// A probe finds out whether events arrive. It asks neither guard nor sink; an event with
+// content that calls itself a probe is parked, and not lost.
+func TestAProbeTouchesNothing(t *testing.T) {
+	probe := func(detailType, payload string) []byte {
+		return []byte(`{"version":"0","id":"p1","detail-type":"` + detailType + `","source":"aws.partner/salesforce.com/00D5f000005KcCnEAK/0YL5f000000CabWGAS",` +
+			`"time":"2026-11-22T12:00:00Z","detail":{"probe":true,"payload":` + payload + `}}`)
+	}
+	for _, tc := range []struct {
+		event          []byte
+		verdict, class string
+	}{
+		{probe("AccountChangeEvent", `{}`), "probe", ""},
+		{probe("Account_Sync__e", `{}`), "probe", ""},
+		{probe("Contact_Sync__e", `{}`), "parked", "permanent/unknown-event"},
+		{probe("Account_Sync__e", `{"Record_Id__c":"`+account+`","Name__c":"x"}`), "parked", "permanent/full-probe"},
+	} {
+		for way, payload := range map[string][]byte{"direct": tc.event, "queue": asBatch(t, [][]byte{tc.event})} {
+			var log bytes.Buffer
+			var asked, parked atomic.Int64
+			def := accounts(fenced())
+			h, err := consumer.New(def, consumer.Env{
+				Store: counted{&memory.Store{}, &asked}, Log: telemetry.New(&log, "test", 0), Now: func() time.Time { return consumertest.Now },
+				Park: func(context.Context, []byte) error { parked.Add(1); return nil },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := h.Handle(t.Context(), payload)
+			if err != nil || r != nil && len(r.BatchItemFailures) > 0 || asked.Load() != 0 {
+				t.Errorf("%s %s: %+v, %v, %d requests", way, tc.event, r, err, asked.Load())
+			}
+			if line := log.String(); !strings.Contains(line, `"verdict":"`+tc.verdict+`"`) || !strings.Contains(line, `"class":"`+tc.class+`"`) || strings.Count(line, "\n") != 1 {
+				t.Errorf("%s %s: %s", way, tc.event, line)
+			}
+			if (tc.verdict == "parked") != (parked.Load() == 1) {
+				t.Errorf("%s %s: %d parked", way, tc.event, parked.Load())
+			}
+		}
+	}
+}

@@ -155,10 +155,12 @@ func (in *invocation[T]) decode(msg *transport.Message) {
 		return
 	}
 	source, ok := in.bySources[event.DetailType]
-	if !ok || event.Resync != "" {
+	if !ok || event.Probe || event.Resync != "" {
 		w := in.add(&work[T]{msg: msg, event: event})
 		w.describe(nil)
-		if ok {
+		if ok && event.Probe {
+			w.conclude(verdict.Probe, "", nil)
+		} else if ok {
 			in.park(w, verdict.NeedsFetch, fmt.Errorf("%s: the whole object has to be synchronised again", event.Resync), nil)
 		} else {
 			in.park(w, verdict.Permanent("unknown-event"), errors.New("this consumer does not take events of that name; correct the detail-type of its rule"), nil)

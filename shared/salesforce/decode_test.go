@@ -534,3 +534,37 @@ func TestKeysEnd(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A probe says nothing at all: with a single field, header or record it could be a real
+// event that somebody calls a probe, and would be lost.
+func TestProbe(t *testing.T) {
+	for _, detail := range []string{`{"probe":true,"payload":{}}`, `{"payload":{},"schemaId":"s","id":"x","probe":true}`} {
+		for _, name := range []string{"Note__e", "AccountChangeEvent"} {
+			e := decode(t, envelope(name, detail))
+			if !e.Probe || len(e.Changes) != 0 || e.Resync != "" || e.DetailType != name || e.ID == "" || e.Org == "" {
+				t.Errorf("%s %s: %+v", name, detail, e)
+			}
+		}
+	}
+	for detail, want := range map[string]string{
+		`{"probe":true,"payload":{"Sku__c":null}}`:                                "full-probe at /detail/payload",
+		`{"probe":true,"payload":{"CreatedDate":"2026-11-21T10:15:29Z"}}`:         "full-probe at /detail/payload",
+		`{"probe":true,"payload":{"ChangeEventHeader":null}}`:                     "full-probe at /detail/payload",
+		`{"payload":{"ChangeEventHeader":{"entityName":"Account"}},"probe":true}`: "full-probe at /detail/payload",
+		`{"probe":true}`:                         "missing-payload at /detail/payload",
+		`{"probe":true,"payload":null}`:          "missing-payload at /detail/payload",
+		`{"probe":false,"payload":{}}`:           "wrong-type at /detail/probe",
+		`{"probe":"true","payload":{}}`:          "wrong-type at /detail/probe",
+		`{"probe":null,"payload":{}}`:            "wrong-type at /detail/probe",
+		`{"probe":1,"payload":{"Sku__c":"A-1"}}`: "wrong-type at /detail/probe",
+	} {
+		_, err := salesforce.Decode([]byte(envelope("Note__e", detail)), salesforce.Options{})
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", detail, err, want)
+		}
+	}
+	// A field of that name is one of the event's own.
+	if e := decode(t, envelope("Note__e", `{"id":"x","payload":{"probe":true}}`)); e.Probe || len(e.Changes) != 1 {
+		t.Errorf("%+v", e)
+	}
+}

@@ -66,8 +66,12 @@ type Event struct {
 
 	CreatedDate time.Time // platform events: when it was published; zero for CDC
 
+	// Probe: the event asks whether it arrives and says nothing. Its detail has the member
+	// "probe": true and an empty payload; Salesforce sends no such thing.
+	Probe bool
+
 	// Changes holds one entry per record of a CDC event, or the one of a platform
-	// event. Empty for GAP_OVERFLOW and wildcard ids (see Resync).
+	// event. Empty for a probe, for GAP_OVERFLOW and wildcard ids (see Resync).
 	Changes []Change
 
 	// Resync is not empty when the event names no records but a whole entity has

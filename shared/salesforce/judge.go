@@ -37,6 +37,12 @@ func (r *reader) event(opts Options) (*Event, error) {
 		return nil, refuse("version-in-future", "/time", "EventBridge took the event more than 5 minutes after now, as this machine's clock says: no event of EventBridge does that; find out who sent it")
 	}
 	r.latest = latest(r.time, r.now)
+	if r.probe {
+		if len(r.leaves) > 0 || r.headerInPayload {
+			return nil, refuse("full-probe", payloadPointer, "the event says that it is a probe, and has content: a probe has an empty payload; take detail.probe out if the content counts")
+		}
+		return &Event{ID: r.id, Source: r.source, DetailType: r.detailType, Org: org, Channel: channel, Time: r.time, ReplayName: r.replayName, Probe: true}, nil
+	}
 	fields := Fields{r.text, r.leaves}
 	fields.sort()
 	if path, found := fields.twice(); found {

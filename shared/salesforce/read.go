@@ -18,6 +18,7 @@ type reader struct {
 	hasDetail, hasPayload, hasHeader   bool
 	headerInPayload                    bool // maybe null
 	headerInDetail                     bool // the shape of AppFlow
+	probe                              bool
 	detailID, nestedUUID, detailUUID   string
 	leaves                             []leaf
 	header                             header
@@ -78,6 +79,12 @@ func (r *reader) detailMember(name string) (err error) {
 	case headerName:
 		r.headerInDetail = true
 		_, err = r.value()
+	case "probe":
+		var raw string
+		if raw, err = r.value(); err == nil && raw != "true" {
+			err = r.mismatch("true, or no such member")
+		}
+		r.probe = true
 	default:
 		_, err = r.value()
 	}

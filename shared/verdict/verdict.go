@@ -14,6 +14,7 @@ const (
 	PartlyStale Verdict = "partly-stale" // some of its fields won
 	Ignored     Verdict = "ignored"      // touches nothing that this consumer reads
 	Echo        Verdict = "echo"         // our own write
+	Probe       Verdict = "probe"        // it asked whether it arrives; nothing was looked up, nothing done
 	Busy        Verdict = "busy"
 	Failed      Verdict = "failed"
 	Parked      Verdict = "parked"

@@ -23,7 +23,8 @@ type Explanation struct {
 	Org        string   `json:"org"`
 	Source     string   `json:"source"`
 	DetailType string   `json:"detailType"`
-	Transport  string   `json:"transport"` // a transport.Form, or sqs-batch for an event in one
+	Transport  string   `json:"transport"`       // a transport.Form, or sqs-batch for an event in one
+	Probe      bool     `json:"probe,omitempty"` // it says nothing, and every consumer that takes it answers so
 	Changes    []Change `json:"changes"`
 
 	event *salesforce.Event
@@ -135,7 +136,7 @@ func one(m transport.Message, orgs salesforce.OrgList) (*Explanation, error) {
 	}
 	e := &Explanation{
 		OK: true, Org: event.Org, Source: event.Source, DetailType: event.DetailType,
-		Transport: string(m.Form), Changes: []Change{}, event: event,
+		Transport: string(m.Form), Probe: event.Probe, Changes: []Change{}, event: event,
 	}
 	if event.Resync != "" {
 		e.Changes = append(e.Changes, describe(event.Cause))

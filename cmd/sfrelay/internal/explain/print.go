@@ -51,6 +51,9 @@ func (e *Explanation) Print(p *terminal.Printer) {
 	} else {
 		line("rule", "none of this collection takes %s", e.DetailType)
 	}
+	if e.Probe {
+		line("probe", "it asks whether it arrives: %s answer with the verdict probe, and do nothing", strings.Join(names(takers(e.DetailType)), ", "))
+	}
 	for i, c := range e.Changes {
 		line("", "")
 		line("change", "%s%s", or(c.ChangeType, "published"), count(i, len(e.Changes)))
