@@ -385,9 +385,9 @@ var stripeMutants = []mutant{
 		test: "TestRetireMarksAndSaveBringsBack", protects: "an undeleted account brings its customer back",
 	},
 	{
-		name: "any-currency", file: "billing/stripe/invoices.go",
-		old:  "if draft.Total == doc.total && strings.EqualFold(string(draft.Currency), doc.currency) {",
-		new:  "if draft.Total == doc.total {",
+		name: "any-currency", file: "billing/stripe/tax.go",
+		old:  "strings.EqualFold(string(draft.Currency), d.currency) && ",
+		new:  "strings.EqualFold(d.currency, d.currency) && ",
 		test: "TestADraftInAnotherCurrencyIsNotFinalized", protects: "100 yen are not billed as 100 cents",
 	},
 	{
@@ -425,6 +425,42 @@ var stripeMutants = []mutant{
 		old:  "if !ok || n%multiple != 0 {",
 		new:  "if !ok || n%multiple > n {",
 		test: "TestAnAmountThatStripeWouldRoundIsRefused", protects: "an amount that Stripe would round is refused",
+	},
+	{
+		name: "amount-with-its-tax", file: "billing/stripe/tax.go",
+		old:  "return i.TotalExcludingTax",
+		new:  "return i.Subtotal",
+		test: "TestTaxWithinTheAmountIsNotFinalized", protects: "an account whose prices include their tax bills no deal for less",
+	},
+	{
+		name: "tax-taken-off", file: "billing/stripe/tax.go",
+		old:  " && (!d.taxed || taxStatus(draft) != untaxed):",
+		new:  ":",
+		test: "TestADraftWithoutItsTaxIsNotFinalized", protects: "a draft that lost its automatic tax is not billed without it",
+	},
+	{
+		name: "untaxable-for-ever", file: "billing/stripe/invoices.go",
+		old:  "content && taxStatus(d) != stripe.InvoiceAutomaticTaxStatusRequiresLocationInputs {",
+		new:  "content {",
+		test: "TestTheAddressIsLostOnTheWay", protects: "a customer that has an address again is billed with the first redrive",
+	},
+	{
+		name: "old-choice-of-tax", file: "billing/stripe/invoices.go",
+		old:  `part("automatic-tax")`,
+		new:  "_ = d.taxed",
+		test: "TestTheChoiceChangesBetweenDraftAndFinalizing", protects: "a draft of before AutomaticTax was switched is made anew",
+	},
+	{
+		name: "finalized-without-tax", file: "billing/stripe/tax.go",
+		old:  "case d.taxed && taxStatus(i) != stripe.InvoiceAutomaticTaxStatusComplete && taxStatus(i) != \"\":",
+		new:  "case d.taxed && false:",
+		test: "TestFinalizedOtherwise", protects: "an invoice that Stripe finalized without its tax is told to a person",
+	},
+	{
+		name: "exemption-overwritten", file: "billing/stripe/customers.go",
+		old:  "p := fields.forUpdate()\n",
+		new:  "p := fields.forUpdate()\n\t\tp.TaxExempt = filled(&s.taxExempt)\n",
+		test: "TestTaxExempt", protects: "what a person decided about a customer's exemption stays",
 	},
 	{
 		name: "doubt-is-not-looked-up", file: "billing/stripe/customers.go",

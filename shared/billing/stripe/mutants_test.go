@@ -63,6 +63,12 @@ func TestTheSameIDsOfAnotherOrgAreNotOurs(t *testing.T) {
 // form.
 func (w *world) between(t *testing.T, change func(r *http.Request, form url.Values)) *stripe.Client {
 	t.Helper()
+	return must[*stripe.Client](t)(stripe.New(sinkhttp.Static("test-key"), w.through(t, change)))
+}
+
+// through is the address of a server in between.
+func (w *world) through(t *testing.T, change func(r *http.Request, form url.Values)) string {
+	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -80,7 +86,7 @@ func (w *world) between(t *testing.T, change func(r *http.Request, form url.Valu
 		w.ServeHTTP(rw, r)
 	}))
 	t.Cleanup(server.Close)
-	return must[*stripe.Client](t)(stripe.New(sinkhttp.Static("test-key"), server.URL))
+	return server.URL
 }
 
 // The same number in another currency is another amount.
