@@ -351,6 +351,42 @@ var deadletterMutants = []mutant{
 		new:  "ctx, cancel := context.WithTimeout(ctx, time.Minute)",
 		test: "TestInterruptedReading", protects: "an interrupted reading shows its messages again",
 	},
+	{
+		name: "class-by-its-beginning", file: "deadletter/queues.go",
+		old:  `string(f.Class)+"/")`,
+		new:  "string(f.Class))",
+		test: "TestFilter", protects: "a class that begins like another one is not redriven with it",
+	},
+	{
+		name: "not-json-invoked", file: "deadletter/redrive.go",
+		old:  "if !json.Valid([]byte(m.Body)) {",
+		new:  "if false {",
+		test: "TestAMessageThatIsNotJSONStopsNoOther", protects: "a message that is not JSON does not end the redrive of all others",
+	},
+	{
+		name: "taken-over-is-an-error", file: "deadletter/queues.go",
+		old:  " && !errors.As(err, &stale) {",
+		new:  " && stale == nil {",
+		test: "TestAnotherReaderTakesOver", protects: "two operators can read one queue",
+	},
+	{
+		name: "deleted-and-shown", file: "deadletter/redrive.go",
+		old:  "\tdelete(in.aside, m.ID)\n\tin.taken[",
+		new:  "\tin.taken[",
+		test: "TestRedrive", protects: "a redrive does not end with an error about the messages that it deleted",
+	},
+	{
+		name: "in-front-for-ever", file: "deadletter/redrive.go",
+		old:  "if again[id] && p.away(ctx, q, handle, hold) == nil {",
+		new:  "if again[id] {",
+		test: "TestManyRefusedMessagesDoNotStopARedrive", protects: "a redrive ends, and reaches what lies behind many refused messages",
+	},
+	{
+		name: "list-stops-early", file: "deadletter/queues.go",
+		old:  "nothingNew = 0 // it stands no longer before those that we have not seen",
+		new:  "_ = nothingNew",
+		test: "TestALongReadingShowsItsMessagesAgain", protects: "a long queue is listed to its end",
+	},
 }
 
 var stripeMutants = []mutant{
@@ -468,6 +504,60 @@ var stripeMutants = []mutant{
 		new:  "case ref.InDoubt && false:",
 		test: "TestLostResponseMakesOneCustomer", protects: "an attempt in doubt looks before it creates",
 	},
+	{
+		name: "no-time-to-settle", file: "billing/stripe/stripe.go",
+		old:  "settle = 20 * time.Second",
+		new:  "settle = 0 * time.Second",
+		test: "TestContractsSettleDoubt", protects: "a request that was given up has landed before the next attempt looks",
+	},
+	{
+		name: "lines-refused-draft-left", file: "billing/stripe/invoices.go",
+		old:  "if f.Class.IsPermanent() {",
+		new:  "if false {",
+		test: "TestRefusedLinesLeaveNoDraft", protects: "a draft whose lines were refused is not left to be finalized by hand",
+	},
+	{
+		name: "finalized-by-hand", file: "billing/stripe/invoices.go",
+		old:  "\t\tif !f.remembered() && f.code != stripe.ErrorCodeInvoiceNotEditable {\n\t\t\treturn nil, f\n\t\t}\n\t\t// Done",
+		new:  "\t\tif !f.remembered() {\n\t\t\treturn nil, f\n\t\t}\n\t\t// Done",
+		test: "TestAPersonFinalizesTheDraft", protects: "an invoice that a person finalized a moment before is the one",
+	},
+	{
+		name: "old-terms", file: "billing/stripe/invoices.go",
+		old:  "inv.Description, strconv.Itoa(inv.DueDays)}",
+		new:  "inv.Description}",
+		test: "TestTheTermsAreThoseOfTheDeal", protects: "an invoice has the terms that the deal has now",
+	},
+	{
+		name: "due-in-30-days", file: "billing/stripe/invoices.go",
+		old:  "stripe.Int64(int64(inv.DueDays))",
+		new:  "stripe.Int64(30)",
+		test: "TestTheTermsAreThoseOfTheDeal", protects: "the deal says when its invoice is due",
+	},
+	{
+		name: "draft-of-somebody-else", file: "billing/stripe/invoices.go",
+		old:  "if draft.Metadata[markContent] != doc.content {",
+		new:  "if false {",
+		test: "TestADraftOfOtherContentMeanwhile", protects: "two attempts at once do not finalize the text of the older one",
+	},
+	{
+		name: "country-in-small-letters", file: "billing/stripe/customers.go",
+		old:  "strings.ToUpper(*p.Country)",
+		new:  "*p.Country",
+		test: "TestACountryIsInCapitals", protects: "a country in small letters is one",
+	},
+	{
+		name: "sum-without-end", file: "billing/stripe/invoices.go",
+		old:  "sum += line.amount; sum > 1<<53 || sum < -1<<53",
+		new:  "sum += line.amount; sum == 1<<62",
+		test: "TestInvoiceRefusals", protects: "lines that come to more than can be counted are refused",
+	},
+	{
+		name: "telemetry-sent", file: "billing/stripe/stripe.go",
+		old:  "EnableTelemetry:   stripe.Bool(false),",
+		new:  "EnableTelemetry:   stripe.Bool(true),",
+		test: "TestSandboxIsAnAccount", protects: "nothing is told to Stripe beside the requests",
+	},
 }
 
 var httpsinkMutants = []mutant{
@@ -518,5 +608,23 @@ var httpsinkMutants = []mutant{
 		old:  `case body.Reason == "version" && err == nil && len(v) == 20:`,
 		new:  `case body.Reason == "version" && err == nil && len(v) > 0:`,
 		test: "TestConnectorKeepsTheContract", protects: "a version that is none is not taken over",
+	},
+	{
+		name: "id-without-end", file: "erp/httpsink/httpsink.go",
+		old:  " || len(body.ID) > 255 {",
+		new:  " {",
+		test: "TestAnIDThatIsTooLong", protects: "no id grows the items of the guard",
+	},
+	{
+		name: "delete-character", file: "erp/httpsink/httpsink.go",
+		old:  " || r == 0x7f",
+		new:  "",
+		test: "TestADeleteCharacterIsInNoKey", protects: "no control character is part of a key",
+	},
+	{
+		name: "version-as-written", file: "erp/httpsink/httpsink.go",
+		old:  "RefusedVersionError{Version: strings.ToLower(body.Version)}",
+		new:  "RefusedVersionError{Version: body.Version}",
+		test: "FuzzAnswer", protects: "a version has one spelling",
 	},
 }

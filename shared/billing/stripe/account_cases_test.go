@@ -255,6 +255,9 @@ func accountHeaders(t *testing.T, a account) {
 		if got := r.Header.Get("Stripe-Version"); got != stripego.APIVersion {
 			t.Errorf("%s %s: Stripe-Version %q, want %s", r.Method, r.URL.Path, got, stripego.APIVersion)
 		}
+		if got := r.Header.Values("X-Stripe-Client-Telemetry"); len(got) > 0 {
+			t.Errorf("%s %s: telemetry %q", r.Method, r.URL.Path, got)
+		}
 		if got := r.Header.Values("Stripe-Context"); strings.Join(got, " ") != a.context {
 			t.Errorf("%s %s: Stripe-Context %q, want %q", r.Method, r.URL.Path, got, a.context)
 		}
