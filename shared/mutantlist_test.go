@@ -132,6 +132,60 @@ var guardMutants = []mutant{
 		new:  "m.deleted = true",
 		test: "TestFieldMerge", protects: "a delete that is older than a field deletes nothing at the sink",
 	},
+	{
+		name: "hash-of-a-doubtful-content", file: "guard/run.go",
+		old:  "h != [8]byte{} && !r.inDoubt {",
+		new:  "h != [8]byte{} {",
+		test: "TestADoubtfulContentIsNotTheOneThatWasDone", protects: "after a doubt nobody claims to know which content was done",
+	},
+	{
+		name: "delete-that-never-landed", file: "guard/protocol.go",
+		old:  "if c.full.After(it.Full) || c.tombstone.After(it.Tombstone) {",
+		new:  "if c.full.After(it.Full) {",
+		test: "TestADeleteThatWasNotRecordedComesAgain", protects: "a delete that was not recorded is not forgotten",
+	},
+	{
+		name: "old-delete-takes-back", file: "guard/protocol.go",
+		old:  "if !v.After(order.Newest(it.Full, m.full)) || !v.After(order.Newest(it.Tombstone, m.tombstone)) {",
+		new:  "if !v.After(order.Newest(it.Full, m.full)) {",
+		test: "TestAnOldDeleteInAGroup", protects: "a delete that comes late does not let older updates in again",
+	},
+	{
+		name: "lift-below-our-epoch", file: "guard/lease.go",
+		old:  "epoch := max(out.Epoch, now)",
+		new:  "epoch := out.Epoch",
+		test: "TestALiftIsAboveOurOwnEpoch", protects: "a sink that names a low epoch does not stop a subject for ever",
+	},
+	{
+		name: "lift-settles-doubt", file: "guard/lease.go",
+		old:  "now, epoch, !r.inDoubt))",
+		new:  "now, epoch, true))",
+		test: "TestALiftKeepsAnOlderDoubt", protects: "a fence settles no older doubt",
+	},
+	{
+		name: "time-parks", file: "guard/lease.go",
+		old:  "r.attempt >= int64(limit) && !out.Uncounted\n\tif toPark",
+		new:  "r.attempt >= int64(limit)\n\tif toPark",
+		test: "TestTheLastAttemptIsOneThatWasMade", protects: "time that ran out parks nothing",
+	},
+	{
+		name: "time-parks-a-group", file: "guard/solo.go",
+		old:  "r.attempt >= int64(limit) && !out.Uncounted {",
+		new:  "r.attempt >= int64(limit) {",
+		test: "TestTheLastAttemptIsOneThatWasMade", protects: "time that ran out parks no change of a group",
+	},
+	{
+		name: "fence-in-a-group", file: "guard/solo.go",
+		old:  "if out.Effect == Fenced {",
+		new:  "if false {",
+		test: "TestAFenceInTheMiddleOfAGroupIsAConflict", protects: "a fence that the next attempt answers calls nobody",
+	},
+	{
+		name: "seen-falls", file: "guard/run.go",
+		old:  "\tif !c.seen.After(r.item.Seen) {\n\t\tc.seen = order.Version{}\n\t}\n",
+		new:  "",
+		test: "TestWhatWasSeenNeverFalls", protects: "an item says which full state was the newest that was seen",
+	},
 }
 
 var consumerMutants = []mutant{
@@ -243,6 +297,72 @@ var consumerMutants = []mutant{
 		new:  "!contract.Settles(),",
 		test: "TestRepeatInDoubtIsSentAgain", protects: "an author who chose at least once gets it",
 	},
+	{
+		name: "lost-with-its-queue", file: "consumer/handle.go",
+		old:  "\t\tw.conclude(verdict.Failed, class, errors.Join(cause, err))\n\t\treturn\n",
+		new:  "\t\tw.conclude(verdict.Parked, class, errors.Join(cause, err))\n\t\treturn\n",
+		test: "TestWhatCannotBeParkedComesAgain", protects: "a message that cannot be parked is not lost",
+	},
+	{
+		name: "orgs-in-one-group", file: "consumer/apply.go",
+		old:  `key := w.event.Org + "#" + w.subject`,
+		new:  "key := w.subject",
+		test: "TestTwoOrgsInABatch", protects: "records of two orgs with one id stay apart",
+	},
+	{
+		name: "error-without-a-class", file: "consumer/outcome.go",
+		old:  "return guard.Outcome{Effect: guard.Unsure, Class: verdict.Unknown, Err: plain(err)}",
+		new:  "return guard.Outcome{Effect: guard.NotApplied, Class: verdict.Unknown, Err: plain(err)}",
+		test: "TestAnErrorOfNoClassLeavesADoubt", protects: "what a consumer returns as it is may have been applied",
+	},
+	{
+		name: "tried-again-for-nothing", file: "consumer/outcome.go",
+		old:  "e.Class.IsPermanent() || needsPeople[e.Class]",
+		new:  "e.Class.IsPermanent()",
+		test: "TestWhatNeedsAPersonIsNotTriedAgain", protects: "what needs a person is parked at once",
+	},
+	{
+		name: "taken-and-forgotten", file: "consumer/outcome.go",
+		old:  "out.Effect, out.Link, out.Park = guard.Took, receipt.Link, e.Class",
+		new:  "out.Effect, out.Link = guard.Took, receipt.Link",
+		test: "TestATakenChangeThatAPersonHasToSee", protects: "what the sink took and a person has to see is told",
+	},
+	{
+		name: "thin-delete", file: "consumer/prepare.go",
+		old:  `strings.EqualFold(style, "THIN") && !at.deleted`,
+		new:  `strings.EqualFold(style, "THIN")`,
+		test: "TestAThinDeleteNeedsNoFetch", protects: "a thin event deletes",
+	},
+	{
+		name: "delete-as-update", file: "consumer/apply.go",
+		old:  "a.change.Content, a.change.Deleted = winners, at.Deleted",
+		new:  "a.change.Content = winners",
+		test: "TestADeleteBehindAnUpdate", protects: "a delete behind an update in one batch deletes",
+	},
+	{
+		name: "field-not-handed-over", file: "consumer/unfit.go",
+		old:  "return nil, false // it was not",
+		new:  "continue // it was not",
+		test: "TestAFieldThatWasNotHandedOverIsNotTakenOut", protects: "a connector that is wrong about a field is not asked twice",
+	},
+	{
+		name: "waiting-for-nobody", file: "consumer/prepare.go",
+		old:  " || len(in.def.events) == 0 {",
+		new:  " {",
+		test: "TestNobodyWaitsForAnEventThatIsNotTaken", protects: "a change whose rest nobody brings is parked at once",
+	},
+	{
+		name: "done-and-parked", file: "consumer/prepare.go",
+		old:  "\t\tcase done:\n",
+		new:  "\t\tcase done && false:\n",
+		test: "TestEveryMessageOfAnActionIsAnswered", protects: "a late change event of a deal that is done parks nothing",
+	},
+	{
+		name: "time-of-publishing", file: "consumer/prepare.go",
+		old:  "AlsoCDC: s.changes",
+		new:  "AlsoCDC: false",
+		test: "TestBesideChangeEventsTheRecordsTimeCounts", protects: "a platform event without the time of its record does not win over change events",
+	},
 }
 
 var transportMutants = []mutant{
@@ -287,6 +407,24 @@ var transportMutants = []mutant{
 		old:  "response.Type = r.Context.Condition",
 		new:  "_ = r.Context.Condition",
 		test: "TestOpen", protects: "a record without an answer of the function has the condition as its class",
+	},
+	{
+		name: "event-as-batch", file: "transport/open.go",
+		old:  "case has(detailTypeKey), has(sourceKey | detailKey):",
+		new:  "case !has(messagesKey) && (has(detailTypeKey) || has(sourceKey|detailKey)):",
+		test: "TestAnEventWithRecordsIsNoBatch", protects: "an event with a member of a wrapping is not lost as an empty batch",
+	},
+	{
+		name: "other-blanks", file: "transport/parked.go",
+		old:  `event := bytes.Trim(p.Event, " \t\r\n")`,
+		new:  "event := bytes.TrimSpace(p.Event)",
+		test: "TestOtherBlanksStay", protects: "a refused event comes back byte by byte",
+	},
+	{
+		name: "negative-count", file: "transport/open.go",
+		old:  "if err != nil || n < 0 {",
+		new:  "if err != nil {",
+		test: "TestANegativeCountIsUnknown", protects: "no count is below zero",
 	},
 }
 
@@ -557,6 +695,12 @@ var stripeMutants = []mutant{
 		old:  "EnableTelemetry:   stripe.Bool(false),",
 		new:  "EnableTelemetry:   stripe.Bool(true),",
 		test: "TestSandboxIsAnAccount", protects: "nothing is told to Stripe beside the requests",
+	},
+	{
+		name: "tax-id-of-a-person", file: "billing/stripe/taxids.go",
+		old:  "case before:",
+		new:  "case before, v:",
+		test: "TestATaxIDOfAPersonStays", protects: "tax ids of others are left alone",
 	},
 }
 

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-
 	"sfrelay/shared/deadletter"
 )
 
@@ -75,5 +73,3 @@ func TestAMessageThatIsNotJSONStopsNoOther(t *testing.T) {
 		t.Errorf("%v, %+v, invoked were %q", err, results, f.invoked)
 	}
 }
-
-var _ deadletter.SQS = (*sqs.Client)(nil)

@@ -242,3 +242,20 @@ func TestACountryIsInCapitals(t *testing.T) {
 		t.Errorf("country %v", got)
 	}
 }
+
+// A tax id that a person gave the customer stays when the account's number changes.
+func TestATaxIDOfAPersonStays(t *testing.T) {
+	w := newWorld(t, stripesandbox.Options{})
+	customers := withTaxIDs(t, w.url, "test-key")
+	ref := customerRef(1)
+	c := acme()
+	c.TaxNumber = sink.Set("DE123456789")
+	ref.Link = must[sink.Receipt](t)(customers.Save(t.Context(), ref, accountID, c)).Link
+	w.post(t, "/v1/customers/"+ref.Link+"/tax_ids", "type=eu_vat&value=FR12345678901")
+	ref.Epoch++
+	c.TaxNumber = sink.Set("ATU12345678")
+	must[sink.Receipt](t)(customers.Save(t.Context(), ref, accountID, c))
+	if got := taxIDs(w.State().Customers[0]); got != "eu_vat FR12345678901, eu_vat ATU12345678" {
+		t.Errorf("tax ids %s", got)
+	}
+}
