@@ -2,8 +2,16 @@ package deadletter_test
 
 import (
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"sfrelay/shared/deadletter"
 )
@@ -70,6 +78,31 @@ func TestAMessageThatIsNotJSONStopsNoOther(t *testing.T) {
 	o, f := stackOf(q)
 	results, err := redrive(t, t.Context(), o)
 	if err != nil || results["m1"].Outcome != deadletter.Refused || results["m2"].Outcome != deadletter.Taken || !slices.Equal(f.invoked, []string{"fn-inventory-erp e2"}) {
+		t.Errorf("%v, %+v, invoked were %q", err, results, f.invoked)
+	}
+}
+
+// The clock of SQS says when a redrive began, that of an operator may be hours off.
+func TestTheClockOfSQSCounts(t *testing.T) {
+	const receive = `{"Messages":[{"MessageId":"old","ReceiptHandle":"h1","Body":%q,"Attributes":{"SentTimestamp":"1795420799000"}},` +
+		`{"MessageId":"new","ReceiptHandle":"h2","Body":%q,"Attributes":{"SentTimestamp":"1795421100000"}}]}`
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", "Mon, 23 Nov 2026 08:00:00 GMT") // 1795420800
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		if asked++; asked > 1 || !strings.HasSuffix(r.Header.Get("X-Amz-Target"), "ReceiveMessage") {
+			_, _ = io.WriteString(w, "{}")
+			return
+		}
+		_, _ = fmt.Fprintf(w, receive, parked("customer-erp", "unknown", change("e1", one)), parked("customer-erp", "unknown", change("e2", one)))
+	}))
+	defer server.Close()
+	o, f := stackOf(newQueues(t))
+	o.List = o.List[:1]
+	o.SQS = sqs.New(sqs.Options{BaseEndpoint: &server.URL, Region: "eu-west-2", Credentials: aws.AnonymousCredentials{}, DisableMessageChecksumValidation: true})
+	o.Now = func() time.Time { return time.Date(2026, 11, 23, 11, 0, 0, 0, time.UTC) }
+	results, err := redrive(t, t.Context(), o)
+	if err != nil || len(results) != 1 || results["old"].Outcome != deadletter.Taken || !slices.Equal(f.invoked, []string{"fn-customer-erp e1"}) {
 		t.Errorf("%v, %+v, invoked were %q", err, results, f.invoked)
 	}
 }
