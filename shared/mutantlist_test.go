@@ -132,6 +132,60 @@ var guardMutants = []mutant{
 		new:  "m.deleted = true",
 		test: "TestFieldMerge", protects: "a delete that is older than a field deletes nothing at the sink",
 	},
+	{
+		name: "hash-of-a-doubtful-content", file: "guard/run.go",
+		old:  "h != [8]byte{} && !r.inDoubt {",
+		new:  "h != [8]byte{} {",
+		test: "TestADoubtfulContentIsNotTheOneThatWasDone", protects: "after a doubt nobody claims to know which content was done",
+	},
+	{
+		name: "delete-that-never-landed", file: "guard/protocol.go",
+		old:  "if c.full.After(it.Full) || c.tombstone.After(it.Tombstone) {",
+		new:  "if c.full.After(it.Full) {",
+		test: "TestADeleteThatWasNotRecordedComesAgain", protects: "a delete that was not recorded is not forgotten",
+	},
+	{
+		name: "old-delete-takes-back", file: "guard/protocol.go",
+		old:  "if !v.After(order.Newest(it.Full, m.full)) || !v.After(order.Newest(it.Tombstone, m.tombstone)) {",
+		new:  "if !v.After(order.Newest(it.Full, m.full)) {",
+		test: "TestAnOldDeleteInAGroup", protects: "a delete that comes late does not let older updates in again",
+	},
+	{
+		name: "lift-below-our-epoch", file: "guard/lease.go",
+		old:  "epoch := max(out.Epoch, now)",
+		new:  "epoch := out.Epoch",
+		test: "TestALiftIsAboveOurOwnEpoch", protects: "a sink that names a low epoch does not stop a subject for ever",
+	},
+	{
+		name: "lift-settles-doubt", file: "guard/lease.go",
+		old:  "now, epoch, !r.inDoubt))",
+		new:  "now, epoch, true))",
+		test: "TestALiftKeepsAnOlderDoubt", protects: "a fence settles no older doubt",
+	},
+	{
+		name: "time-parks", file: "guard/lease.go",
+		old:  "r.attempt >= int64(limit) && !out.Uncounted\n\tif toPark",
+		new:  "r.attempt >= int64(limit)\n\tif toPark",
+		test: "TestTheLastAttemptIsOneThatWasMade", protects: "time that ran out parks nothing",
+	},
+	{
+		name: "time-parks-a-group", file: "guard/solo.go",
+		old:  "r.attempt >= int64(limit) && !out.Uncounted {",
+		new:  "r.attempt >= int64(limit) {",
+		test: "TestTheLastAttemptIsOneThatWasMade", protects: "time that ran out parks no change of a group",
+	},
+	{
+		name: "fence-in-a-group", file: "guard/solo.go",
+		old:  "if out.Effect == Fenced {",
+		new:  "if false {",
+		test: "TestAFenceInTheMiddleOfAGroupIsAConflict", protects: "a fence that the next attempt answers calls nobody",
+	},
+	{
+		name: "seen-falls", file: "guard/run.go",
+		old:  "\tif !c.seen.After(r.item.Seen) {\n\t\tc.seen = order.Version{}\n\t}\n",
+		new:  "",
+		test: "TestWhatWasSeenNeverFalls", protects: "an item says which full state was the newest that was seen",
+	},
 }
 
 var consumerMutants = []mutant{
@@ -255,6 +309,72 @@ var consumerMutants = []mutant{
 		new:  "!contract.Settles(),",
 		test: "TestRepeatInDoubtIsSentAgain", protects: "an author who chose at least once gets it",
 	},
+	{
+		name: "lost-with-its-queue", file: "consumer/handle.go",
+		old:  "\t\tw.conclude(verdict.Failed, class, errors.Join(cause, err))\n\t\treturn\n",
+		new:  "\t\tw.conclude(verdict.Parked, class, errors.Join(cause, err))\n\t\treturn\n",
+		test: "TestWhatCannotBeParkedComesAgain", protects: "a message that cannot be parked is not lost",
+	},
+	{
+		name: "orgs-in-one-group", file: "consumer/apply.go",
+		old:  `key := w.event.Org + "#" + w.subject`,
+		new:  "key := w.subject",
+		test: "TestTwoOrgsInABatch", protects: "records of two orgs with one id stay apart",
+	},
+	{
+		name: "error-without-a-class", file: "consumer/outcome.go",
+		old:  "return guard.Outcome{Effect: guard.Unsure, Class: verdict.Unknown, Err: plain(err)}",
+		new:  "return guard.Outcome{Effect: guard.NotApplied, Class: verdict.Unknown, Err: plain(err)}",
+		test: "TestAnErrorOfNoClassLeavesADoubt", protects: "what a consumer returns as it is may have been applied",
+	},
+	{
+		name: "tried-again-for-nothing", file: "consumer/outcome.go",
+		old:  "e.Class.IsPermanent() || needsPeople[e.Class]",
+		new:  "e.Class.IsPermanent()",
+		test: "TestWhatNeedsAPersonIsNotTriedAgain", protects: "what needs a person is parked at once",
+	},
+	{
+		name: "taken-and-forgotten", file: "consumer/outcome.go",
+		old:  "out.Effect, out.Link, out.Park = guard.Took, receipt.Link, e.Class",
+		new:  "out.Effect, out.Link = guard.Took, receipt.Link",
+		test: "TestATakenChangeThatAPersonHasToSee", protects: "what the sink took and a person has to see is told",
+	},
+	{
+		name: "thin-delete", file: "consumer/prepare.go",
+		old:  `strings.EqualFold(style, "THIN") && !at.deleted`,
+		new:  `strings.EqualFold(style, "THIN")`,
+		test: "TestAThinDeleteNeedsNoFetch", protects: "a thin event deletes",
+	},
+	{
+		name: "delete-as-update", file: "consumer/apply.go",
+		old:  "a.change.Content, a.change.Deleted = winners, at.Deleted",
+		new:  "a.change.Content = winners",
+		test: "TestADeleteBehindAnUpdate", protects: "a delete behind an update in one batch deletes",
+	},
+	{
+		name: "field-not-handed-over", file: "consumer/unfit.go",
+		old:  "return nil, false // it was not",
+		new:  "continue // it was not",
+		test: "TestAFieldThatWasNotHandedOverIsNotTakenOut", protects: "a connector that is wrong about a field is not asked twice",
+	},
+	{
+		name: "waiting-for-nobody", file: "consumer/prepare.go",
+		old:  " || len(in.def.events) == 0 {",
+		new:  " {",
+		test: "TestNobodyWaitsForAnEventThatIsNotTaken", protects: "a change whose rest nobody brings is parked at once",
+	},
+	{
+		name: "done-and-parked", file: "consumer/prepare.go",
+		old:  "\tcase done:\n",
+		new:  "\tcase done && false:\n",
+		test: "TestEveryMessageOfAnActionIsAnswered", protects: "a late change event of a deal that is done parks nothing",
+	},
+	{
+		name: "time-of-publishing", file: "consumer/prepare.go",
+		old:  "AlsoCDC: s.changes",
+		new:  "AlsoCDC: false",
+		test: "TestBesideChangeEventsTheRecordsTimeCounts", protects: "a platform event without the time of its record does not win over change events",
+	},
 }
 
 var transportMutants = []mutant{
@@ -323,6 +443,24 @@ var transportMutants = []mutant{
 		old:  "cmp.Or(f.kind, f.condition)",
 		new:  "cmp.Or(f.kind)",
 		test: "TestOpen", protects: "a record without an answer of the function has the condition as its class",
+	},
+	{
+		name: "event-as-batch", file: "transport/open.go",
+		old:  "case has(detailTypeKey), has(sourceKey | detailKey):",
+		new:  "case !has(messagesKey) && (has(detailTypeKey) || has(sourceKey|detailKey)):",
+		test: "TestAnEventWithRecordsIsNoBatch", protects: "an event with a member of a wrapping is not lost as an empty batch",
+	},
+	{
+		name: "other-blanks", file: "transport/parked.go",
+		old:  `trimmed := bytes.Trim(event, " \t\r\n")`,
+		new:  "trimmed := bytes.TrimSpace(event)",
+		test: "TestOtherBlanksStay", protects: "a refused event comes back byte by byte",
+	},
+	{
+		name: "negative-count", file: "transport/open.go",
+		old:  "return clampAttempts(n)",
+		new:  "return n",
+		test: "TestANegativeCountIsUnknown", protects: "no count is below zero",
 	},
 }
 
@@ -423,6 +561,48 @@ var deadletterMutants = []mutant{
 		new:  "ctx, cancel := context.WithTimeout(ctx, time.Minute)",
 		test: "TestInterruptedReading", protects: "an interrupted reading shows its messages again",
 	},
+	{
+		name: "class-by-its-beginning", file: "deadletter/queues.go",
+		old:  `string(f.Class)+"/")`,
+		new:  "string(f.Class))",
+		test: "TestFilter", protects: "a class that begins like another one is not redriven with it",
+	},
+	{
+		name: "not-json-invoked", file: "deadletter/redrive.go",
+		old:  "if !json.Valid([]byte(m.Body)) {",
+		new:  "if false {",
+		test: "TestAMessageThatIsNotJSONStopsNoOther", protects: "a message that is not JSON does not end the redrive of all others",
+	},
+	{
+		name: "taken-over-is-an-error", file: "deadletter/queues.go",
+		old:  " && !errors.As(err, &stale) {",
+		new:  " && stale == nil {",
+		test: "TestAnotherReaderTakesOver", protects: "two operators can read one queue",
+	},
+	{
+		name: "deleted-and-shown", file: "deadletter/redrive.go",
+		old:  "\tdelete(in.aside, m.ID)\n\tin.taken[",
+		new:  "\tin.taken[",
+		test: "TestRedrive", protects: "a redrive does not end with an error about the messages that it deleted",
+	},
+	{
+		name: "in-front-for-ever", file: "deadletter/redrive.go",
+		old:  "if again[id] && p.away(ctx, q, handle, hold) == nil {",
+		new:  "if again[id] {",
+		test: "TestManyRefusedMessagesDoNotStopARedrive", protects: "a redrive ends, and reaches what lies behind many refused messages",
+	},
+	{
+		name: "list-stops-early", file: "deadletter/queues.go",
+		old:  "nothingNew = 0 // it stands no longer before those that we have not seen",
+		new:  "_ = nothingNew",
+		test: "TestALongReadingShowsItsMessagesAgain", protects: "a long queue is listed to its end",
+	},
+	{
+		name: "clock-of-the-operator", file: "deadletter/redrive.go",
+		old:  "if t, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok {",
+		new:  "if t, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok && false {",
+		test: "TestTheClockOfSQSCounts", protects: "a clock that is hours off does not redrive a message again and again",
+	},
 }
 
 var stripeMutants = []mutant{
@@ -469,9 +649,9 @@ var stripeMutants = []mutant{
 		test: "TestRetireMarksAndSaveBringsBack", protects: "an undeleted account brings its customer back",
 	},
 	{
-		name: "any-currency", file: "billing/stripe/invoices.go",
-		old:  "if draft.Total == doc.total && strings.EqualFold(string(draft.Currency), doc.currency) {",
-		new:  "if draft.Total == doc.total {",
+		name: "any-currency", file: "billing/stripe/tax.go",
+		old:  "strings.EqualFold(string(draft.Currency), d.currency) && ",
+		new:  "strings.EqualFold(d.currency, d.currency) && ",
 		test: "TestADraftInAnotherCurrencyIsNotFinalized", protects: "100 yen are not billed as 100 cents",
 	},
 	{
@@ -511,10 +691,106 @@ var stripeMutants = []mutant{
 		test: "TestAnAmountThatStripeWouldRoundIsRefused", protects: "an amount that Stripe would round is refused",
 	},
 	{
+		name: "amount-with-its-tax", file: "billing/stripe/tax.go",
+		old:  "return i.TotalExcludingTax",
+		new:  "return i.Subtotal",
+		test: "TestTaxWithinTheAmountIsNotFinalized", protects: "an account whose prices include their tax bills no deal for less",
+	},
+	{
+		name: "tax-taken-off", file: "billing/stripe/tax.go",
+		old:  " && (!d.taxed || taxStatus(draft) != untaxed):",
+		new:  ":",
+		test: "TestADraftWithoutItsTaxIsNotFinalized", protects: "a draft that lost its automatic tax is not billed without it",
+	},
+	{
+		name: "untaxable-for-ever", file: "billing/stripe/invoices.go",
+		old:  "content && taxStatus(d) != stripe.InvoiceAutomaticTaxStatusRequiresLocationInputs {",
+		new:  "content {",
+		test: "TestTheAddressIsLostOnTheWay", protects: "a customer that has an address again is billed with the first redrive",
+	},
+	{
+		name: "old-choice-of-tax", file: "billing/stripe/invoices.go",
+		old:  `part("automatic-tax")`,
+		new:  "_ = d.taxed",
+		test: "TestTheChoiceChangesBetweenDraftAndFinalizing", protects: "a draft of before AutomaticTax was switched is made anew",
+	},
+	{
+		name: "finalized-without-tax", file: "billing/stripe/tax.go",
+		old:  "case d.taxed && taxStatus(i) != stripe.InvoiceAutomaticTaxStatusComplete && taxStatus(i) != \"\":",
+		new:  "case d.taxed && false:",
+		test: "TestFinalizedOtherwise", protects: "an invoice that Stripe finalized without its tax is told to a person",
+	},
+	{
+		name: "exemption-overwritten", file: "billing/stripe/customers.go",
+		old:  "p := fields.forUpdate()\n",
+		new:  "p := fields.forUpdate()\n\t\tp.TaxExempt = filled(&s.taxExempt)\n",
+		test: "TestTaxExempt", protects: "what a person decided about a customer's exemption stays",
+	},
+	{
 		name: "doubt-is-not-looked-up", file: "billing/stripe/customers.go",
 		old:  "case ref.InDoubt:",
 		new:  "case ref.InDoubt && false:",
 		test: "TestLostResponseMakesOneCustomer", protects: "an attempt in doubt looks before it creates",
+	},
+	{
+		name: "no-time-to-settle", file: "billing/stripe/stripe.go",
+		old:  "settle = 20 * time.Second",
+		new:  "settle = 0 * time.Second",
+		test: "TestContractsSettleDoubt", protects: "a request that was given up has landed before the next attempt looks",
+	},
+	{
+		name: "lines-refused-draft-left", file: "billing/stripe/invoices.go",
+		old:  "if f.Class.IsPermanent() {",
+		new:  "if false {",
+		test: "TestRefusedLinesLeaveNoDraft", protects: "a draft whose lines were refused is not left to be finalized by hand",
+	},
+	{
+		name: "finalized-by-hand", file: "billing/stripe/invoices.go",
+		old:  "\t\tif !f.remembered() && f.code != stripe.ErrorCodeInvoiceNotEditable {\n\t\t\treturn nil, f\n\t\t}\n\t\t// Done",
+		new:  "\t\tif !f.remembered() {\n\t\t\treturn nil, f\n\t\t}\n\t\t// Done",
+		test: "TestAPersonFinalizesTheDraft", protects: "an invoice that a person finalized a moment before is the one",
+	},
+	{
+		name: "old-terms", file: "billing/stripe/invoices.go",
+		old:  "inv.Description, strconv.Itoa(inv.DueDays)}",
+		new:  "inv.Description}",
+		test: "TestTheTermsAreThoseOfTheDeal", protects: "an invoice has the terms that the deal has now",
+	},
+	{
+		name: "due-in-30-days", file: "billing/stripe/invoices.go",
+		old:  "stripe.Int64(int64(inv.DueDays))",
+		new:  "stripe.Int64(30)",
+		test: "TestTheTermsAreThoseOfTheDeal", protects: "the deal says when its invoice is due",
+	},
+	{
+		name: "draft-of-somebody-else", file: "billing/stripe/invoices.go",
+		old:  "if draft.Metadata[markContent] != doc.content {",
+		new:  "if false {",
+		test: "TestADraftOfOtherContentMeanwhile", protects: "two attempts at once do not finalize the text of the older one",
+	},
+	{
+		name: "country-in-small-letters", file: "billing/stripe/customers.go",
+		old:  "strings.ToUpper(*p.Country)",
+		new:  "*p.Country",
+		test: "TestACountryIsInCapitals", protects: "a country in small letters is one",
+	},
+	{
+		name: "sum-without-end", file: "billing/stripe/invoices.go",
+		old:  "sum += line.amount; sum > 1<<53 || sum < -1<<53",
+		new:  "sum += line.amount; sum == 1<<62",
+		test: "TestInvoiceRefusals", protects: "lines that come to more than can be counted are refused",
+	},
+	{
+		name: "telemetry-sent", file: "billing/stripe/stripe.go",
+		old:  "EnableTelemetry:   stripe.Bool(false),",
+		new:  "EnableTelemetry:   stripe.Bool(true),",
+		test: "TestSandboxIsAnAccount", protects: "nothing is told to Stripe beside the requests",
+	},
+	{
+		name: "tax-id-of-a-person", file: "billing/stripe/taxids.go",
+		old:  "case before:",
+		new:  "case before, v:",
+		test: "TestATaxIDOfAPersonStays", protects: "tax ids of others are left alone",
 	},
 }
 
@@ -668,5 +944,23 @@ var httpsinkMutants = []mutant{
 		old:  "case depth > 0:",
 		new:  "case false:",
 		test: "TestOneMemberStopsNoOther", protects: "a broken batch inside of a message is one parked message",
+	},
+	{
+		name: "id-without-end", file: "sink/sink.go",
+		old:  "const longestLink = 255",
+		new:  "const longestLink = 1 << 20",
+		test: "TestValidLink", protects: "no id grows the items of the guard",
+	},
+	{
+		name: "delete-character", file: "erp/httpsink/httpsink.go",
+		old:  " || r == 0x7f",
+		new:  "",
+		test: "TestADeleteCharacterIsInNoKey", protects: "no control character is part of a key",
+	},
+	{
+		name: "version-as-written", file: "erp/httpsink/httpsink.go",
+		old:  "RefusedVersionError{Version: strings.ToLower(body.Version)}",
+		new:  "RefusedVersionError{Version: body.Version}",
+		test: "FuzzAnswer", protects: "a version has one spelling",
 	},
 }

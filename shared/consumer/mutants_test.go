@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -266,5 +267,172 @@ func TestRepeatInDoubtIsSentAgain(t *testing.T) {
 		})
 		k.LoseAnswer().Send(consumertest.PlatformEvent("Notice__e", 1, map[string]any{"Text__c": "x"}))
 		k.Want(verdict.Failed, want)
+	}
+}
+
+// A message that cannot be parked has to come again: acknowledged it would be lost.
+func TestWhatCannotBeParkedComesAgain(t *testing.T) {
+	for name, event := range map[string][]byte{
+		"cannot be read": []byte(`{"id":"e1"`),
+		"lacks content":  change("GAP_UPDATE", 1, id(account), "[]", ""),
+	} {
+		b := newBench(t, accounts(fenced()), func(e *consumer.Env) {
+			e.Park = func(context.Context, []byte) error { return errors.New("the queue is down") }
+		})
+		if _, err := b.Handle(t.Context(), event); err == nil {
+			t.Errorf("%s: a direct invocation ends without an error", name)
+		}
+		resp, err := b.Handle(t.Context(), batchOf(event))
+		if err != nil || len(resp.BatchItemFailures) != 1 {
+			t.Errorf("%s: %+v, %v", name, resp, err)
+		}
+	}
+}
+
+// An error that no connector classified may stand for anything: the next attempt is in doubt.
+func TestAnErrorOfNoClassLeavesADoubt(t *testing.T) {
+	def := accounts(fenced())
+	var doubts []bool
+	def.Put = func(_ context.Context, ref sink.Ref, _ string, _ Account) (sink.Receipt, error) {
+		if doubts = append(doubts, ref.InDoubt); len(doubts) == 1 {
+			return sink.Receipt{}, errors.New("made up by the test")
+		}
+		return sink.Receipt{}, nil
+	}
+	k := consumertest.New(t, def)
+	k.Send(change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
+	k.Want(verdict.Failed, verdict.Applied)
+	if len(doubts) != 2 || doubts[0] || !doubts[1] {
+		t.Fatalf("in doubt: %v", doubts)
+	}
+}
+
+// What no retry solves is parked at once, also where its class is not called permanent.
+func TestWhatNeedsAPersonIsNotTriedAgain(t *testing.T) {
+	for _, class := range []verdict.Class{verdict.InDoubt, verdict.DuplicateRemote, verdict.RecordUnreadable, verdict.NeedsSnapshot, verdict.NeedsFetch} {
+		k := consumertest.New(t, answering(sink.Contract{Fenced: true}, &sink.Error{Class: class, Applied: sink.No, Reason: "made up by the test"}))
+		k.Send(change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
+		k.Want(verdict.Parked)
+		if len(k.Parked()) != 1 || k.Parked()[0].Class != class {
+			t.Errorf("%s: parked %+v", class, k.Parked())
+		}
+	}
+}
+
+// A thin event says that a record is gone as well as a fat one does.
+func TestAThinDeleteNeedsNoFetch(t *testing.T) {
+	k := consumertest.New(t, accounts(fenced()))
+	k.Send(sync1(1, `"Operation__c":"DELETE","Style__c":"THIN"`))
+	k.Want(verdict.Applied)
+	if got := k.Took(); len(got) != 1 || got[0].Method != "DELETE" {
+		t.Fatalf("the sink took %+v", got)
+	}
+}
+
+// A delete behind an update in one batch is a delete.
+func TestADeleteBehindAnUpdate(t *testing.T) {
+	k := consumertest.New(t, accounts(fenced()))
+	k.SendBatch(change("UPDATE", 1, id(account), `["Phone"]`, `"Phone":"1"`), change("DELETE", 2, id(account), "[]", ""))
+	k.Want(verdict.Stale, verdict.Applied)
+	if got := k.Took(); len(got) != 1 || got[0].Method != "DELETE" {
+		t.Fatalf("the sink took %+v", got)
+	}
+}
+
+// A connector that refuses a field that it was not handed is wrong about something else:
+// it is not asked a second time.
+func TestAFieldThatWasNotHandedOverIsNotTakenOut(t *testing.T) {
+	def := accounts(fenced())
+	asked := 0
+	def.Patch = func(context.Context, sink.Ref, string, Account) (sink.Receipt, error) {
+		asked++
+		return sink.Receipt{}, &sink.UnfitError{Fields: []sink.Unfit{{Field: "Phone", Name: "field-too-long", Reason: "is too long"}}}
+	}
+	k := consumertest.New(t, def)
+	k.Send(change("UPDATE", 1, id(account), `["Name"]`, `"Name":"Example Ltd"`))
+	k.Want(verdict.Parked)
+	if asked != 1 {
+		t.Fatalf("the connector was asked %d times", asked)
+	}
+}
+
+// Where no platform event is taken, no other event brings the rest: nobody waits for it.
+func TestNobodyWaitsForAnEventThatIsNotTaken(t *testing.T) {
+	type deal struct {
+		Name sink.Field[string] `cdc:"Name"`
+	}
+	k := consumertest.New(t, consumer.Action[deal]{
+		Name: "accounts", Object: "Account", Changes: true, Once: consumer.PerRecord("deal"), To: consumertest.NewSink(sink.Contract{UniqueKey: true}),
+		When: func(consumer.Change[deal]) consumer.Decision { return consumer.NeedsSnapshot },
+		Do: func(context.Context, sink.Ref, consumer.Change[deal]) (sink.Receipt, error) {
+			return sink.Receipt{}, nil
+		},
+	})
+	k.Send(change("UPDATE", 59, id(account), `["Name"]`, `"Name":"x"`))
+	k.Want(verdict.Parked)
+}
+
+// What the sink took and a person has to see is applied, and lies in the queue.
+func TestATakenChangeThatAPersonHasToSee(t *testing.T) {
+	k := consumertest.New(t, answering(sink.Contract{Fenced: true}, &sink.Error{Class: verdict.DuplicateRemote, Applied: sink.Yes, Reason: "made up by the test"}))
+	k.Send(change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
+	k.Want(verdict.Applied)
+	if len(k.Parked()) != 1 || k.Parked()[0].Class != verdict.DuplicateRemote {
+		t.Fatalf("parked %+v", k.Parked())
+	}
+}
+
+// Two orgs may have records of one id, a sandbox copied from the other for one: in a batch
+// they stay apart.
+func TestTwoOrgsInABatch(t *testing.T) {
+	k := consumertest.New(t, accounts(fenced()))
+	first := change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`)
+	second := change("UPDATE", 2, id(account), `["Phone"]`, `"Phone":"2"`)
+	k.SendBatch(first, bytes.ReplaceAll(second, []byte("00D5f000005KcCnEAK"), []byte("00D000000000001EAA")))
+	k.Want(verdict.Applied, verdict.Applied)
+	orgs := map[string]string{}
+	for _, r := range k.Took() {
+		orgs[r.Ref.Org] = r.Method
+	}
+	if len(orgs) != 2 || orgs["00D5f000005KcCnEAK"] != "PUT" || orgs["00D000000000001EAA"] != "PATCH" {
+		t.Fatalf("the sink took %+v", k.Took())
+	}
+}
+
+// Each message about an action has its own verdict, also where a batch has several.
+func TestEveryMessageOfAnActionIsAnswered(t *testing.T) {
+	type deal struct {
+		Name sink.Field[string] `cdc:"Name"`
+	}
+	s := consumertest.NewSink(sink.Contract{UniqueKey: true})
+	k := consumertest.New(t, consumer.Action[deal]{
+		Name: "accounts", Object: "Account", Changes: true, Once: consumer.PerRecord("deal"), To: s,
+		When: func(c consumer.Change[deal]) consumer.Decision {
+			if c.Content.Name.Value == "" {
+				return consumer.NeedsSnapshot
+			}
+			return consumer.Act
+		},
+		Do: func(_ context.Context, ref sink.Ref, c consumer.Change[deal]) (sink.Receipt, error) {
+			return s.Do(ref, ref.Subject, c.Content)
+		},
+	})
+	k.SendBatch(change("UPDATE", 1, id(account), `["Name"]`, `"Name":"x"`), change("UPDATE", 2, id(account), `["Name"]`, `"Name":"y"`))
+	k.Want(verdict.Applied, verdict.Duplicate)
+	if got := k.Parked(); len(got) != 1 || got[0].Class != verdict.ChangedAfterDone || !bytes.Contains(got[0].Event, []byte(`"y"`)) {
+		t.Fatalf("parked %+v", got)
+	}
+	k.Send(change("UPDATE", 3, id(account), `["Name"]`, `"Name":null`)) // what was done lacks nothing
+	k.Want(verdict.Applied, verdict.Duplicate, verdict.Duplicate)
+}
+
+// Beside change events a platform event has to say when its record was modified: by the
+// time of its publishing it would win over changes that are newer.
+func TestBesideChangeEventsTheRecordsTimeCounts(t *testing.T) {
+	k := consumertest.New(t, accounts(fenced()))
+	k.Send(sync1(1, `"Modified__c":null,"Name__c":"Example Ltd"`))
+	k.Want(verdict.Parked)
+	if got := k.Parked(); len(got) != 1 || got[0].Class != verdict.Permanent("missing-time") {
+		t.Fatalf("parked %+v", got)
 	}
 }

@@ -31,6 +31,7 @@ type queues struct {
 	t        *testing.T
 	now      time.Time
 	messages map[string][]*stored // by queue URL
+	deleted  map[string]bool      // by handle
 	calls    int
 	fail     func(call string) error
 }
@@ -46,7 +47,7 @@ type stored struct {
 }
 
 func newQueues(t *testing.T) *queues {
-	return &queues{t: t, now: time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC), messages: map[string][]*stored{}}
+	return &queues{t: t, now: time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC), messages: map[string][]*stored{}, deleted: map[string]bool{}}
 }
 
 func (q *queues) put(url, id, body string, custom map[string]string) {
@@ -139,6 +140,9 @@ func (q *queues) ChangeMessageVisibility(ctx context.Context, in *sqs.ChangeMess
 	if err := q.call(ctx, "visibility"); err != nil {
 		return nil, err
 	}
+	if q.deleted[*in.ReceiptHandle] { // SQS answers InvalidParameterValue, which is no error of its own type
+		q.t.Errorf("the visibility of the deleted message %s is changed", *in.ReceiptHandle)
+	}
 	i, err := q.inFlight(*in.QueueUrl, *in.ReceiptHandle)
 	if err != nil {
 		return nil, err
@@ -158,6 +162,7 @@ func (q *queues) DeleteMessage(ctx context.Context, in *sqs.DeleteMessageInput, 
 	if err != nil {
 		return nil, err
 	}
+	q.deleted[*in.ReceiptHandle] = true
 	q.messages[*in.QueueUrl] = slices.Delete(q.messages[*in.QueueUrl], i, i+1)
 	return &sqs.DeleteMessageOutput{}, nil
 }
@@ -330,6 +335,8 @@ func TestFilter(t *testing.T) {
 		{deadletter.Filter{Class: "permanent"}, []string{"m1", "m5"}},
 		{deadletter.Filter{Class: "permanent/invalid-json"}, []string{"m5"}},
 		{deadletter.Filter{Class: "unknown"}, []string{"m2", "m6"}},
+		{deadletter.Filter{Class: "un"}, nil},
+		{deadletter.Filter{Class: "permanent/invalid"}, nil},
 		{deadletter.Filter{Consumer: "customer-erp"}, []string{"m1", "m2", "m4", "m5", "m8"}},
 		{deadletter.Filter{Consumer: "customer-erp", Class: "unknown"}, []string{"m2"}},
 		{deadletter.Filter{ID: "m7"}, []string{"m7"}},

@@ -127,7 +127,8 @@ const (
 	// look is how long a message stays away from others while it is looked at, should
 	// we be killed before it is shown to them again.
 	look = 20 * time.Second
-	// hold is the same during a redrive; longer than any invocation, 15 minutes, lasts.
+	// hold is the same during a redrive, and of what a long reading meets a second time;
+	// longer than any invocation, 15 minutes, lasts.
 	hold = 16 * time.Minute
 	// emptyReads is after how many receives that bring nothing new a queue counts as
 	// read: SQS may answer "nothing" although there is something.
@@ -167,14 +168,19 @@ func (qs *Queues) readQueue(ctx context.Context, q Queue, f Filter, limit int, f
 		}
 		nothingNew++
 		for _, received := range out.Messages {
-			id := aws.ToString(received.MessageId)
-			if _, seen := held[id]; !seen {
-				nothingNew = 0
-				if m := qs.message(q, received); f.Match(m) && !enough() {
-					*found = append(*found, m)
+			id, handle := aws.ToString(received.MessageId), aws.ToString(received.ReceiptHandle)
+			_, seen := held[id]
+			held[id] = handle
+			if seen {
+				if qs.away(ctx, q, handle, hold) == nil {
+					nothingNew = 0 // it stands no longer before those that we have not seen
 				}
+				continue
 			}
-			held[id] = aws.ToString(received.ReceiptHandle)
+			nothingNew = 0
+			if m := qs.message(q, received); f.Match(m) && !enough() {
+				*found = append(*found, m)
+			}
 		}
 	}
 	return nil

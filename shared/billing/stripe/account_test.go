@@ -1,9 +1,11 @@
 package stripe_test
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -16,22 +18,31 @@ import (
 	"sfrelay/shared/decimal"
 	stripesandbox "sfrelay/shared/sandbox/stripe"
 	"sfrelay/shared/sink"
-	"sfrelay/shared/sink/sinkhttp"
 	"sfrelay/shared/verdict"
 )
 
 // The sandbox behaves, in what the connector relies on, as this suite demands of a
 // Stripe test account (see live_test.go).
 func TestSandboxIsAnAccount(t *testing.T) {
-	server := httptest.NewServer(stripesandbox.New(stripesandbox.Options{Key: "test-key"}))
-	defer server.Close()
-	runAccount(t, server.URL, "test-key")
+	for _, context := range []string{"", "acct_1"} {
+		server := httptest.NewServer(stripesandbox.New(stripesandbox.Options{Key: "test-key"}))
+		defer server.Close()
+		runAccount(t, server.URL, "test-key", context)
+	}
 }
 
 // account is a Stripe account seen without the connector.
 type account struct {
-	t         *testing.T
-	base, key string
+	t                  *testing.T
+	base, key, context string // context is for a key of an organisation only
+}
+
+// connector is one to this account, or to url, with those choices of the environment.
+func (a account) connector(t *testing.T, url string, env map[string]string) *stripe.Client {
+	t.Helper()
+	all := map[string]string{"STRIPE_CONTEXT": a.context}
+	maps.Copy(all, env)
+	return choosing(t, url, a.key, all)
 }
 
 func (a account) call(method, path string, form url.Values, idempotencyKey string) (map[string]any, *http.Response) {
@@ -42,13 +53,17 @@ func (a account) call(method, path string, form url.Values, idempotencyKey strin
 	} else if len(form) > 0 {
 		path += "?" + form.Encode()
 	}
-	r, err := http.NewRequestWithContext(a.t.Context(), method, a.base+path, body)
+	// Also while a test cleans up.
+	r, err := http.NewRequestWithContext(context.WithoutCancel(a.t.Context()), method, a.base+path, body)
 	if err != nil {
 		a.t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+a.key)
 	if body != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if a.context != "" {
+		r.Header.Set("Stripe-Context", a.context)
 	}
 	if idempotencyKey != "" {
 		r.Header.Set("Idempotency-Key", idempotencyKey)
@@ -94,14 +109,27 @@ func (a account) refusesWithoutEmail(customer string) {
 	a.t.Logf("a customer without e-mail is refused at %s", call)
 }
 
-// runAccount checks what the connector takes for granted. It leaves a voided
-// invoice and a deleted customer behind.
-func runAccount(t *testing.T, base, key string) {
+// runAccount checks what the connector takes for granted. It leaves voided and paid
+// invoices and deleted customers behind.
+func runAccount(t *testing.T, base, key, context string) {
 	if base == "" {
 		base = "https://api.stripe.com"
 	}
-	a := account{t, base, key}
-	client := must[*stripe.Client](t)(stripe.New(sinkhttp.Static(key), base))
+	a := account{t, base, key, context}
+	t.Run("life", a.life)
+	for _, c := range accountCases {
+		t.Run(c.name, func(t *testing.T) {
+			a := a
+			a.t = t
+			c.run(t, a)
+		})
+	}
+}
+
+// life is that of a customer and its invoices, from the first save to the end.
+func (a account) life(t *testing.T) {
+	a.t = t
+	client := a.connector(t, a.base, nil)
 	customers, invoices := client.Customers(), client.Invoices()
 	id := "001" + rand.Text()[:15]
 	ref := sink.Ref{Consumer: "customer-billing", Org: org, Subject: "Account/" + id, Version: v1, Epoch: 1}
@@ -144,7 +172,7 @@ func runAccount(t *testing.T, base, key string) {
 	// A VAT number as a tax id, which follows it.
 	for _, number := range []string{"DE123456789", "ATU12345678"} {
 		ref.Epoch++
-		must[sink.Receipt](t)(withTaxIDs(t, base, key).Save(t.Context(), ref, id, billing.Customer{TaxNumber: sink.Set(number)}))
+		must[sink.Receipt](t)(a.connector(t, a.base, map[string]string{"TAX_NUMBERS": "tax-ids"}).Customers().Save(t.Context(), ref, id, billing.Customer{TaxNumber: sink.Set(number)}))
 		ids, _ := a.get("/v1/customers/" + created.Link + "?expand[]=tax_ids")["tax_ids"].(map[string]any)
 		data, _ := ids["data"].([]any)
 		if len(data) != 1 || data[0].(map[string]any)["type"] != "eu_vat" || data[0].(map[string]any)["value"] != number {
@@ -207,7 +235,7 @@ func runAccount(t *testing.T, base, key string) {
 	for _, how := range []string{"send", "advance"} {
 		o := inv
 		o.OpportunityID = "006" + rand.Text()[:15]
-		told[how] = must[sink.Receipt](t)(delivering(t, base, key, how).Issue(t.Context(), sink.Ref{Consumer: iref.Consumer, Org: org, Subject: "Opportunity/" + o.OpportunityID, Epoch: 1}, o)).Link
+		told[how] = must[sink.Receipt](t)(a.connector(t, a.base, map[string]string{"INVOICE_DELIVERY": how}).Invoices().Issue(t.Context(), sink.Ref{Consumer: iref.Consumer, Org: org, Subject: "Opportunity/" + o.OpportunityID, Epoch: 1}, o)).Link
 		i := a.get("/v1/invoices/" + told[how])
 		metadata, _ := i["metadata"].(map[string]any)
 		if i["auto_advance"] != (how == "advance") || how == "send" && metadata["sf_delivery"] != "sent" {

@@ -131,6 +131,7 @@ func (s customers) create(ctx context.Context, ref sink.Ref, e edit) (id string,
 	for generation := range maxGenerations {
 		made, replayed, f := write(ctx, s.Client, what, func(ctx context.Context, api *stripe.Client) (*stripe.Customer, error) {
 			p := fields.forCreate()
+			p.TaxExempt = filled(&s.taxExempt) // never of a customer that is there: somebody may have decided
 			p.SetIdempotencyKey(ref.ActionKey("customer", generation))
 			return api.V1Customers.Create(ctx, p)
 		})
@@ -156,7 +157,11 @@ func (s customers) update(ctx context.Context, ref sink.Ref, id string, e edit) 
 	taxNumber := s.taxIDs && e.content.TaxNumber.Present
 	if !e.retire && (taxNumber || needsCurrent(e.content)) {
 		var f *failure
-		if current, f = s.customer(ctx, id); f != nil {
+		var expand []string
+		if s.taxIDs {
+			expand = []string{"tax_ids"}
+		}
+		if current, f = s.customer(ctx, id, expand...); f != nil {
 			return f
 		}
 		if current.Deleted {
@@ -185,12 +190,13 @@ func (s customers) update(ctx context.Context, ref sink.Ref, id string, e edit) 
 	return f
 }
 
-// customer reads a customer; one that was deleted is an answer, too.
-func (c *Client) customer(ctx context.Context, id string) (*stripe.Customer, *failure) {
+// customer reads a customer with what Stripe leaves out unless it is asked; one that was
+// deleted is an answer, too.
+func (c *Client) customer(ctx context.Context, id string, expand ...string) (*stripe.Customer, *failure) {
 	v, f := read(ctx, c, "read the customer", func(ctx context.Context, api *stripe.Client) (*stripe.Customer, error) {
 		p := &stripe.CustomerRetrieveParams{}
-		if c.taxIDs {
-			p.AddExpand("tax_ids")
+		for _, name := range expand {
+			p.AddExpand(name)
 		}
 		return api.V1Customers.Retrieve(ctx, id, p)
 	})

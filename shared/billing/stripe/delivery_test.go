@@ -17,15 +17,27 @@ import (
 // delivering is a connector as the environment makes it.
 func delivering(t *testing.T, url, key, how string) billing.Invoices {
 	t.Helper()
-	env := map[string]string{"BILLING": "stripe", "STRIPE_SECRET": "key", "STRIPE_API_BASE": url, "INVOICE_DELIVERY": how}
-	r := config.NewReader(func(name string) (string, bool) { v, ok := env[name]; return v, ok })
+	return choosing(t, url, key, map[string]string{"INVOICE_DELIVERY": how}).Invoices()
+}
+
+// choosing is a connector with what the environment says beyond the least.
+func choosing(t *testing.T, url, key string, env map[string]string) *stripe.Client {
+	t.Helper()
+	least := map[string]string{"BILLING": "stripe", "STRIPE_SECRET": "key", "STRIPE_API_BASE": url}
+	r := config.NewReader(func(name string) (string, bool) {
+		if v, ok := env[name]; ok {
+			return v, true
+		}
+		v, ok := least[name]
+		return v, ok
+	})
 	c := stripe.FromEnv(r, func(string) func(context.Context) (string, error) {
 		return func(context.Context) (string, error) { return key, nil }
 	})
 	if err := r.Err(); err != nil {
 		t.Fatal(err)
 	}
-	return c.Invoices()
+	return c
 }
 
 // Who hears of an invoice is a choice, and by default nobody does.

@@ -35,8 +35,8 @@ const (
 // Then: a draft, its lines in one call, the draft read back and compared, and
 // finalized. Each step has its own idempotency key, and the draft at Stripe is the
 // only checkpoint: an attempt goes on where the last one stopped. Stripe adds no
-// tax, no discount and no pending items, and tells nobody (auto_advance=false) unless
-// INVOICE_DELIVERY says otherwise.
+// discount and no pending items; no tax unless AUTOMATIC_TAX says so; and it tells
+// nobody (auto_advance=false) unless INVOICE_DELIVERY says otherwise.
 func (c *Client) Invoices() billing.Invoices { return invoices{c} }
 
 type invoices struct{ *Client }
@@ -53,10 +53,13 @@ func (s invoices) Issue(ctx context.Context, ref sink.Ref, inv billing.Invoice) 
 			Reason: "issue the invoice: the account has no customer at Stripe yet"}
 	}
 	receipt, f := s.issue(ctx, ref, inv)
-	if f != nil {
-		return receipt, f.err()
+	switch {
+	case f == nil:
+		return receipt, nil
+	case f.code == stripe.ErrorCodeCustomerTaxLocationInvalid:
+		f = withoutTaxLocation(inv.CustomerLink)
 	}
-	return receipt, nil
+	return receipt, f.err()
 }
 
 func (s invoices) issue(ctx context.Context, ref sink.Ref, inv billing.Invoice) (sink.Receipt, *failure) {
@@ -71,7 +74,7 @@ func (s invoices) issue(ctx context.Context, ref sink.Ref, inv billing.Invoice) 
 		return sink.Receipt{Link: i.ID, Outcome: sink.Unchanged}, f
 	}
 	// From here on nothing has been billed: now the content counts.
-	doc, f := newDocument(ref, inv, s.delivery)
+	doc, f := newDocument(ref, inv, s.delivery, s.automaticTax)
 	if f != nil {
 		return sink.Receipt{}, f
 	}
@@ -80,7 +83,7 @@ func (s invoices) issue(ctx context.Context, ref sink.Ref, inv billing.Invoice) 
 	}
 	draft := draftOf(found, doc.content)
 	if draft == nil && len(found) > 0 {
-		// Left by an attempt with other content. It was never finalized.
+		// Left by an attempt with other content, or untaxable. It was never finalized.
 		if f := s.remove(ctx, found[0].ID); f != nil {
 			return sink.Receipt{}, f
 		}
@@ -106,20 +109,20 @@ func (s invoices) issue(ctx context.Context, ref sink.Ref, inv billing.Invoice) 
 		outcome = sink.Created
 	}
 	receipt := sink.Receipt{Link: draft.ID, Outcome: outcome}
-	switch {
-	case draft.Total != doc.total:
-		return receipt, &failure{Error: sink.Error{Class: verdict.Permanent("total-mismatch"), Applied: sink.Yes,
-			Reason: "invoice " + draft.ID + " was finalized with another total than the opportunity's; check it and issue a credit note"}}
-	case len(found) > 1:
+	if f := doc.billed(draft); f != nil {
+		return receipt, f
+	}
+	if len(found) > 1 {
 		return receipt, duplicates(receipt.Link, len(found))
 	}
 	return receipt, s.deliver(ctx, ref, draft)
 }
 
-// draftOf is the first draft of that content.
+// draftOf is the first draft of that content. One that could not be taxed is none: the
+// customer can be by now, and whether Stripe calculates anew before it is finalized is not documented.
 func draftOf(found []*stripe.Invoice, content string) *stripe.Invoice {
 	for _, d := range found {
-		if d.Metadata[markContent] == content {
+		if d.Metadata[markContent] == content && taxStatus(d) != stripe.InvoiceAutomaticTaxStatusRequiresLocationInputs {
 			return d
 		}
 	}
@@ -130,7 +133,11 @@ func draftOf(found []*stripe.Invoice, content string) *stripe.Invoice {
 // more. Between this and the draft somebody may still change it: Stripe itself then
 // refuses what it refuses.
 func (s invoices) billable(ctx context.Context, id string) *failure {
-	c, f := s.customer(ctx, id)
+	var expand []string
+	if s.automaticTax {
+		expand = []string{"tax"}
+	}
+	c, f := s.customer(ctx, id, expand...)
 	switch {
 	case f != nil:
 		return f
@@ -140,6 +147,8 @@ func (s invoices) billable(ctx context.Context, id string) *failure {
 		return refused("customer-retired", "customer %s is retired: its account was deleted or merged in Salesforce; publish the deal again with the account that took over and delete this message, or undelete the account and redrive", id)
 	case c.Email == "":
 		return refused("customer-without-email", "customer %s has no e-mail address, and Stripe takes no invoice that is sent to nobody; give the account one in Salesforce and, when it has reached Stripe, redrive", id)
+	case c.Tax != nil && c.Tax.AutomaticTax == stripe.CustomerTaxAutomaticTaxUnrecognizedLocation:
+		return withoutTaxLocation(id)
 	}
 	return nil
 }
@@ -222,7 +231,7 @@ func (s invoices) draft(ctx context.Context, ref sink.Ref, inv billing.Invoice, 
 				Customer:                    &inv.CustomerLink,
 				Currency:                    stripe.String(strings.ToLower(string(inv.Total.Currency))),
 				AutoAdvance:                 stripe.Bool(false),
-				AutomaticTax:                &stripe.InvoiceCreateAutomaticTaxParams{Enabled: stripe.Bool(false)},
+				AutomaticTax:                &stripe.InvoiceCreateAutomaticTaxParams{Enabled: &doc.taxed},
 				CollectionMethod:            stripe.String(string(stripe.InvoiceCollectionMethodSendInvoice)),
 				DaysUntilDue:                stripe.Int64(int64(inv.DueDays)),
 				PendingInvoiceItemsBehavior: stripe.String("exclude"),
@@ -293,13 +302,14 @@ func (s invoices) fill(ctx context.Context, ref sink.Ref, draft *stripe.Invoice,
 			return draft, nil
 		}
 	}
-	if draft.Total == doc.total && strings.EqualFold(string(draft.Currency), doc.currency) {
+	wrong := doc.differs(draft)
+	if wrong == nil {
 		return draft, nil
 	}
 	if f := s.remove(ctx, draft.ID); f != nil {
 		return nil, f
 	}
-	return nil, refused("total-mismatch", "the draft at Stripe came to another total or currency than the opportunity says; it was deleted, nothing was billed; look for taxes or edits by hand")
+	return nil, wrong
 }
 
 func lines(i *stripe.Invoice) int {
@@ -358,9 +368,11 @@ func (s invoices) remove(ctx context.Context, id string) *failure {
 
 // document is the content of an invoice as Stripe gets it.
 type document struct {
+	customer string // its id at Stripe
 	lines    []docLine
 	total    int64 // as Stripe counts the currency
 	currency string
+	taxed    bool   // Stripe adds the tax; total is before it
 	content  string // hash: drafts of other content are not ours to finish
 	metadata map[string]string
 }
@@ -371,8 +383,8 @@ type docLine struct {
 	sku, quantity, unitPrice string
 }
 
-func newDocument(ref sink.Ref, inv billing.Invoice, delivery string) (document, *failure) {
-	d := document{currency: string(inv.Total.Currency)}
+func newDocument(ref sink.Ref, inv billing.Invoice, delivery string, taxed bool) (document, *failure) {
+	d := document{customer: inv.CustomerLink, currency: string(inv.Total.Currency), taxed: taxed}
 	switch {
 	case inv.Total.Amount.Sign() < 0:
 		return d, refused("negative-total", "the opportunity's amount is negative; issue a credit note by hand")
@@ -396,6 +408,9 @@ func newDocument(ref sink.Ref, inv billing.Invoice, delivery string) (document, 
 		line, f := newLine(l, i, inv.Total.Currency)
 		if f != nil {
 			return d, f
+		}
+		if taxed && line.amount < 0 {
+			return d, negativeLine(i + 1)
 		}
 		d.lines = append(d.lines, line)
 		if sum += line.amount; sum > 1<<53 || sum < -1<<53 {
@@ -441,11 +456,11 @@ func newLine(l billing.Line, i int, c billing.Currency) (docLine, *failure) {
 	return docLine{amount, text, l.SKU, l.Quantity.String(), l.UnitPrice.String()}, nil
 }
 
-// hash covers all that a customer reads on the invoice, and that it is to be sent.
+// hash covers all that a customer reads on the invoice, that it is to be sent and to be taxed.
 func (d document) hash(inv billing.Invoice) string {
 	h := sha256.New()
 	part := func(s string) { fmt.Fprintf(h, "%d:%s", len(s), s) }
-	for _, s := range []string{inv.CustomerLink, d.currency, strconv.FormatInt(d.total, 10), inv.Description, strconv.Itoa(inv.DueDays)} {
+	for _, s := range []string{d.customer, d.currency, strconv.FormatInt(d.total, 10), inv.Description, strconv.Itoa(inv.DueDays)} {
 		part(s)
 	}
 	for _, l := range d.lines {
@@ -455,6 +470,9 @@ func (d document) hash(inv billing.Invoice) string {
 	}
 	if how := d.metadata[markDelivery]; how != "" {
 		part(how)
+	}
+	if d.taxed {
+		part("automatic-tax")
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -63,6 +63,12 @@ func TestTheSameIDsOfAnotherOrgAreNotOurs(t *testing.T) {
 // form.
 func (w *world) between(t *testing.T, change func(r *http.Request, form url.Values)) *stripe.Client {
 	t.Helper()
+	return must[*stripe.Client](t)(stripe.New(sinkhttp.Static("test-key"), w.through(t, change)))
+}
+
+// through is the address of a server in between.
+func (w *world) through(t *testing.T, change func(r *http.Request, form url.Values)) string {
+	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -80,7 +86,7 @@ func (w *world) between(t *testing.T, change func(r *http.Request, form url.Valu
 		w.ServeHTTP(rw, r)
 	}))
 	t.Cleanup(server.Close)
-	return must[*stripe.Client](t)(stripe.New(sinkhttp.Static("test-key"), server.URL))
+	return server.URL
 }
 
 // The same number in another currency is another amount.
@@ -148,5 +154,108 @@ func TestAnAmountThatStripeWouldRoundIsRefused(t *testing.T) {
 		inv.Lines, inv.Total = nil, m
 		_, err := w.invoices.Issue(t.Context(), invoiceRef(1), inv)
 		wantError(t, err, verdict.Permanent("amount-too-fine"), sink.No)
+	}
+}
+
+// The invoice is due when the deal says. A draft with other terms is made anew.
+func TestTheTermsAreThoseOfTheDeal(t *testing.T) {
+	w := newWorld(t, stripesandbox.Options{})
+	inv := invoice(w.customer(t))
+	inv.DueDays = 14
+	w.fail(t, faults.Fault{Kind: faults.Down, Method: "POST", Path: "/v1/invoices/*/finalize"})
+	_, err := w.invoices.Issue(t.Context(), invoiceRef(1), inv)
+	wantError(t, err, verdict.Unknown, sink.Maybe)
+	inv.DueDays = 60
+	must[sink.Receipt](t)(w.invoices.Issue(t.Context(), doubted(invoiceRef(1), w.clock()), inv))
+	want := w.clock().AddDate(0, 0, 60).Unix()
+	if i := w.State().Invoices; len(i) != 1 || i[0].Status != "open" || i[0].DueDate == nil || *i[0].DueDate != want {
+		t.Errorf("invoices %+v, want one that is due at %d", i, want)
+	}
+}
+
+// A draft that another attempt made of other content between our look-up and our own
+// draft is not ours to finish, even if it comes to the same total.
+func TestADraftOfOtherContentMeanwhile(t *testing.T) {
+	w := newWorld(t, stripesandbox.Options{})
+	inv := invoice(w.customer(t))
+	once := true
+	c := w.between(t, func(r *http.Request, _ url.Values) {
+		if r.URL.Path == "/v1/invoices" && once {
+			once = false
+			other := inv
+			other.Description = "Acme, 10 widgets, second text"
+			w.fail(t, faults.Fault{Kind: faults.Down, Method: "POST", Path: "/v1/invoices/*/finalize"})
+			if _, err := w.invoices.Issue(t.Context(), invoiceRef(1), other); err == nil {
+				t.Error("the other attempt got through")
+			}
+		}
+	})
+	_, err := c.Invoices().Issue(t.Context(), invoiceRef(2), inv)
+	wantError(t, err, verdict.Conflict, sink.No)
+	if i := w.State().Invoices; len(i) != 1 || i[0].Status != "draft" {
+		t.Errorf("invoices %+v", i)
+	}
+	must[sink.Receipt](t)(w.invoices.Issue(t.Context(), invoiceRef(3), inv))
+	if i := w.State().Invoices; len(i) != 1 || i[0].Status != "open" || *i[0].About != "Acme, 10 widgets" {
+		t.Errorf("invoices %+v", i)
+	}
+}
+
+// Lines that Stripe refuses for good leave no draft behind.
+func TestRefusedLinesLeaveNoDraft(t *testing.T) {
+	w := newWorld(t, stripesandbox.Options{})
+	c := w.between(t, func(r *http.Request, form url.Values) {
+		if strings.HasSuffix(r.URL.Path, "/add_lines") {
+			form.Set("lines[0][nonsense]", "1")
+		}
+	})
+	_, err := c.Invoices().Issue(t.Context(), invoiceRef(1), invoice(w.customer(t)))
+	wantError(t, err, verdict.Permanent("parameter-unknown"), sink.No)
+	if i := w.State().Invoices; len(i) != 0 {
+		t.Errorf("left: %+v", i)
+	}
+}
+
+// A person who finalizes the draft a moment before us has issued the invoice.
+func TestAPersonFinalizesTheDraft(t *testing.T) {
+	w := newWorld(t, stripesandbox.Options{})
+	once := true
+	c := w.between(t, func(r *http.Request, _ url.Values) {
+		if strings.HasSuffix(r.URL.Path, "/finalize") && once {
+			once = false
+			w.post(t, r.URL.Path, "auto_advance=false")
+		}
+	})
+	r := must[sink.Receipt](t)(c.Invoices().Issue(t.Context(), invoiceRef(1), invoice(w.customer(t))))
+	if i := w.State().Invoices; len(i) != 1 || i[0].Status != "open" || i[0].ID != r.Link {
+		t.Errorf("receipt %+v, invoices %+v", r, i)
+	}
+}
+
+// Stripe compares a country in capitals; Salesforce may have it otherwise.
+func TestACountryIsInCapitals(t *testing.T) {
+	w := newWorld(t, stripesandbox.Options{})
+	c := acme()
+	c.Billing.Country = sink.Set("gb")
+	must[sink.Receipt](t)(w.customers.Save(t.Context(), customerRef(1), accountID, c))
+	if got := w.State().Customers[0].Address.Country; got == nil || *got != "GB" {
+		t.Errorf("country %v", got)
+	}
+}
+
+// A tax id that a person gave the customer stays when the account's number changes.
+func TestATaxIDOfAPersonStays(t *testing.T) {
+	w := newWorld(t, stripesandbox.Options{})
+	customers := withTaxIDs(t, w.url, "test-key")
+	ref := customerRef(1)
+	c := acme()
+	c.TaxNumber = sink.Set("DE123456789")
+	ref.Link = must[sink.Receipt](t)(customers.Save(t.Context(), ref, accountID, c)).Link
+	w.post(t, "/v1/customers/"+ref.Link+"/tax_ids", "type=eu_vat&value=FR12345678901")
+	ref.Epoch++
+	c.TaxNumber = sink.Set("ATU12345678")
+	must[sink.Receipt](t)(customers.Save(t.Context(), ref, accountID, c))
+	if got := taxIDs(w.State().Customers[0]); got != "eu_vat FR12345678901, eu_vat ATU12345678" {
+		t.Errorf("tax ids %s", got)
 	}
 }

@@ -61,11 +61,13 @@ const (
 
 // Client is one Stripe account. It is safe for concurrent use.
 type Client struct {
-	key      *sinkhttp.Key
-	backends *stripe.Backends
-	delivery string // one of the constants; of invoices only
-	taxIDs   bool   // tax numbers are kept as tax ids, too
-	api      atomic.Pointer[keyed]
+	key          *sinkhttp.Key
+	backends     *stripe.Backends
+	delivery     string // one of the constants; of invoices only
+	automaticTax bool   // Stripe adds the tax; of invoices only
+	taxIDs       bool   // tax numbers are kept as tax ids, too
+	taxExempt    string // what a new customer is made with, empty for nothing
+	api          atomic.Pointer[keyed]
 }
 
 // keyed is a client made for one API key: a rotated key makes a new one.
@@ -81,7 +83,9 @@ type keyed struct {
 //	STRIPE_API_BASE   a sandbox's address on loopback instead of Stripe's
 //	STRIPE_CONTEXT    the account that a key of an organisation is used for
 //	INVOICE_DELIVERY  open, send or advance: who tells a customer of an invoice
+//	AUTOMATIC_TAX     off or on: whether Stripe adds the tax to an invoice
 //	TAX_NUMBERS       metadata or tax-ids: what an account's tax number becomes
+//	TAX_EXEMPT        keep, none, exempt or reverse: what a new customer is made with
 func FromEnv(r *config.Reader, secret func(nameOrARN string) func(context.Context) (string, error)) *Client {
 	r.Only("BILLING", "stripe", "the billing system")
 	name := r.Required("STRIPE_SECRET", "the name or ARN of the secret with Stripe's API key")
@@ -91,7 +95,11 @@ func FromEnv(r *config.Reader, secret func(nameOrARN string) func(context.Contex
 		return new(Client)
 	}
 	c.taxIDs = r.OneOf("TAX_NUMBERS", "metadata", "tax-ids") == "tax-ids"
+	if v := r.OneOf("TAX_EXEMPT", "keep", "none", "exempt", "reverse"); v != "keep" {
+		c.taxExempt = v
+	}
 	c.delivery = r.OneOf("INVOICE_DELIVERY", deliverOpen, deliverSend, deliverAdvance)
+	c.automaticTax = r.OneOf("AUTOMATIC_TAX", "off", "on") == "on"
 	return c
 }
 

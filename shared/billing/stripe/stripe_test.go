@@ -582,9 +582,12 @@ func TestInvoiceRefusals(t *testing.T) {
 		"ugx":              {func(i *billing.Invoice) { i.Total.Currency = "UGX"; i.Total.Amount = decimal.Must("5"); i.Lines = nil }, verdict.Permanent("unsupported-currency")},
 		"unknown currency": {func(i *billing.Invoice) { i.Total.Currency = "ZZZ" }, verdict.Permanent("invalid-currency")},
 		"due days":         {func(i *billing.Invoice) { i.DueDays = -1 }, verdict.Permanent("invalid-due-days")},
-		"many lines":       {func(i *billing.Invoice) { i.Lines = make([]billing.Line, 251) }, verdict.Permanent("too-many-lines")},
-		"long text":        {func(i *billing.Invoice) { i.Description = strings.Repeat("x", 1501) }, verdict.Permanent("field-too-long")},
-		"long line":        {func(i *billing.Invoice) { i.Lines[0].Description = strings.Repeat("x", 500) }, verdict.Permanent("field-too-long")},
+		"more than counts": {func(i *billing.Invoice) {
+			i.Lines, i.Total.Amount = nil, decimal.Must("90071992547409.93") // 2^53 + 1 cents
+		}, verdict.Permanent("amount-too-large")},
+		"many lines": {func(i *billing.Invoice) { i.Lines = make([]billing.Line, 251) }, verdict.Permanent("too-many-lines")},
+		"long text":  {func(i *billing.Invoice) { i.Description = strings.Repeat("x", 1501) }, verdict.Permanent("field-too-long")},
+		"long line":  {func(i *billing.Invoice) { i.Lines[0].Description = strings.Repeat("x", 500) }, verdict.Permanent("field-too-long")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, stripesandbox.Options{})
@@ -923,7 +926,7 @@ func TestBaseAddress(t *testing.T) {
 func TestContractsSettleDoubt(t *testing.T) {
 	w := newWorld(t, stripesandbox.Options{})
 	for _, c := range []sink.Contract{w.customers.Contract(), w.invoices.Contract()} {
-		if !c.Settles() || !c.Lookup || c.KeyWindow != 20*time.Hour {
+		if !c.Settles() || !c.Lookup || c.KeyWindow != 20*time.Hour || c.Settle != 20*time.Second {
 			t.Errorf("contract = %+v", c)
 		}
 		// Direct mode: effect + settle + 2 s fit into 50 s.

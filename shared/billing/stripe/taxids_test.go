@@ -1,14 +1,11 @@
 package stripe_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
 
 	"sfrelay/shared/billing"
-	"sfrelay/shared/billing/stripe"
-	"sfrelay/shared/config"
 	"sfrelay/shared/sandbox/faults"
 	stripesandbox "sfrelay/shared/sandbox/stripe"
 	"sfrelay/shared/sink"
@@ -18,15 +15,7 @@ import (
 // withTaxIDs is a connector that keeps tax numbers as Stripe's tax ids.
 func withTaxIDs(t *testing.T, url, key string) billing.Customers {
 	t.Helper()
-	env := map[string]string{"BILLING": "stripe", "STRIPE_SECRET": "key", "STRIPE_API_BASE": url, "TAX_NUMBERS": "tax-ids"}
-	r := config.NewReader(func(name string) (string, bool) { v, ok := env[name]; return v, ok })
-	c := stripe.FromEnv(r, func(string) func(context.Context) (string, error) {
-		return func(context.Context) (string, error) { return key, nil }
-	})
-	if err := r.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return c.Customers()
+	return choosing(t, url, key, map[string]string{"TAX_NUMBERS": "tax-ids"}).Customers()
 }
 
 func taxIDs(c stripesandbox.Customer) string {

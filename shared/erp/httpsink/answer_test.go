@@ -15,9 +15,10 @@ import (
 func FuzzAnswer(f *testing.F) {
 	for _, s := range []string{
 		`{"outcome":"created","id":"C-1"}`, `{"outcome":"unchanged","id":""}`, `{"reason":"epoch","epoch":7}`,
-		`{"reason":"version","version":"019aa0000000000000000000000000010000aaaa"}`, `{"type":"urn:x"}`, `[]`, `null`, `{"epoch":1e99}`, "\xff",
+		`{"reason":"version","version":"019aa0000000000000000000000000010000aaaa"}`, `{"reason":"version","version":"019AA0000000000000000000000000010000AAAA"}`, `{"type":"urn:x"}`, `[]`, `null`, `{"epoch":1e99}`, "\xff",
 	} {
 		f.Add([]byte(s), true)
+		f.Add([]byte(s), false)
 	}
 	f.Fuzz(func(t *testing.T, answer []byte, patch bool) {
 		r, err := receipt("PUT customer", answer)

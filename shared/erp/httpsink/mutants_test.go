@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"sfrelay/shared/erp"
 	"sfrelay/shared/sink"
 	"sfrelay/shared/sink/sinkhttp"
 	"sfrelay/shared/verdict"
@@ -56,5 +57,33 @@ func TestAYesWithAnIDThatCannotBeShownIsInDoubt(t *testing.T) {
 			t.Errorf("id %s: %v", id, err)
 		}
 		server.Close()
+	}
+}
+
+// The contract's id has at most 255 characters. What is longer is no id, and would be
+// stored with every record.
+func TestAnIDThatIsTooLong(t *testing.T) {
+	for length, fits := range map[int]bool{255: true, 256: false} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"outcome":"created","id":"`+strings.Repeat("x", length)+`"}`)
+		}))
+		t.Cleanup(server.Close)
+		r, err := connect(t, server.URL, sinkhttp.Static("test-key")).Customers().Put(t.Context(), ref(1, 1), accountID, named("A"))
+		e, ok := errors.AsType[*sink.Error](err)
+		if fits && (err != nil || len(r.Link) != length) || !fits && (!ok || e.Class != verdict.Unknown || e.Applied != sink.Maybe || r.Link != "") {
+			t.Errorf("an id of %d characters: %+v, %v", length, r, err)
+		}
+	}
+}
+
+// A delete character is a control character as those below the blank are.
+func TestADeleteCharacterIsInNoKey(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was sent") }))
+	t.Cleanup(server.Close)
+	for _, l := range []erp.Level{{SKU: "W\x7f", Warehouse: "Hull"}, {SKU: "W", Warehouse: "Hu\x7fll"}} {
+		_, err := connect(t, server.URL, sinkhttp.Static("test-key")).Stock().Set(t.Context(), ref(1, 1), l)
+		if e, ok := errors.AsType[*sink.Error](err); !ok || e.Class != verdict.Permanent("invalid-key") || e.Applied != sink.No {
+			t.Errorf("%q: %v", l, err)
+		}
 	}
 }

@@ -43,6 +43,8 @@ type Customer struct {
 	Livemode bool              `json:"livemode"`
 	Balance  int64             `json:"balance"`
 	TaxIDs   []TaxID           `json:"-"`
+
+	TaxExempt string `json:"tax_exempt"`
 }
 
 func (c *Customer) clone() Customer {
@@ -53,7 +55,7 @@ func (c *Customer) clone() Customer {
 
 // customerParams are those that the sandbox carries out; others are valid at
 // Stripe but refused here, so that no test passes by being ignored.
-var customerParams = []string{"name", "email", "phone", "description", "address", "shipping", "metadata"}
+var customerParams = []string{"name", "email", "phone", "description", "address", "shipping", "metadata", "tax_exempt"}
 
 func (s *Sandbox) createCustomer(p map[string]any) answer {
 	for _, name := range []string{"name", "email", "phone", "description"} {
@@ -61,7 +63,7 @@ func (s *Sandbox) createCustomer(p map[string]any) answer {
 			return badParam("parameter_invalid_empty", name, "You passed an empty string for '"+name+"' of a new customer.")
 		}
 	}
-	c := &Customer{ID: s.newID("cus"), Object: "customer", Created: s.options.Now().Unix(), Metadata: map[string]string{}}
+	c := &Customer{ID: s.newID("cus"), Object: "customer", Created: s.options.Now().Unix(), Metadata: map[string]string{}, TaxExempt: "none"}
 	if a, ok := s.setCustomer(c, p); !ok {
 		return a
 	}
@@ -99,6 +101,11 @@ func (s *Sandbox) setCustomer(c *Customer, p map[string]any) (answer, bool) {
 		if v, ok := p[name]; ok {
 			*field = filled(v)
 		}
+	}
+	if v := text(p, "tax_exempt"); v != "" {
+		c.TaxExempt = v
+	} else if _, given := p["tax_exempt"]; given {
+		c.TaxExempt = "none"
 	}
 	if v, ok := p["address"]; ok {
 		c.Address = s.address(c.Address, v)

@@ -28,11 +28,13 @@ type Invoice struct {
 	Customer         string            `json:"customer"`
 	Currency         string            `json:"currency"`
 	Subtotal         int64             `json:"subtotal"`
+	NetTotal         int64             `json:"total_excluding_tax"`
 	Total            int64             `json:"total"`
 	AmountDue        int64             `json:"amount_due"`
 	About            *string           `json:"description"`
 	CollectionMethod string            `json:"collection_method"`
 	AutoAdvance      bool              `json:"auto_advance"`
+	AutomaticTax     AutomaticTax      `json:"automatic_tax"`
 	DueDate          *int64            `json:"due_date"`
 	Metadata         map[string]string `json:"metadata"`
 	Lines            Lines             `json:"lines"`
@@ -98,8 +100,10 @@ func (s *Sandbox) createInvoice(p map[string]any) answer {
 	if v, _ := p["auto_advance"].(bool); v || p["auto_advance"] == nil {
 		return badParam("", "auto_advance", "The sandbox takes drafts only with auto_advance=false: otherwise Stripe finalizes them by itself.")
 	}
-	if tax, ok := p["automatic_tax"].(map[string]any); ok && tax["enabled"] == true {
-		return badParam("", "automatic_tax", "The sandbox knows no taxes.")
+	tax, _ := p["automatic_tax"].(map[string]any)
+	taxed, _ := tax["enabled"].(bool)
+	if taxed && !c.located() {
+		return unlocated()
 	}
 	if text(p, "pending_invoice_items_behavior") == "include" {
 		return badParam("", "pending_invoice_items_behavior", "The sandbox knows no pending items.")
@@ -122,7 +126,7 @@ func (s *Sandbox) createInvoice(p map[string]any) answer {
 	i := &Invoice{
 		ID: s.newID("in"), Object: "invoice", Created: s.options.Now().Unix(), Status: "draft",
 		Customer: id, Currency: currency, About: filled(p["description"]),
-		CollectionMethod: "send_invoice", Metadata: metadata, daysUntilDue: days,
+		CollectionMethod: "send_invoice", Metadata: metadata, daysUntilDue: days, AutomaticTax: AutomaticTax{Enabled: taxed},
 	}
 	i.Lines = Lines{Object: "list", URL: "/v1/invoices/" + i.ID + "/lines", Data: []Line{}}
 	s.invoices = append(s.invoices, i)
@@ -195,6 +199,9 @@ func (s *Sandbox) addLines(id string, p map[string]any) answer {
 		if !ok {
 			return badParam("parameter_missing", param+"[amount]", "The sandbox wants the amount of every line.")
 		}
+		if i.AutomaticTax.Enabled && amount < 0 {
+			return badParam("", param+"[amount]", "Negative amounts cannot be added to automatic tax invoices.")
+		}
 		if multiple := multiples[i.Currency]; multiple > 1 && amount%multiple != 0 {
 			return badParam("parameter_invalid_integer", param+"[amount]", "Amounts of this currency are multiples of "+fmt.Sprint(multiple)+".")
 		}
@@ -206,11 +213,7 @@ func (s *Sandbox) addLines(id string, p map[string]any) answer {
 			Description: filled(p["description"]), Quantity: 1, Metadata: metadata})
 	}
 	i.Lines.Data = append(i.Lines.Data, added...)
-	i.Total = 0
-	for _, l := range i.Lines.Data {
-		i.Total += l.Amount
-	}
-	i.Subtotal, i.AmountDue = i.Total, max(i.Total, 0)
+	s.total(i)
 	return reply(i.view())
 }
 
@@ -224,6 +227,9 @@ func (s *Sandbox) finalize(id string, p map[string]any) answer {
 		return notEditable(i)
 	case len(i.Lines.Data) == 0:
 		return badParam("invoice_no_customer_line_items", "", "Nothing to invoice for customer.")
+	}
+	if s.total(i); i.AutomaticTax.Status != nil && *i.AutomaticTax.Status == requiresLocation {
+		return unlocated()
 	}
 	s.sequence++
 	number := fmt.Sprintf("SANDBOX-%04d", s.sequence)

@@ -36,6 +36,9 @@ type Options struct {
 	// MergeAddresses makes an update of part of an address keep the other parts.
 	// Stripe's documents do not say which it is; without it they are cleared.
 	MergeAddresses bool
+	// TaxInclusive makes amounts include their tax, where an invoice has automatic tax: the
+	// account's default tax behavior, which no line of ours overrides.
+	TaxInclusive bool
 }
 
 // KeyLife is how long an idempotency key is remembered. Stripe may forget it

@@ -290,6 +290,67 @@ func TestTaxIDs(t *testing.T) {
 	a.refused("DELETE", path+"/tax_ids/"+id, "", "", 404, "resource_missing")
 }
 
+// With automatic tax there is 20 % on top, or within the amounts; who is exempt pays none.
+// Where the customer is Stripe has to know (docs.stripe.com/tax/invoicing), and no line is negative.
+func TestAutomaticTax(t *testing.T) {
+	const draft = "currency=eur&auto_advance=false&automatic_tax[enabled]=true&collection_method=send_invoice&days_until_due=1&customer="
+	for _, c := range []struct {
+		inclusive  bool
+		customer   string
+		net, total string // empty: refused
+	}{
+		{false, "address[country]=DE", "100", "120"},
+		{true, "address[country]=DE", "83", "100"},
+		{false, "address[country]=DE&tax_exempt=none", "100", "120"},
+		{false, "address[country]=DE&tax_exempt=exempt", "100", "100"},
+		{true, "address[country]=DE&tax_exempt=reverse", "100", "100"},
+		{false, "address[country]=US&address[postal_code]=97712", "100", "120"},
+		{false, "address[country]=US&address[postal_code]=97712-4918", "100", "120"},
+		{false, "address[country]=CA&address[state]=ON", "100", "120"},
+		{false, "address[country]=CA&address[postal_code]=K1A 0B1", "100", "120"},
+		{false, "address[country]=US&address[state]=OR&shipping[name]=A&shipping[address][country]=DE", "100", "120"},
+		{false, "name=A", "", ""},
+		{false, "address[city]=York", "", ""},
+		{false, "address[country]=US&address[state]=OR", "", ""},
+		{false, "address[country]=US&address[postal_code]=9771", "", ""},
+		{false, "address[country]=CA", "", ""},
+		{false, "address[country]=DE&shipping[name]=A&shipping[address][country]=US", "", ""},
+	} {
+		a := newAPI(t, stripesandbox.Options{TaxInclusive: c.inclusive})
+		customer := a.ok("POST", "/v1/customers", "email=a@b.example&"+c.customer, "").ID
+		tax := a.ok("GET", "/v1/customers/"+customer, "expand[]=tax", "").raw
+		if c.total == "" {
+			a.refused("POST", "/v1/invoices", draft+customer, "", 400, "customer_tax_location_invalid")
+			if !strings.Contains(tax, `"automatic_tax":"unrecognized_location"`) {
+				t.Errorf("%s: %s", c.customer, tax)
+			}
+			continue
+		}
+		i := a.ok("POST", "/v1/invoices", draft+customer, "").ID
+		a.refused("POST", "/v1/invoices/"+i+"/add_lines", "lines[0][amount]=-1", "", 400, "")
+		for _, done := range []result{a.ok("POST", "/v1/invoices/"+i+"/add_lines", "lines[0][amount]=100", ""), a.ok("POST", "/v1/invoices/"+i+"/finalize", "", "")} {
+			for _, want := range []string{`"total_excluding_tax":` + c.net + ",", `"total":` + c.total + ",", `"amount_due":` + c.total + ",", `"subtotal":100,`, `"automatic_tax":{"enabled":true,"status":"complete"}`} {
+				if !strings.Contains(done.raw, want) {
+					t.Errorf("%s: no %s in %s", c.customer, want, done.raw)
+				}
+			}
+		}
+		if !strings.Contains(tax, `"automatic_tax":"supported"`) || strings.Contains(a.ok("GET", "/v1/customers/"+customer, "", "").raw, "automatic_tax") {
+			t.Errorf("%s: %s", c.customer, tax)
+		}
+	}
+
+	// A customer that moves away takes its draft along.
+	a := newAPI(t, stripesandbox.Options{})
+	customer := a.ok("POST", "/v1/customers", "email=a@b.example&address[country]=DE", "").ID
+	i := a.ok("POST", "/v1/invoices", draft+customer, "").ID
+	a.ok("POST", "/v1/customers/"+customer, "address=", "")
+	if got := a.ok("POST", "/v1/invoices/"+i+"/add_lines", "lines[0][amount]=100", "").raw; !strings.Contains(got, `"status":"requires_location_inputs"`) {
+		t.Error(got)
+	}
+	a.refused("POST", "/v1/invoices/"+i+"/finalize", "", "", 400, "customer_tax_location_invalid")
+}
+
 func TestThreeDecimalCurrencies(t *testing.T) {
 	a := newAPI(t, stripesandbox.Options{})
 	c := a.ok("POST", "/v1/customers", "name=Acme&email=books@acme.example", "").ID

@@ -45,17 +45,31 @@ func (s *Sandbox) deleteTaxID(customer, id string) answer {
 	return reply(map[string]any{"id": id, "object": "tax_id", "deleted": true})
 }
 
-// expanded is a customer with its tax ids, which Stripe leaves out unless it is asked.
+// expanded is a customer with its tax ids and what Stripe Tax can do for it, which Stripe
+// leaves out unless it is asked.
 func expanded(c *Customer, p map[string]any) answer {
-	if all, _ := p["expand"].([]any); !slices.Contains(all, any("tax_ids")) {
-		return reply(c)
-	}
 	type list struct {
 		Object string  `json:"object"`
 		Data   []TaxID `json:"data"`
 	}
-	return reply(struct {
+	type tax struct {
+		AutomaticTax string `json:"automatic_tax"`
+		Provider     string `json:"provider"`
+	}
+	v := struct {
 		Customer
-		TaxIDs list `json:"tax_ids"`
-	}{*c, list{"list", append([]TaxID{}, c.TaxIDs...)}})
+		TaxIDs *list `json:"tax_ids,omitempty"`
+		Tax    *tax  `json:"tax,omitempty"`
+	}{Customer: *c}
+	all, _ := p["expand"].([]any)
+	if slices.Contains(all, any("tax_ids")) {
+		v.TaxIDs = &list{"list", append([]TaxID{}, c.TaxIDs...)}
+	}
+	if slices.Contains(all, any("tax")) {
+		v.Tax = &tax{"unrecognized_location", "stripe"}
+		if c.located() {
+			v.Tax.AutomaticTax = "supported"
+		}
+	}
+	return reply(v)
 }
