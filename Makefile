@@ -17,7 +17,8 @@ $(foreach v,$(TEXT),$(if $(filter command environment,$(firstword $(origin $v)))
 GO_BUILD = CGO_ENABLED=0 GOGC=off GOMEMLIMIT=1GiB go build -trimpath -buildvcs=false -tags lambda.norpc \
 	$(if $(LOCAL_STACK),-gcflags="all=-l -dwarf=false")
 FUNCTION_FLAGS = -s -w
-CLI_FLAGS = -s -w -X main.version=$$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
+VERSION = $$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
+CLI_FLAGS = -s -w -X main.version=$(VERSION)
 FUNCTION_BUILD = GOOS="$$OS" GOARCH="$$ARCH" $(GO_BUILD) -ldflags='$(FUNCTION_FLAGS)'
 FUNCTIONS = $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
 GO_TOOL = go tool -modfile=.ci/tools.mod
@@ -93,8 +94,19 @@ bench: go ## Benchmarks (docs/reference/performance.md says what to expect); som
 	@go test -run '^$$' -bench . -benchmem -timeout 30m ./shared/... ./functions
 
 .PHONY: vuln
-vuln: go ## Known vulnerabilities in what is linked; needs the network
-	@$(GO_TOOL) govulncheck ./...
+vuln: go ## Known vulnerabilities in what is linked and in the Python tools; needs the network
+	@failed=; $(GO_TOOL) govulncheck ./... || failed=1; \
+		"$$(.ci/tools audit)/pip-audit" --progress-spinner off --vulnerability-service osv --disable-pip --require-hashes \
+			-r .ci/python.lock -r .ci/uv.lock -r .ci/audit.lock || failed=1; [ -z "$$failed" ]
+
+.PHONY: sbom
+sbom: build ## Bills of materials (CycloneDX) of what make build makes, and of the Python tools, to dist/sbom
+	@mkdir -p dist/sbom .cache/bin
+	@go build -modfile=.ci/tools.mod -o .cache/bin/cyclonedx-gomod github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+	@set -e; bom() { .cache/bin/cyclonedx-gomod bin -json -std -noserial -notimestamp -version "$(VERSION)" -output dist/sbom/$$1.cdx.json $$2; }; \
+		for f in $(FUNCTIONS); do GOOS="$$OS" GOARCH="$$ARCH" bom $$f dist/$$f/bootstrap; done; bom sfrelay dist/sfrelay
+	@python3 .ci/sbom-python.py .ci/python.lock .ci/uv.lock .ci/audit.lock >dist/sbom/python-tools.cdx.json
+	@ls dist/sbom/*.json
 
 # --- Building and deploying
 

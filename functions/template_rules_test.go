@@ -211,6 +211,9 @@ func functionsAreBuilt(t Template) (wrong []string) {
 		if text(f.Properties["Architectures"]) != `[{"Ref":"Architecture"}]` {
 			wrong = append(wrong, id+" has an architecture of its own")
 		}
+		if text(f.Properties["CodeSigningConfigArn"]) != `{"Fn::If":["HasCodeSigning",{"Ref":"CodeSigningConfigArn"},{"Ref":"AWS::NoValue"}]}` {
+			wrong = append(wrong, id+" takes unsigned code, whatever CodeSigningConfigArn is, or always wants it signed")
+		}
 		if f.Properties["DeadLetterConfig"] != nil || f.Properties["ReservedConcurrentExecutions"] != nil {
 			wrong = append(wrong, id+" has a second failure path, or a concurrency that throttles")
 		}

@@ -150,6 +150,8 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"functions-are-what-is-built", "Resources/InventoryErp/Metadata/BuildMethod", `"go1.x"`, "InventoryErp is built by go1.x"},
 	{"functions-are-what-is-built", "Resources/InventoryErp/Metadata", `null`, "InventoryErp is built by"},
 	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/Runtime", `"go1.x"`, "provided.al2023"},
+	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/CodeSigningConfigArn", `null`, "InventoryErp takes unsigned code"},
+	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/CodeSigningConfigArn", `{"Ref":"CodeSigningConfigArn"}`, "always wants it signed"},
 	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/Architectures", `["arm64"]`, "architecture of its own"},
 	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/ReservedConcurrentExecutions", `1`, "throttles"},
 	{"functions-are-what-is-built", "Resources/InventoryErpAlias", `{"Type":"AWS::Lambda::Alias","Properties":{}}`, "no versions and aliases"},
