@@ -8,6 +8,7 @@ import (
 
 	"sfrelay/shared/guard"
 	"sfrelay/shared/sink"
+	"sfrelay/shared/verdict"
 )
 
 // process takes those works that are ready through the guard: subjects side by side, the
@@ -53,20 +54,16 @@ func (in *invocation[T]) do(group []*work[T]) {
 	call := guard.Call{
 		Org: first.event.Org, Subject: first.subject, Redrive: first.msg.Redrive,
 		EventSubject: in.def.perEvent, Published: first.published(),
-		MaxAttempts: in.env.MaxAttempts, BusyWait: directBusyWait,
-		Changes: make([]guard.Change, len(group)),
+		BusyWait: busyWait, Changes: make([]guard.Change, len(group)),
+		GiveUp: func(change int, class verdict.Class, attempt int64) bool {
+			return in.giveUp(group[change], class, attempt)
+		},
 		Park: func(ctx context.Context, p guard.Parking) error {
 			return in.send(ctx, group[p.Change], p, group[p.Change].records())
 		},
 	}
-	if in.sqs {
-		call.BusyWait = bufferedBusyWait
-	}
-	if call.MaxAttempts == 0 {
-		call.MaxAttempts = directAttempts
-		if in.sqs {
-			call.MaxAttempts = bufferedAttempts
-		}
+	if !in.sqs && in.env.Lane == nil {
+		call.BusyWait = directBusyWait
 	}
 	for i, w := range group {
 		call.Changes[i] = w.change
@@ -82,7 +79,10 @@ func (in *invocation[T]) do(group []*work[T]) {
 		r := report.Results[i]
 		w.conclude(r.Verdict, r.Class, r.Err)
 		w.line.Attempt, w.line.Epoch, w.line.InDoubt, w.line.Changed = r.Attempt, r.Epoch, r.InDoubt, r.Changed
-		w.line.Sink, w.notBefore = inSink, r.NotBefore
+		w.line.Sink, w.notBefore, w.asked = inSink, r.NotBefore, report.Requests > 0
+		if r.Verdict == verdict.Applied || r.Verdict == verdict.PartlyStale {
+			in.health.took(w.subject, in.env.Now())
+		}
 		if i == 0 {
 			w.line.GuardRequests, w.line.EpochRaised = report.Requests, report.EpochRaised
 		}

@@ -56,13 +56,12 @@ func (in *invocation[T]) alone(m *transport.Message) {
 // that dies later leaves a line for everything that it did. What a buffer has brought so
 // often that the queue would soon move it away itself is parked first.
 func (in *invocation[T]) finish(w *work[T]) {
-	foreign := w.msg.Consumer != "" && w.msg.Consumer != in.def.name
-	if in.sqs && w.msg.ReceiveCount >= mostReceives && !w.acknowledged() && !foreign {
+	if in.sqs && (w.msg.ReceiveCount >= mostReceives || in.tooLong(w.msg)) && !w.acknowledged() && !in.foreign(w.msg) {
 		var records []string
 		if w.event != nil {
 			records = w.records()
 		}
-		cause := fmt.Errorf("delivered %d times without success", w.msg.ReceiveCount)
+		cause := fmt.Errorf("delivered %d times since %s without success", w.msg.ReceiveCount, w.msg.SentAt.Format(time.RFC3339))
 		if w.line.Error != "" {
 			cause = fmt.Errorf("%w, the last time: %s", cause, w.line.Error)
 		}
@@ -84,7 +83,7 @@ func (in *invocation[T]) response() *Response {
 		for _, id := range w.msg.Others {
 			r.BatchItemFailures = append(r.BatchItemFailures, ItemFailure{id})
 		}
-		if in.env.Defer == nil || w.msg.ReceiptHandle == "" || w.notBefore.IsZero() {
+		if in.env.Defer == nil || w.msg.ReceiptHandle == "" {
 			continue
 		}
 		// Best effort: without it the message comes again after the queue's own time-out.
@@ -94,20 +93,21 @@ func (in *invocation[T]) response() *Response {
 }
 
 // pause is how long a message stays away. After a failure: to the end of its own wait,
-// and twice as long with every try, up to a minute: a sink that is down for ten minutes
-// does not use up all attempts in its first minute. A busy subject is asked again after
-// a second or two, later with every try, and not after its lease.
+// and twice as long with every try, up to a quarter of an hour, with a random part: what
+// failed together does not come back together. What was not begun for lack of time comes
+// at once. A busy subject is asked again after a second or two, later with every try, and
+// not after its lease.
 func (in *invocation[T]) pause(w *work[T]) time.Duration {
 	left := max(w.notBefore.Sub(in.env.Now()), 0) + time.Second
 	tries := max(w.msg.ReceiveCount, 1)
-	if w.line.Verdict != verdict.Busy {
-		more := min(time.Second<<min(tries-1, 16), longestPause)
-		if in.env.Scale > 0 {
-			more = time.Duration(float64(more) * in.env.Scale)
-		}
-		return left + more
+	random := time.Duration(in.env.Random()[9])
+	switch {
+	case w.line.Verdict == verdict.Busy:
+		step := time.Second + random*2*time.Second/255
+		return min(left, step*time.Duration(tries))
+	case w.line.Class == verdict.Unfinished && !w.asked:
+		return 0
 	}
-	r := in.env.Random()
-	step := time.Second + time.Duration(r[9])*2*time.Second/255
-	return min(left, step*time.Duration(tries))
+	more := in.scaled(min(2*time.Second<<min(tries-1, 16), longestPause))
+	return left + more/2 + random*(more/2)/255
 }

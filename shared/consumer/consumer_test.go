@@ -531,27 +531,30 @@ func TestAnEmptyBatchIsNoWork(t *testing.T) {
 
 func TestABufferWaitsLongerWithEveryFailure(t *testing.T) {
 	for _, tc := range []struct {
-		name  string
-		err   error
-		tries int
-		scale float64
-		want  time.Duration
+		name   string
+		err    error
+		tries  int
+		scale  float64
+		random byte
+		want   time.Duration
 	}{
-		// A second for the clocks, the wait that the item holds, and 1, 2, 4… s.
-		{"refused", &sink.Error{Class: verdict.Throttled, Applied: sink.No}, 1, 1, 2 * time.Second},
-		{"refused, fourth try", &sink.Error{Class: verdict.Throttled, Applied: sink.No}, 4, 1, 9 * time.Second},
-		{"refused, hundredth try", &sink.Error{Class: verdict.Throttled, Applied: sink.No}, 100, 1, 61 * time.Second},
-		{"refused, with a time", &sink.Error{Class: verdict.Throttled, Applied: sink.No, RetryAfter: time.Minute}, 1, 1, 62 * time.Second},
-		{"in doubt: settle 20 s, margin 2 s", &sink.Error{Class: verdict.Unknown}, 1, 1, 24 * time.Second},
-		{"scaled", &sink.Error{Class: verdict.Throttled, Applied: sink.No}, 100, 0.1, 7 * time.Second},
+		// A second for the clocks, the wait that the item holds, and half of 2, 4, 8… s with a random part.
+		{"refused", &sink.Error{Class: verdict.Throttled, Applied: sink.No}, 1, 1, 0, 2 * time.Second},
+		{"refused, the longest", &sink.Error{Class: verdict.Throttled, Applied: sink.No}, 1, 1, 255, 3 * time.Second},
+		{"refused, fourth try", &sink.Error{Class: verdict.Throttled, Applied: sink.No}, 4, 1, 0, 9 * time.Second},
+		{"refused, hundredth try", &sink.Error{Class: verdict.Throttled, Applied: sink.No}, 100, 1, 255, 15*time.Minute + time.Second},
+		{"refused, with a time", &sink.Error{Class: verdict.Throttled, Applied: sink.No, RetryAfter: time.Minute}, 1, 1, 0, 62 * time.Second},
+		{"in doubt: settle 20 s, margin 2 s", &sink.Error{Class: verdict.Unknown}, 1, 1, 0, 24 * time.Second},
+		{"scaled", &sink.Error{Class: verdict.Throttled, Applied: sink.No}, 100, 0.1, 255, 91 * time.Second},
 	} {
 		var deferred []time.Duration
 		down := answering(sink.Contract{Lookup: true, Settle: 20 * time.Second}, tc.err)
 		now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 		a, err := consumer.New(down, consumer.Env{
 			Store: &memory.Store{}, Log: telemetry.New(&bytes.Buffer{}, "test", 0), Scale: tc.scale,
-			Park: func(context.Context, []byte) error { return nil },
-			Now:  func() time.Time { return now },
+			Park:   func(context.Context, []byte) error { return nil },
+			Now:    func() time.Time { return now },
+			Random: func() (r [10]byte) { r[9] = tc.random; return r },
 			Defer: func(_ context.Context, queue, handle string, d time.Duration) error {
 				if queue != "arn:aws:sqs:eu-west-1:123456789012:buffer" || handle != "r1" {
 					t.Errorf("deferred %s in %s", handle, queue)

@@ -55,6 +55,7 @@ func (a *adapter[T]) Handle(ctx context.Context, raw []byte) (*Response, error) 
 	}
 	in := &invocation[T]{adapter: a, ctx: ctx, sqs: batch.SQS}
 	in.all(batch.Messages)
+	in.putOff()
 	if batch.SQS {
 		return in.response(), nil
 	}
@@ -101,9 +102,11 @@ type work[T any] struct {
 	line      telemetry.Line
 	notBefore time.Time
 	ready     bool // for the guard; else the verdict is already in line
+	asked     bool // the guard's table was, so that a failure is not one of time alone
+	putOff    bool // it lies in the lane
 }
 
-func (w *work[T]) acknowledged() bool { return w.line.Verdict.Acknowledged() }
+func (w *work[T]) acknowledged() bool { return w.putOff || w.line.Verdict.Acknowledged() }
 
 func (in *invocation[T]) add(w *work[T]) *work[T] {
 	w.line.Consumer = in.def.name
@@ -134,10 +137,10 @@ func (in *invocation[T]) open(msg *transport.Message) (works []*work[T]) {
 }
 
 func (in *invocation[T]) decode(msg *transport.Message) {
-	if msg.Consumer != "" && msg.Consumer != in.def.name {
+	if in.foreign(msg) {
 		w := in.add(&work[T]{msg: msg})
 		w.conclude(verdict.Failed, verdict.Permanent("foreign-consumer"),
-			fmt.Errorf("the message was parked by consumer %q: send it there", msg.Consumer))
+			fmt.Errorf("the message is one of consumer %q: send it there", msg.Consumer))
 		return
 	}
 	if msg.Err != nil {
@@ -170,11 +173,16 @@ func (in *invocation[T]) decode(msg *transport.Message) {
 	changes := in.chosen(msg, event)
 	switch {
 	case len(changes) == 0, in.sifted(msg, event, changes): // what concerns nobody here costs nothing, however many records it has
-	case !in.sqs && len(changes) > fanOutAbove:
+	case !in.sqs && in.env.Lane == nil && len(changes) > fanOutAbove:
 		in.fanOut(msg, event, changes)
 	default:
 		in.prepare(msg, event, changes, source)
 	}
+}
+
+// foreign reports whether another consumer wrote the message.
+func (in *invocation[T]) foreign(msg *transport.Message) bool {
+	return msg.Consumer != "" && msg.Consumer != in.def.name
 }
 
 // sifted concludes the changes of an event that need no preparing, and says so.

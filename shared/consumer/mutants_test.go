@@ -52,11 +52,12 @@ func TestARedriveCountsForItselfOnly(t *testing.T) {
 	first := change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`)
 	second := change("UPDATE", 2, id(account), `["Phone"]`, `"Phone":"2"`)
 	redriven := parkedAs("unknown", first, id(account))
-	for name, batch := range map[string][]byte{"the redrive first": batchOf(redriven, second), "the redrive last": batchOf(second, redriven)} {
-		b := newBench(t, down, func(e *consumer.Env) { e.MaxAttempts = 2 })
-		if _, err := b.Handle(t.Context(), batchOf(second)); err != nil {
-			t.Fatal(err)
-		}
+	old := func(batch []byte, of string) []byte { // received six hours ago for the first time
+		return bytes.Replace(batch, []byte(`"`+of+`","receiptHandle":"r"`), []byte(`"`+of+`","receiptHandle":"r","attributes":{"ApproximateFirstReceiveTimestamp":"1795327200000"}`), 1)
+	}
+	for name, batch := range map[string][]byte{"the redrive first": old(batchOf(redriven, second), "m1"), "the redrive last": old(batchOf(second, redriven), "m0")} {
+		batch = bytes.ReplaceAll(batch, []byte(`"attributes":{"ApproximateReceiveCount":"1"}`), []byte(`"x":1`))
+		b := newBench(t, down, func(e *consumer.Env) { e.Now = func() time.Time { return consumertest.Now } })
 		resp, err := b.Handle(t.Context(), batch)
 		if err != nil || len(resp.BatchItemFailures) != 1 || len(b.parked) != 1 || !bytes.Equal(b.parked[0].Event, second) {
 			t.Errorf("%s: %+v, %v, parked %+v", name, resp, err, b.parked)
@@ -205,7 +206,7 @@ func TestTheLongestLease(t *testing.T) {
 
 // An invoice whose customer comes later waits for it as long as the queue lets it.
 func TestWaitingForADependencyUsesUpNothing(t *testing.T) {
-	k := consumertest.New(t, accounts(fenced()), consumertest.In(func(e *consumer.Env) { e.MaxAttempts = 2 }))
+	k := consumertest.New(t, accounts(fenced()))
 	for range 4 {
 		k.Refuse(verdict.DependencyMissing)
 	}

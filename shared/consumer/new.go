@@ -19,6 +19,9 @@ type Env struct {
 	Store guard.Store
 	// Park sends one message to the failure queue.
 	Park func(ctx context.Context, body []byte) error
+	// Lane puts what failed in a direct invocation into the consumer's own buffer. Nil: it
+	// has none, and Lambda's own retries have to do, three attempts within three minutes.
+	Lane Lane
 	// Defer makes an SQS message visible again after d, so that a change that has to
 	// wait does not wait for the whole visibility time-out. Nil: left to the queue.
 	Defer func(ctx context.Context, queueARN, receiptHandle string, d time.Duration) error
@@ -29,8 +32,8 @@ type Env struct {
 	Rename     map[string]map[string]string // object -> default name of a change event's field -> this org's
 	RestoredAt time.Time                    // the guard table was restored to this point
 
-	MaxAttempts int     // 0: 3 direct, 20 buffered
-	Scale       float64 // of all times; 0: 1
+	RetryFor time.Duration // how long a change is tried again before it is parked; 0: 6 h
+	Scale    float64       // of all times; 0: 1
 
 	Now    func() time.Time                                      // nil: time.Now
 	Sleep  func(done <-chan struct{}, d time.Duration) (ok bool) // nil: a timer
@@ -41,19 +44,18 @@ type Env struct {
 // Developer Guide, "Asynchronous invocation": retries after one and two minutes,
 // three attempts in all).
 const (
-	directAttempts   = 3
-	bufferedAttempts = 20
-	directBusyWait   = 10 * time.Second
-	bufferedBusyWait = 2 * time.Second
-	longestLease     = 50 * time.Second // must have ended before Lambda's first retry
-	fanOutAbove      = 50               // records of one event, direct mode
-	fanOutChunk      = 25
-	fanOutPortions   = 8 // at most
-	smallEvent       = 64 << 10
-	openingTakes     = 3 * time.Second // of a big event on Lambda's smallest share of a core
-	parallel         = 8               // subjects worked on at once
-	longestPause     = time.Minute
-	otherEvent       = 2 * time.Minute // how far the other event of the same fact may be behind
+	directAttempts = 3
+	directBusyWait = 10 * time.Second // without a lane
+	busyWait       = 2 * time.Second
+	longestLease   = 50 * time.Second // must have ended before Lambda's first retry
+	fanOutAbove    = 50               // records of one event, direct mode
+	fanOutChunk    = 25
+	fanOutPortions = 8 // at most
+	smallEvent     = 64 << 10
+	openingTakes   = 3 * time.Second // of a big event on Lambda's smallest share of a core
+	parallel       = 8               // subjects worked on at once
+	longestPause   = 15 * time.Minute
+	otherEvent     = 2 * time.Minute // how far the other event of the same fact may be behind
 	// mostReceives is how often a buffer may bring a message. The queue's own limit is
 	// 1000 (template.yaml): what SQS moves away then has lost its consumer and reason.
 	mostReceives = 990
@@ -90,11 +92,15 @@ type adapter[T any] struct {
 	guard     *guard.Guard
 	binding   *binding
 	bySources map[string]Source // by detail-type
+	health    health
 }
 
 func build[T any](def definition[T], env Env) (Handler, error) {
 	if env.Now == nil {
 		env.Now = time.Now
+	}
+	if env.RetryFor == 0 {
+		env.RetryFor = retryFor
 	}
 	if env.Random == nil {
 		env.Random = func() [10]byte { u := uuid.New(); return [10]byte(u[6:]) }

@@ -220,6 +220,7 @@ func (in *invocation[T]) withoutContent(w *work[T], class verdict.Class, cause e
 	}
 	done, err := in.guard.Done(in.ctx, w.event.Org, w.subject)
 	w.line.GuardRequests++
+	w.asked = true
 	switch {
 	case err != nil:
 		w.conclude(verdict.Failed, verdict.Unfinished, err)

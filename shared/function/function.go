@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"sfrelay/shared/awsclient"
 	"sfrelay/shared/config"
@@ -93,10 +95,10 @@ func (f *Function) consumerEnv() consumer.Env {
 	s := consumer.Env{
 		Store: f.store, Park: f.park, Log: f.log,
 		Orgs: f.orgs, ClientName: c.ClientName, Rename: map[string]map[string]string{"Account": c.AccountFields},
-		RestoredAt: c.RestoredAt, MaxAttempts: c.MaxAttempts, Scale: c.TimeScale,
+		RestoredAt: c.RestoredAt, RetryFor: c.RetryFor, Scale: c.TimeScale,
 	}
 	if c.BufferQueueURL != "" {
-		s.Defer = f.deferMessage
+		s.Defer, s.Lane = f.deferMessage, f.putOff
 	}
 	return s
 }
@@ -112,6 +114,41 @@ func (f *Function) park(ctx context.Context, body []byte) error {
 		QueueUrl: aws.String(f.Config.FailureQueueURL), MessageBody: aws.String(string(body)),
 	})
 	return err
+}
+
+// What one SendMessageBatch takes (SQS API Reference).
+const (
+	mostEntries = 10
+	mostBytes   = 1 << 20
+)
+
+// putOff puts messages into the function's own buffer.
+func (f *Function) putOff(ctx context.Context, messages [][]byte, delay time.Duration) error {
+	seconds := int32((delay + time.Second - 1) / time.Second)
+	var entries []sqstypes.SendMessageBatchRequestEntry
+	size := 0
+	flush := func() error {
+		if len(entries) == 0 {
+			return nil
+		}
+		out, err := f.queue.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: aws.String(f.Config.BufferQueueURL), Entries: entries})
+		if err == nil && len(out.Failed) > 0 {
+			err = fmt.Errorf("%d of %d messages were refused, the first as %s", len(out.Failed), len(entries), aws.ToString(out.Failed[0].Code))
+		}
+		entries, size = nil, 0
+		return err
+	}
+	var errs []error
+	for i, m := range messages {
+		if len(entries) == mostEntries || size+len(m) > mostBytes {
+			errs = append(errs, flush())
+		}
+		entries = append(entries, sqstypes.SendMessageBatchRequestEntry{
+			Id: aws.String(strconv.Itoa(i)), MessageBody: aws.String(string(m)), DelaySeconds: seconds,
+		})
+		size += len(m)
+	}
+	return errors.Join(append(errs, flush())...)
 }
 
 func (f *Function) deferMessage(ctx context.Context, _, receiptHandle string, d time.Duration) error {

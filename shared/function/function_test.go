@@ -72,7 +72,7 @@ func TestTheEnvIsThatOfAWS(t *testing.T) {
 
 	f, err := prepare(t.Context(), env(t, server.URL,
 		"BUFFER_QUEUE_URL="+server.URL+"/buffer", "SALESFORCE_CLIENT_NAME=sfrelay", "ACCOUNT_FIELDS=Email__c=Mail__c",
-		"MAX_ATTEMPTS=7", "TIME_SCALE=0.5", "GUARD_RESTORED_AT=1000"))
+		"RETRY_HOURS=7", "TIME_SCALE=0.5", "GUARD_RESTORED_AT=1000"))
 	if err != nil || f.Err() != nil {
 		t.Fatal(err, f.Err())
 	}
@@ -84,7 +84,7 @@ func TestTheEnvIsThatOfAWS(t *testing.T) {
 	}
 	s := f.consumerEnv()
 	if s.Store == nil || s.Log == nil || s.ClientName != "sfrelay" || s.Rename["Account"]["Email__c"] != "Mail__c" ||
-		s.MaxAttempts != 7 || s.Scale != 0.5 || !s.RestoredAt.Equal(time.Unix(1, 0)) {
+		s.RetryFor != 7*time.Hour || s.Scale != 0.5 || !s.RestoredAt.Equal(time.Unix(1, 0)) {
 		t.Errorf("%+v", s)
 	}
 	if !s.Orgs.Allows("00D5f000005KcCnEAK") || s.Orgs.Allows("00D000000000001EAA") {

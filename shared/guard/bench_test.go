@@ -38,7 +38,7 @@ func fresh(tb testing.TB, p guard.Policy) func() {
 			}
 		}
 		n++
-		rep := g.Do(ctx, guard.Call{Org: org, Subject: fmt.Sprint("s", n), Changes: changes, MaxAttempts: 3, Park: park},
+		rep := g.Do(ctx, guard.Call{Org: org, Subject: fmt.Sprint("s", n), Changes: changes, GiveUp: after(3), Park: park},
 			func(context.Context, guard.Attempt) guard.Outcome { return took })
 		if rep.Results[0].Verdict != verdict.Applied {
 			tb.Fatalf("%+v", rep.Results[0])

@@ -65,9 +65,13 @@ type Call struct {
 	EventSubject bool      // the subject is an event id: remembered for 35 days, refused when older
 	Published    time.Time // when the event was published; only looked at with EventSubject
 
-	Redrive     bool          // from a dead-letter queue: attempts count anew
-	MaxAttempts int           // reached: the change is parked; 0: never
-	BusyWait    time.Duration // how long to wait in process for somebody else's lease, scaled
+	Redrive  bool          // from a dead-letter queue: attempts count anew
+	BusyWait time.Duration // how long to wait in process for somebody else's lease, scaled
+
+	// GiveUp is asked after an attempt at this change that did not get through and may be
+	// made again: whether to park it instead. attempt counts since the last success of the
+	// subject. Nil: never.
+	GiveUp func(change int, class verdict.Class, attempt int64) bool
 
 	// Park puts one change, with its reason, into the failure queue. Its error keeps
 	// the change unacknowledged.

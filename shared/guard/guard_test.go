@@ -67,8 +67,13 @@ func (w *world) guard() *guard.Guard {
 	return g
 }
 
+// after gives a change up with its n-th attempt.
+func after(n int64) func(int, verdict.Class, int64) bool {
+	return func(_ int, _ verdict.Class, attempt int64) bool { return attempt >= n }
+}
+
 func (w *world) call(changes ...guard.Change) guard.Call {
-	return guard.Call{Org: org, Subject: "s", Changes: changes, MaxAttempts: 3,
+	return guard.Call{Org: org, Subject: "s", Changes: changes, GiveUp: after(3),
 		Park: func(_ context.Context, p guard.Parking) error {
 			if w.parkAs == nil {
 				w.parked = append(w.parked, p)

@@ -191,25 +191,25 @@ func changed(it *Item, ch *Change) string {
 func (r *run) giveBack(out Outcome) {
 	now := r.now()
 	rel := r.releaseFor(out, now)
-	limit := r.call.MaxAttempts
-	toPark := out.Permanent || limit > 0 && r.attempt >= int64(limit) && !out.Uncounted
-	if toPark {
-		rel.reset = true
-		rel.uncounted = false
-		for i := range r.call.Changes {
-			r.parkOnce(i, out.Class, out.Err)
-			if r.report.Results[i].Verdict != verdict.Parked {
-				rel.reset = false // still unacknowledged: the attempt counts
-			}
+	rel.reset = true
+	for i := range r.call.Changes {
+		if !out.Permanent && !r.givesUp(i, out) {
+			rel.reset = false
+			r.report.Results[i] = r.result(verdict.Failed, out.Class, out.Err)
+			r.report.Results[i].NotBefore = again(out, &rel, now)
+			continue
 		}
-	} else {
-		r.each(func(*Change) Result {
-			res := r.result(verdict.Failed, out.Class, out.Err)
-			res.NotBefore = again(out, &rel, now)
-			return res
-		})
+		rel.uncounted = false
+		r.parkOnce(i, out.Class, out.Err)
+		if r.report.Results[i].Verdict != verdict.Parked {
+			rel.reset = false // still unacknowledged: the attempt counts
+		}
 	}
 	r.release(&rel)
+}
+
+func (r *run) givesUp(i int, out Outcome) bool {
+	return r.call.GiveUp != nil && !out.Uncounted && r.call.GiveUp(i, out.Class, r.attempt)
 }
 
 // releaseFor protects the item for as long as a request may still take effect, and no

@@ -154,19 +154,23 @@ func (r *run) mergeOne(it *Item, i int) (m merge, send bool) {
 }
 
 // giveBackRest gives back a group of which nothing got through: the attempt counts, and what
-// has used up its attempts is parked.
+// has been tried for long enough is parked.
 func (r *run) giveBackRest(out Outcome) {
 	rel := r.releaseFor(out, r.now())
-	limit := r.call.MaxAttempts
-	if limit > 0 && r.attempt >= int64(limit) && !out.Uncounted {
-		rel.reset = true
-		for i := range r.report.Results {
-			if r.report.Results[i].Verdict == verdict.Failed {
-				r.parkOnce(i, out.Class, out.Err)
-				rel.reset = rel.reset && r.report.Results[i].Verdict == verdict.Parked
-			}
+	failed, parked := 0, 0
+	for i := range r.report.Results {
+		if r.report.Results[i].Verdict != verdict.Failed {
+			continue
+		}
+		failed++
+		if !r.givesUp(i, out) {
+			continue
+		}
+		if r.parkOnce(i, out.Class, out.Err); r.report.Results[i].Verdict == verdict.Parked {
+			parked++
 		}
 	}
+	rel.reset = failed > 0 && parked == failed
 	r.release(&rel)
 }
 

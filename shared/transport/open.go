@@ -2,10 +2,8 @@ package transport
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"strconv"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -70,6 +68,7 @@ const (
 	receivedShape
 	onFailureShape
 	parkedShape
+	laneShape
 )
 
 // keys are those by which wrappings are told apart.
@@ -89,6 +88,7 @@ const (
 	eventKey
 	consumerKey
 	classKey
+	laneKey
 )
 
 var keysByName = map[string]keys{
@@ -96,7 +96,7 @@ var keysByName = map[string]keys{
 	`"Records"`:  recordsKey,
 	`"Messages"`: messagesKey, `"Body"`: bodyKey, `"MessageId"`: messageIDKey,
 	`"requestContext"`: requestContextKey, `"requestPayload"`: requestPayloadKey,
-	`"event"`: eventKey, `"consumer"`: consumerKey, `"class"`: classKey,
+	`"event"`: eventKey, `"consumer"`: consumerKey, `"class"`: classKey, `"lane"`: laneKey,
 }
 
 // shape tells the wrappings apart by their top-level keys, without keeping a value. It
@@ -130,6 +130,8 @@ func shape(raw []byte) wrapping {
 		return receivedShape
 	case has(requestContextKey | requestPayloadKey):
 		return onFailureShape
+	case has(laneKey | eventKey | consumerKey):
+		return laneShape
 	case has(eventKey | consumerKey | classKey):
 		return parkedShape
 	}
@@ -165,6 +167,8 @@ func (o *opener) shaped(s wrapping, raw []byte, depth int) []Message {
 		return o.onFailure(raw, depth)
 	case parkedShape:
 		return o.parked(raw, depth)
+	case laneShape:
+		return o.waiting(raw, depth)
 	case batchShape:
 		messages, err := o.batch(raw, depth)
 		if err != nil {
@@ -380,7 +384,8 @@ func (o *opener) sqs(msg SQSMessage, depth int) []Message {
 		m.ID, m.ReceiptHandle, m.Queue = msg.ID, msg.ReceiptHandle, msg.Queue
 		m.ReceiveCount = count(msg.Attributes["ApproximateReceiveCount"])
 		sent := sentAt(msg.Attributes["SentTimestamp"])
-		m.FirstAt, m.LastAt = notAfter(m.FirstAt, sent), notAfter(m.LastAt, sent)
+		m.SentAt, m.ReceivedAt = sent, sentAt(msg.Attributes["ApproximateFirstReceiveTimestamp"])
+		m.FirstAt, m.LastAt, m.FailedAt = notAfter(m.FirstAt, sent), notAfter(m.LastAt, sent), notAfter(m.FailedAt, sent)
 		if m.FirstAt.IsZero() {
 			m.FirstAt = sent
 		}
@@ -413,73 +418,6 @@ func (o *opener) inside(body []byte) []Message {
 }
 
 func tooMany(limit int) string { return "there are more than " + strconv.Itoa(limit) + " messages" }
-
-// failure is what Lambda's on-failure record says (Lambda Developer Guide, "Capturing
-// records of Lambda asynchronous invocations").
-type failure struct {
-	timestamp, function, condition string
-	invokes                        int
-	payload, response              jsontext.Value
-	message, kind                  string // of the response
-}
-
-func (f *failure) read(raw []byte) error {
-	err := jsonobject.Members(raw, func(name string, v jsontext.Value) (err error) {
-		switch name {
-		case "timestamp":
-			f.timestamp, err = jsonobject.Text(v)
-		case "requestContext":
-			return jsonobject.Members(v, f.context)
-		case "requestPayload":
-			f.payload = v
-		case "responsePayload":
-			f.response = v
-		}
-		return err
-	})
-	if f.response.Kind() == '{' { // absent when the event grew too old; anything when the function misbehaved
-		_ = jsonobject.Members(f.response, func(name string, v jsontext.Value) (err error) {
-			switch name {
-			case "errorMessage":
-				f.message, err = jsonobject.Text(v)
-			case "errorType":
-				f.kind, err = jsonobject.Text(v)
-			}
-			return err
-		})
-	}
-	return err
-}
-
-func (f *failure) context(name string, v jsontext.Value) (err error) {
-	switch name {
-	case "functionArn":
-		f.function, err = jsonobject.Text(v)
-	case "condition":
-		f.condition, err = jsonobject.Text(v)
-	case "approximateInvokeCount":
-		f.invokes, err = jsonobject.Int(v)
-	}
-	return err
-}
-
-func (o *opener) onFailure(raw []byte, depth int) []Message {
-	var f failure
-	if err := f.read(raw); err != nil {
-		return o.broken(raw, "invalid-on-failure", place(err), "this is no record of a failed invocation")
-	}
-	messages := o.open(f.payload, depth+1)
-	for i := range messages {
-		m := &messages[i]
-		m.Form, m.Redrive, m.Target = OnFailure, true, f.function
-		m.Class, m.Reason, m.Attempts = verdict.Class(cmp.Or(f.kind, f.condition)), f.message, clampAttempts(f.invokes)
-		m.ID, m.ReceiptHandle, m.Queue, m.ReceiveCount = "", "", "", 0 // those of a batch long gone
-		if at, err := time.Parse(time.RFC3339, f.timestamp); err == nil {
-			m.LastAt = plausible(at)
-		}
-	}
-	return messages
-}
 
 // place is where in the JSON the reading stopped.
 func place(err error) string {

@@ -39,19 +39,7 @@ func (p Parked) Encode() []byte { return p.EncodeAround(Quote(p.Event)) }
 func (p Parked) EncodeAround(quoted []byte) []byte {
 	b := make([]byte, 0, len(quoted)+len(p.Error)+24*len(p.Records)+256)
 	b = append(append(b, `{"event":`...), quoted...)
-	b = append(b, `,"records":`...)
-	if p.Records == nil {
-		b = append(b, "null"...)
-	} else {
-		b = append(b, '[')
-		for i, id := range p.Records {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = appendText(b, id)
-		}
-		b = append(b, ']')
-	}
+	b = appendTexts(append(b, `,"records":`...), p.Records)
 	b = appendText(append(b, `,"consumer":`...), p.Consumer)
 	b = appendText(append(b, `,"class":`...), string(p.Class))
 	b = appendText(append(b, `,"error":`...), p.Error)
@@ -59,6 +47,21 @@ func (p Parked) EncodeAround(quoted []byte) []byte {
 	b = appendTime(append(b, `,"firstAt":`...), p.FirstAt)
 	b = appendTime(append(b, `,"lastAt":`...), p.LastAt)
 	return append(b, '}')
+}
+
+// appendTexts is null for nil only.
+func appendTexts(b []byte, texts []string) []byte {
+	if texts == nil {
+		return append(b, "null"...)
+	}
+	b = append(b, '[')
+	for i, s := range texts {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendText(b, s)
+	}
+	return append(b, ']')
 }
 
 func appendText(b []byte, s string) []byte {
@@ -132,20 +135,30 @@ func DecodeParked(raw []byte) (p Parked, err error) {
 		}
 		return err
 	})
+	if err == nil {
+		p.Event, err = unquoteEvent(event)
+	}
 	if err != nil {
 		return Parked{}, &Error{"invalid-parked", place(err), "this is no parked message"}
 	}
-	if p.Event = event; event.Kind() != '"' {
-		return p, nil
-	}
-	text, _ := jsonobject.Text(event)
-	if p.Event = []byte(text); !strings.HasPrefix(text, dataURL) {
-		return p, nil
-	}
-	if p.Event, err = base64.StdEncoding.DecodeString(text[len(dataURL):]); err != nil {
-		return Parked{}, &Error{"invalid-parked", "/event", "the data URL cannot be read"}
-	}
 	return p, nil
+}
+
+// unquoteEvent is the event of which Quote made this.
+func unquoteEvent(quoted jsontext.Value) ([]byte, error) {
+	if quoted.Kind() != '"' {
+		return quoted, nil
+	}
+	text, _ := jsonobject.Text(quoted)
+	encoded, ok := strings.CutPrefix(text, dataURL)
+	if !ok {
+		return []byte(text), nil
+	}
+	event, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return nil, &jsonobject.Error{Where: "/event", What: "the data URL cannot be read"}
+	}
+	return event, nil
 }
 
 // readTexts is nil for null only.

@@ -23,6 +23,7 @@ const (
 	OnFailure     Form = "on-failure" // Lambda's record of an asynchronous invocation that failed
 	RuleDLQ       Form = "rule-dlq"   // EventBridge could not deliver it
 	ParkedMessage Form = "parked"     // a consumer put it aside
+	Lane          Form = "lane"       // a consumer put it into its own buffer, to try it again
 )
 
 // Batch is what one invocation, or one reading of a queue, brought.
@@ -41,13 +42,14 @@ type Message struct {
 
 	Records  []string      // only these record ids of the event; nil: all
 	Redrive  bool          // it was processed before and failed: an on-failure record or a parked message
-	Consumer string        // parked: by whom
+	Consumer string        // parked, lane: by whom
 	Target   string        // on-failure, rule-dlq: ARN of what it was meant for, a function or its buffer
 	Class    verdict.Class // why it failed: the class of a parked message, errorType, ERROR_CODE
 	Reason   string        // the same for people
 	Attempts int           // so far, as the wrapping counts them; 0: unknown
-	FirstAt  time.Time
+	FirstAt  time.Time     // of the first failure; else, in a queue, when it was sent
 	LastAt   time.Time
+	FailedAt time.Time // lane: of the first failure; zero: there was none yet
 
 	// Of the SQS message, empty without one. Messages that came in one record share them.
 	ID            string   // messageId
@@ -55,11 +57,13 @@ type Message struct {
 	ReceiptHandle string
 	Queue         string // ARN
 	ReceiveCount  int
+	ReceivedAt    time.Time // for the first time
+	SentAt        time.Time
 }
 
 // Error says why a wrapping could not be opened. It is permanent.
 type Error struct {
-	Name  string // stable: invalid-batch, invalid-record, invalid-on-failure, invalid-parked, nested-too-deep
+	Name  string // stable: invalid-batch, invalid-record, invalid-on-failure, invalid-parked, invalid-lane, nested-too-deep
 	Where string // JSON pointer
 	What  string // for people
 }

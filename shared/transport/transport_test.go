@@ -151,7 +151,9 @@ func TestOpen(t *testing.T) {
 				t.Fatalf("%d messages, want %d", len(b.Messages), len(c.want))
 			}
 			for i, want := range c.want {
-				if got := b.Messages[i]; !reflect.DeepEqual(got, want) {
+				got := b.Messages[i]
+				got.SentAt, got.ReceivedAt = time.Time{}, time.Time{} // TestLane looks at them
+				if !reflect.DeepEqual(got, want) {
 					t.Errorf("message %d\ngot  %+v\nwant %+v", i, got, want)
 				}
 			}

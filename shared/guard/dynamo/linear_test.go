@@ -88,7 +88,7 @@ func TestLinearizable(t *testing.T) {
 						}
 						fails := r.IntN(4) == 0
 						call := clock.Add(1)
-						rep := g.Do(t.Context(), guard.Call{Org: "org", Subject: in.subject, MaxAttempts: 1000,
+						rep := g.Do(t.Context(), guard.Call{Org: "org", Subject: in.subject,
 							BusyWait: 100 * time.Millisecond,
 							Changes:  []guard.Change{{Kind: guard.Full, Version: order.Version{0: 1, 5: in.version}}},
 							Park:     func(context.Context, guard.Parking) error { return nil },

@@ -31,7 +31,7 @@ func Requests(t *testing.T, store guard.Store, take func() (writes, reads int)) 
 			}
 			version := func(n byte) order.Version { return order.Version{0: 1, 5: n} }
 			do := func(subject string, n byte, out ...guard.Outcome) verdict.Verdict {
-				rep := g.Do(t.Context(), guard.Call{Org: "00D000000000000AAA", Subject: subject, MaxAttempts: 3,
+				rep := g.Do(t.Context(), guard.Call{Org: "00D000000000000AAA", Subject: subject, GiveUp: func(_ int, _ verdict.Class, n int64) bool { return n >= 3 },
 					Changes: []guard.Change{{Kind: guard.Full, Version: version(n)}},
 					Park:    func(context.Context, guard.Parking) error { return nil },
 				}, func(context.Context, guard.Attempt) guard.Outcome {

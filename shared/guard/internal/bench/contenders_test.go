@@ -114,7 +114,7 @@ func guarded(p guard.Policy) func(aws.Config, string) (protocol, error) {
 		changes := []guard.Change{change}
 		park := func(context.Context, guard.Parking) error { return nil }
 		return func(ctx context.Context, subject string, effect func() bool) (string, error) {
-			rep := g.Do(ctx, guard.Call{Org: org, Subject: subject, Changes: changes, MaxAttempts: 3, Park: park},
+			rep := g.Do(ctx, guard.Call{Org: org, Subject: subject, Changes: changes, Park: park},
 				func(context.Context, guard.Attempt) guard.Outcome {
 					if effect() {
 						return guard.Outcome{Effect: guard.Took}

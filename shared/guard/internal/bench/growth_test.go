@@ -61,7 +61,7 @@ func tracked(t *testing.T, store guard.Store, n int) (subject string, changed fu
 	}
 	subject = fmt.Sprintf("Account/001%015d", n)
 	return subject, func(version byte, fields ...string) verdict.Verdict {
-		rep := g.Do(t.Context(), guard.Call{Org: org, Subject: subject, MaxAttempts: 3,
+		rep := g.Do(t.Context(), guard.Call{Org: org, Subject: subject,
 			Changes: []guard.Change{{Kind: guard.Partial, Version: order.Version{0: 1, 5: version}, Fields: fields}},
 			Park:    func(context.Context, guard.Parking) error { return nil }},
 			func(context.Context, guard.Attempt) guard.Outcome {

@@ -9,6 +9,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -700,7 +701,7 @@ func (wk *Worker) ask(r *request) answer { return wk.wait(&op{req: r}).ans }
 func (wk *Worker) run() {
 	sc := wk.w.sc
 	call := guard.Call{
-		Org: "org", Subject: "subject", Redrive: wk.msg.redrive, MaxAttempts: sc.Attempts,
+		Org: "org", Subject: "subject", Redrive: wk.msg.redrive, GiveUp: func(_ int, _ verdict.Class, n int64) bool { return n >= int64(cmp.Or(sc.Attempts, 3)) },
 		Park: func(_ context.Context, p guard.Parking) error {
 			if wk.dead {
 				return errCrashed
@@ -708,9 +709,6 @@ func (wk *Worker) run() {
 			wk.w.parked = append(wk.w.parked, parked{wk.msg.changes[p.Change], p.Class})
 			return nil
 		},
-	}
-	if call.MaxAttempts == 0 {
-		call.MaxAttempts = 3
 	}
 	for _, i := range wk.msg.changes {
 		c := sc.Changes[i]

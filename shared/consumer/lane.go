@@ -1,0 +1,183 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"sfrelay/shared/transport"
+	"sfrelay/shared/verdict"
+)
+
+// The retry lane is a consumer's own buffer. What a direct invocation could not do lies
+// there and comes again; nobody has to do anything. A message in the lane is never put
+// there anew: it waits in it by its visibility, because Lambda stops a function that feeds
+// itself, and because a put before a crash would double without end.
+
+// Lane puts messages into the consumer's own buffer, visible after a delay of at most 15
+// minutes. Its error says that not all of them may be there.
+type Lane func(ctx context.Context, messages [][]byte, delay time.Duration) error
+
+const (
+	retryFor     = 6 * time.Hour      // of a change that fails, from its first failure on
+	doubtFor     = time.Hour          // the same of class unknown, where the sink takes others
+	waitingFor   = 5 * 24 * time.Hour // a message that nothing was tried of is parked before its queue forgets it
+	lanePortion  = 25                 // records of one message
+	lanePortions = 8                  // messages of one event: each holds the whole of it
+	longestDelay = 15 * time.Minute   // that SQS keeps a new message away (SQS API Reference, SendMessage)
+)
+
+// laned reports whether what fails of the message goes to the lane. A redrive does not: it
+// answers, and its message stays where it is. Out of the buffer only an event of many
+// records does, when it is received for the first time.
+func (in *invocation[T]) laned(msg *transport.Message, unfinished int) bool {
+	switch {
+	case in.env.Lane == nil || msg.Redrive || msg.Consumer != "" || in.foreign(msg):
+		return false
+	case in.sqs:
+		return msg.ReceiveCount <= 1 && unfinished > lanePortion
+	default:
+		return true
+	}
+}
+
+// putOff puts into the lane what is not done of the invocation's messages.
+func (in *invocation[T]) putOff() {
+	byMessage := make(map[*transport.Message][]*work[T])
+	var order []*transport.Message
+	for _, w := range in.works {
+		if w.acknowledged() {
+			continue
+		}
+		if byMessage[w.msg] == nil {
+			order = append(order, w.msg)
+		}
+		byMessage[w.msg] = append(byMessage[w.msg], w)
+	}
+	for _, msg := range order {
+		if works := byMessage[msg]; in.laned(msg, len(works)) {
+			in.putOffOf(msg, works)
+		}
+	}
+}
+
+// putOffOf puts the works of one message into the lane: what has failed and what was not
+// begun apart, because only a failure counts as one.
+func (in *invocation[T]) putOffOf(msg *transport.Message, works []*work[T]) {
+	quoted := transport.Quote(msg.Event)
+	failed, waiting := works[:0:0], works[:0:0]
+	for _, w := range works {
+		if w.line.Attempt > 0 && w.line.Verdict == verdict.Failed {
+			failed = append(failed, w)
+		} else {
+			waiting = append(waiting, w)
+		}
+	}
+	var group sync.WaitGroup
+	for _, part := range [][]*work[T]{failed, waiting} {
+		if len(part) == 0 {
+			continue
+		}
+		w := transport.Waiting{Consumer: in.def.name, Class: part[0].line.Class}
+		if part[0].line.Attempt > 0 && part[0].line.Verdict == verdict.Failed {
+			w.FirstAt = in.env.Now()
+		}
+		delay := min(in.pause(part[0]), longestDelay)
+		bodies := portions(w, quoted, part)
+		group.Go(func() {
+			if err := in.env.Lane(in.ctx, bodies, delay); err != nil {
+				for _, w := range part {
+					w.line.Error = errors.Join(errors.New(w.line.Error), fmt.Errorf("the buffer did not take it: %w", err)).Error()
+				}
+				return
+			}
+			for _, w := range part {
+				w.putOff = true
+			}
+		})
+	}
+	group.Wait()
+}
+
+// portions are the messages about the records of the works: the whole event where one of
+// them is about no record.
+func portions[T any](m transport.Waiting, quoted []byte, works []*work[T]) (bodies [][]byte) {
+	var ids []string
+	for _, w := range works {
+		records := w.records()
+		if records == nil {
+			m.Records = w.msg.Records
+			return [][]byte{m.EncodeAround(quoted)}
+		}
+		ids = append(ids, records...)
+	}
+	for chunk := range slices.Chunk(ids, max(lanePortion, (len(ids)+lanePortions-1)/lanePortions)) {
+		m.Records = chunk
+		bodies = append(bodies, m.EncodeAround(quoted))
+	}
+	return bodies
+}
+
+// giveUp reports whether a change that has failed in this delivery has been tried for
+// long enough.
+func (in *invocation[T]) giveUp(w *work[T], class verdict.Class, attempt int64) bool {
+	if !in.sqs {
+		// Lambda delivers three times; what the lane takes has only begun, and a redrive answers.
+		return in.env.Lane == nil && !w.msg.Redrive && attempt >= directAttempts
+	}
+	first := w.msg.FailedAt
+	if first.IsZero() {
+		first = w.msg.ReceivedAt
+	}
+	if first.IsZero() {
+		return false
+	}
+	age := in.env.Now().Sub(first)
+	longest := in.scaled(in.env.RetryFor)
+	return age >= longest || class == verdict.Unknown && age >= min(in.scaled(doubtFor), longest) && in.health.tookOther(w.subject, first)
+}
+
+// tooLong reports whether the buffer will soon forget a message.
+func (in *invocation[T]) tooLong(msg *transport.Message) bool {
+	return !msg.SentAt.IsZero() && in.env.Now().Sub(msg.SentAt) >= in.scaled(waitingFor)
+}
+
+func (in *invocation[T]) scaled(d time.Duration) time.Duration {
+	if in.env.Scale > 0 {
+		return time.Duration(float64(d) * in.env.Scale)
+	}
+	return d
+}
+
+// health is what this process has seen of the sink: the last two subjects that it took.
+type health struct {
+	mu   sync.Mutex
+	last [2]struct {
+		subject string
+		at      time.Time
+	}
+}
+
+func (h *health) took(subject string, at time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.last[0].subject != subject {
+		h.last[1] = h.last[0]
+	}
+	h.last[0].subject, h.last[0].at = subject, at
+}
+
+// tookOther reports whether the sink took another subject since.
+func (h *health) tookOther(subject string, since time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, l := range h.last {
+		if l.subject != "" && l.subject != subject && l.at.After(since) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,462 @@
+package consumer_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sfrelay/shared/consumer"
+	"sfrelay/shared/consumer/consumertest"
+	"sfrelay/shared/guard/memory"
+	"sfrelay/shared/sink"
+	"sfrelay/shared/telemetry"
+	"sfrelay/shared/transport"
+	"sfrelay/shared/verdict"
+)
+
+// lane is a consumer with its buffer on a clock of its own: EventBridge calls the function
+// or feeds the buffer, SQS brings ten messages at a time and keeps those away that the
+// function defers, Lambda tries a direct invocation three times.
+type lane struct {
+	consumer.Handler
+	t        *testing.T
+	mu       sync.Mutex
+	now      time.Time
+	queue    []*waiting
+	puts     int // messages that the function put into its buffer
+	parked   []transport.Parked
+	parkedAt []time.Time
+	log      bytes.Buffer
+	full     bool // the buffer takes nothing
+	timeout  time.Duration
+	serial   int
+	onPut    func() // after a put
+}
+
+type waiting struct {
+	id, body                string
+	sent, received, visible time.Time
+	count                   int
+}
+
+func newLane(t *testing.T, def consumer.Definition) *lane {
+	t.Helper()
+	l := &lane{t: t, now: consumertest.Now, timeout: consumertest.Timeout}
+	var err error
+	l.Handler, err = consumer.New(def, consumer.Env{
+		Store: &memory.Store{}, Log: telemetry.New(lockedLog{l}, "test", 0), Now: l.clock,
+		Sleep: func(_ <-chan struct{}, d time.Duration) bool { l.pass(d); return true },
+		Park: func(_ context.Context, body []byte) error {
+			p, err := transport.DecodeParked(body)
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.parked, l.parkedAt = append(l.parked, p), append(l.parkedAt, l.now)
+			return err
+		},
+		Lane: func(_ context.Context, messages [][]byte, delay time.Duration) error {
+			if delay < 0 || delay > 15*time.Minute {
+				t.Errorf("a delay of %v", delay)
+			}
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if l.full {
+				return errors.New("made up by the test")
+			}
+			for _, m := range messages {
+				l.put(string(m), delay)
+				l.puts++
+			}
+			if l.onPut != nil {
+				l.onPut()
+			}
+			return nil
+		},
+		Defer: func(_ context.Context, _, handle string, d time.Duration) error {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			for _, m := range l.queue {
+				if m.id == handle {
+					m.visible = l.now.Add(d)
+				}
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+type lockedLog struct{ l *lane }
+
+func (w lockedLog) Write(b []byte) (int, error) {
+	w.l.mu.Lock()
+	defer w.l.mu.Unlock()
+	return w.l.log.Write(b)
+}
+
+func (l *lane) clock() time.Time { l.mu.Lock(); defer l.mu.Unlock(); return l.now }
+
+func (l *lane) pass(d time.Duration) { l.mu.Lock(); defer l.mu.Unlock(); l.now = l.now.Add(d) }
+
+// put is a message in the buffer. The lock is held.
+func (l *lane) put(body string, delay time.Duration) {
+	l.serial++
+	l.queue = append(l.queue, &waiting{id: fmt.Sprintf("m%d", l.serial), body: body, sent: l.now, visible: l.now.Add(delay)})
+}
+
+func (l *lane) invoke(payload []byte) (*consumer.Response, error) {
+	return l.Handle(till{l.t.Context(), l.clock().Add(l.timeout)}, payload)
+}
+
+// send is EventBridge: directly, or through the buffer.
+func (l *lane) send(buffered bool, events ...[]byte) {
+	l.t.Helper()
+	for _, e := range events {
+		if buffered {
+			l.mu.Lock()
+			l.put(string(e), 0)
+			l.mu.Unlock()
+			continue
+		}
+		if _, err := l.invoke(e); err != nil {
+			l.t.Errorf("Lambda has to try again: %v", err)
+		}
+	}
+}
+
+// receive lets SQS bring the next batch; time passes to when one is visible. It reports
+// false when the buffer is empty.
+func (l *lane) receive() bool {
+	l.mu.Lock()
+	if len(l.queue) == 0 {
+		l.mu.Unlock()
+		return false
+	}
+	slices.SortStableFunc(l.queue, func(a, b *waiting) int { return a.visible.Compare(b.visible) })
+	if first := l.queue[0].visible; first.After(l.now) {
+		l.now = first
+	}
+	type record struct {
+		ID         string            `json:"messageId"`
+		Handle     string            `json:"receiptHandle"`
+		Body       string            `json:"body"`
+		Attributes map[string]string `json:"attributes"`
+	}
+	var batch struct{ Records []record }
+	for _, m := range l.queue {
+		if m.visible.After(l.now) || len(batch.Records) == 10 {
+			break
+		}
+		if m.count++; m.count == 1 {
+			m.received = l.now
+		}
+		m.visible = l.now.Add(2 * time.Minute)
+		batch.Records = append(batch.Records, record{m.id, m.id, m.body, map[string]string{
+			"ApproximateReceiveCount": fmt.Sprint(m.count), "SentTimestamp": fmt.Sprint(m.sent.UnixMilli()),
+			"ApproximateFirstReceiveTimestamp": fmt.Sprint(m.received.UnixMilli()),
+		}})
+	}
+	l.mu.Unlock()
+	payload, err := json.Marshal(batch)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	resp, err := l.invoke(payload)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queue = slices.DeleteFunc(l.queue, func(m *waiting) bool {
+		was := slices.ContainsFunc(batch.Records, func(r record) bool { return r.ID == m.id })
+		return was && !slices.Contains(resp.BatchItemFailures, consumer.ItemFailure{ItemIdentifier: m.id})
+	})
+	return true
+}
+
+// settle lets SQS bring messages until the buffer is empty.
+func (l *lane) settle() {
+	l.t.Helper()
+	for range 100_000 {
+		if !l.receive() {
+			return
+		}
+	}
+	l.t.Fatalf("%d messages never settle", len(l.queue))
+}
+
+// outage is a sink that is down until a time, and counts calls meanwhile.
+type outage struct {
+	l      *lane
+	mu     sync.Mutex
+	until  time.Time
+	answer func(recordID string) error // nil: takes it
+	calls  int
+	holds  map[string]string // names by record
+}
+
+func (o *outage) put(_ context.Context, _ sink.Ref, id string, all Account) (sink.Receipt, error) {
+	now := o.l.clock()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if now.Before(o.until) {
+		o.calls++
+		return sink.Receipt{}, sink.NotYet(verdict.Throttled, "made up by the test")
+	}
+	if o.answer != nil {
+		if err := o.answer(id); err != nil {
+			o.calls++
+			return sink.Receipt{}, err
+		}
+	}
+	if all.Name.Present {
+		o.holds[id] = all.Name.Value
+	}
+	return sink.Receipt{}, nil
+}
+
+// down is accounts at such a sink, with its lane.
+func down(t *testing.T, d time.Duration) (*lane, *outage) {
+	o := &outage{holds: map[string]string{}}
+	def := accounts(fenced())
+	def.Put, def.Patch = o.put, o.put
+	o.l = newLane(t, def)
+	o.until = o.l.now.Add(d)
+	return o.l, o
+}
+
+// An outage of hours leaves nothing to do: what came meanwhile waits in the buffer, and
+// the sink ends in the newest state.
+func TestAnOutageOfHoursLeavesNothingToDo(t *testing.T) {
+	for _, buffered := range []bool{false, true} {
+		l, o := down(t, 2*time.Hour)
+		ids := accountIDs(40)
+		for i, account := range ids {
+			l.send(buffered, change("CREATE", 1, id(account), "[]", `"Name":"old"`))
+			l.send(buffered, change("UPDATE", 2, id(account), `["Name"]`, fmt.Sprintf(`"Name":"new %d"`, i)))
+		}
+		l.send(buffered, change("UPDATE", 3, id(ids...), `["Phone"]`, `"Phone":"1"`)) // one event about all
+		l.settle()
+		if len(l.parked) != 0 {
+			t.Errorf("buffered %v: %d parked, first %+v", buffered, len(l.parked), l.parked[0].Class)
+		}
+		for i, account := range ids {
+			if want := fmt.Sprintf("new %d", i); o.holds[account] != want {
+				t.Errorf("buffered %v: %s is %q, want %q", buffered, account, o.holds[account], want)
+			}
+		}
+		if l.now.Sub(consumertest.Now) > 2*time.Hour+30*time.Minute {
+			t.Errorf("buffered %v: healed %v after the outage began", buffered, l.now.Sub(consumertest.Now))
+		}
+		t.Logf("buffered %v: %d calls in two hours of outage, for %d changes of %d records; %d messages put", buffered, o.calls, 3*len(ids), len(ids), l.puts)
+		if most := 3 * len(ids) * 22; o.calls > most { // doubling from 2 s to 15 min makes 22 tries of two hours at most
+			t.Errorf("buffered %v: %d calls, at most %d", buffered, o.calls, most)
+		}
+	}
+}
+
+// A change that fails for six hours is parked once, with its class, and holds nobody up.
+func TestAChangeIsParkedByAge(t *testing.T) {
+	for _, buffered := range []bool{false, true} {
+		l, o := down(t, 0)
+		o.answer = func(id string) error {
+			if id == account {
+				return sink.NotYet(verdict.Throttled, "made up by the test")
+			}
+			return nil
+		}
+		l.send(buffered, change("CREATE", 1, id(account), "[]", `"Name":"poison"`), change("CREATE", 1, id(other), "[]", `"Name":"healthy"`))
+		l.settle()
+		if len(l.parked) != 1 || l.parked[0].Class != verdict.Throttled || o.holds[other] != "healthy" {
+			t.Fatalf("buffered %v: %d parked, %v", buffered, len(l.parked), o.holds)
+		}
+		if age := l.parkedAt[0].Sub(consumertest.Now); age < 6*time.Hour || age > 6*time.Hour+20*time.Minute {
+			t.Errorf("buffered %v: parked after %v", buffered, age)
+		}
+		if o.calls > 45 {
+			t.Errorf("buffered %v: %d attempts", buffered, o.calls)
+		}
+		if first := l.parked[0].FirstAt; first.Sub(consumertest.Now) > time.Minute {
+			t.Errorf("buffered %v: first failure at %v", buffered, first)
+		}
+	}
+}
+
+// What was not received for hours, because the function was throttled, has failed for no
+// hour yet.
+func TestTheAgeOfAChangeIsNotThatOfItsMessage(t *testing.T) {
+	l, _ := down(t, 100*time.Hour)
+	l.send(true, change("CREATE", 1, id(account), "[]", `"Name":"x"`))
+	l.pass(7 * time.Hour)
+	l.settle()
+	if len(l.parked) != 1 {
+		t.Fatalf("%d parked", len(l.parked))
+	}
+	if age := l.parkedAt[0].Sub(consumertest.Now); age < 13*time.Hour || age > 13*time.Hour+20*time.Minute {
+		t.Errorf("parked after %v", age)
+	}
+}
+
+// Whose answers get lost is parked after an hour if the sink takes others meanwhile: then
+// it is not the sink that is ill.
+func TestALostAnswerIsParkedSoonerWhereOthersAreTaken(t *testing.T) {
+	for _, alone := range []bool{true, false} {
+		l, o := down(t, 0)
+		o.answer = func(id string) error {
+			if id == account {
+				return sink.InDoubt(errors.New("made up by the test"))
+			}
+			return nil
+		}
+		l.send(false, change("CREATE", 1, id(other), "[]", `"Name":"taken before"`))
+		l.pass(time.Minute)
+		l.send(false, change("CREATE", 1, id(account), "[]", `"Name":"x"`))
+		for i := range 200 {
+			if !l.receive() {
+				break
+			}
+			if !alone {
+				l.send(false, change("UPDATE", 10+i, id(other), `["Name"]`, `"Name":"y"`))
+			}
+		}
+		l.settle()
+		if len(l.parked) != 1 || l.parked[0].Class != verdict.Unknown {
+			t.Fatalf("alone %v: %+v", alone, l.parked)
+		}
+		age, from := l.parkedAt[0].Sub(consumertest.Now.Add(time.Minute)), time.Hour
+		if alone {
+			from = 6 * time.Hour
+		}
+		if age < from || age > from+20*time.Minute {
+			t.Errorf("alone %v: parked after %v", alone, age)
+		}
+	}
+}
+
+// An event of many records is worked on for as long as there is time; the rest goes to the
+// buffer in at most eight portions, once, and nothing is parked.
+func TestManyRecordsGoThroughTheLane(t *testing.T) {
+	for _, buffered := range []bool{false, true} {
+		l, o := down(t, 0)
+		slow := func(string) error { l.pass(20 * time.Millisecond); return nil }
+		o.answer = slow
+		ids := accountIDs(2_000)
+		l.send(buffered, change("CREATE", 1, id(ids...), "[]", `"Name":"x"`))
+		l.settle()
+		if len(l.parked) != 0 || len(o.holds) != len(ids) {
+			t.Errorf("buffered %v: %d parked, %d of %d applied", buffered, len(l.parked), len(o.holds), len(ids))
+		}
+		if l.puts == 0 || l.puts > 8 {
+			t.Errorf("buffered %v: %d portions", buffered, l.puts)
+		}
+	}
+}
+
+// What lies in the lane is never put there anew, whatever happens to it.
+func TestTheLaneIsFedOnce(t *testing.T) {
+	l, _ := down(t, 3*time.Hour)
+	l.send(false, change("CREATE", 1, id(accountIDs(60)...), "[]", `"Name":"x"`))
+	if l.puts != 3 { // of 25 records at most
+		t.Fatalf("%d messages put", l.puts)
+	}
+	l.settle()
+	if l.puts != 3 {
+		t.Errorf("%d messages put in the end", l.puts)
+	}
+	// Portions of more than 25 records are not split again.
+	l, _ = down(t, 3*time.Hour)
+	l.send(false, change("CREATE", 1, id(accountIDs(400)...), "[]", `"Name":"x"`))
+	l.settle()
+	if l.puts != 8 {
+		t.Errorf("%d messages put, want 8 of 50 records", l.puts)
+	}
+	// A rule's event in the buffer is put as portions with its first receipt only.
+	l, _ = down(t, 3*time.Hour)
+	l.send(true, change("CREATE", 1, id(accountIDs(60)...), "[]", `"Name":"x"`))
+	l.full = true
+	l.receive()
+	l.full = false
+	l.settle()
+	if l.puts != 0 || len(l.parked) != 0 {
+		t.Errorf("%d messages put after the first receipt, %d parked", l.puts, len(l.parked))
+	}
+	// A function that dies after every put: Lambda delivers an event three times, so a
+	// change is put three times at most.
+	l, o := down(t, time.Hour)
+	for range 3 {
+		if _, err := l.invoke(change("CREATE", 1, id(account), "[]", `"Name":"x"`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if l.puts != 3 {
+		t.Errorf("%d puts of three deliveries", l.puts)
+	}
+	l.settle()
+	if o.holds[account] != "x" || len(l.parked) != 0 {
+		t.Errorf("%v, %d parked", o.holds, len(l.parked))
+	}
+}
+
+// Where the buffer takes nothing, Lambda's own retries have to do: the error says so.
+func TestABufferThatIsDown(t *testing.T) {
+	l, _ := down(t, time.Hour)
+	l.full = true
+	_, err := l.invoke(change("CREATE", 1, id(account), "[]", `"Name":"x"`))
+	e, ok := errors.AsType[*consumer.RetryError](err)
+	if !ok || e.Class != verdict.Throttled || !strings.Contains(e.Cause, "the buffer did not take it") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A redrive uses no lane: what fails answers, and its message stays in the failure queue.
+func TestARedriveUsesNoLane(t *testing.T) {
+	l, _ := down(t, time.Hour)
+	event := change("CREATE", 1, id(account), "[]", `"Name":"x"`)
+	for what, body := range map[string][]byte{
+		"parked":     parkedAs("throttled", event, id(account)),
+		"on-failure": []byte(`{"requestContext":{"functionArn":"f"},"responsePayload":{},"requestPayload":` + string(event) + `}`),
+	} {
+		_, err := l.invoke(body)
+		if _, ok := errors.AsType[*consumer.RetryError](err); !ok || l.puts != 0 || len(l.parked) != 0 {
+			t.Errorf("%s: %v, %d put, %d parked", what, err, l.puts, len(l.parked))
+		}
+	}
+}
+
+// A message of another consumer is not put into our buffer.
+func TestAForeignMessageIsNotPutIntoTheLane(t *testing.T) {
+	l, _ := down(t, 0)
+	w := transport.Waiting{Event: change("CREATE", 1, id(account), "[]", `"Name":"x"`), Consumer: "orders"}
+	if _, err := l.invoke(w.EncodeAround(w.Event)); err == nil || l.puts != 0 {
+		t.Errorf("%v, %d put", err, l.puts)
+	}
+}
+
+// What was never tried, because somebody else holds the record, is parked before the queue
+// forgets it, with the class that held it.
+func TestWhatIsNeverTriedIsParkedAfterFiveDays(t *testing.T) {
+	l, _ := down(t, 0)
+	l.timeout = 5 * time.Second // too little for an attempt
+	l.send(true, change("CREATE", 1, id(account), "[]", `"Name":"x"`))
+	for range 5 * 24 {
+		l.receive()
+		l.pass(time.Hour)
+	}
+	if len(l.parked) != 0 {
+		t.Fatalf("parked after %v", l.parkedAt[0].Sub(consumertest.Now))
+	}
+	l.pass(time.Hour)
+	l.receive()
+	if len(l.parked) != 1 || l.parked[0].Class != verdict.Unfinished || len(l.queue) != 0 {
+		t.Errorf("%+v, %d in the queue", l.parked, len(l.queue))
+	}
+}
