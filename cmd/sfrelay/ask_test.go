@@ -121,10 +121,10 @@ func TestTheQuestionSaysWhatItIsAbout(t *testing.T) {
 		args []string
 		said string
 	}{
-		{onAccounts["send"], "2 events will be delivered to inventory-erp, which write to these sinks.\n"},
-		{[]string{"send", "--aws", "--duplicate", "2", "../../events/34-inventory-first.json"}, "3 events will be delivered to inventory-erp, which write to these sinks.\n"},
-		{onAccounts["dlq redrive"], "Up to 2 messages (queue: failure, delivery) will be handed to the consumers again, which write to these sinks, and deleted where they were taken.\n"},
-		{[]string{"dlq", "redrive", "--aws", "--limit", "1", "--queue", "failure"}, "Up to 1 message (queue: failure) will be handed to the consumers again, which write to these sinks, and deleted where they were taken.\n"},
+		{onAccounts["send"], "2 events will be delivered to inventory-erp, which may write to the sinks above.\n"},
+		{[]string{"send", "--aws", "--duplicate", "2", "../../events/34-inventory-first.json"}, "3 events will be delivered to inventory-erp, which may write to the sinks above.\n"},
+		{onAccounts["dlq redrive"], "Up to 2 messages (queue: failure, delivery) will be handed to their consumers again, which may write to the sinks above, and deleted where they were taken.\n"},
+		{[]string{"dlq", "redrive", "--aws", "--limit", "1", "--queue", "failure"}, "Up to 1 message (queue: failure) will be handed to their consumers again, which may write to the sinks above, and deleted where they were taken.\n"},
 	} {
 		for _, flags := range [][]string{nil, {"--json"}} {
 			newAccount(t)
@@ -141,7 +141,7 @@ func TestTheQuestionSaysWhatItIsAbout(t *testing.T) {
 func TestYesSaysWhatIsDone(t *testing.T) {
 	newAccount(t)
 	_, out, said := called(t, nobody, "dlq", "redrive", "--aws", "--json", "--yes")
-	if want := sinksOfTheAccount + "Every message that matches (queue: failure, delivery) will be handed to the consumers again, which write to these sinks, and deleted where they were taken.\n"; said != want {
+	if want := sinksOfTheAccount + "Every message that matches (queue: failure, delivery) will be handed to their consumers again, which may write to the sinks above, and deleted where they were taken.\n"; said != want {
 		t.Errorf("%s\nwant\n%s", said, want)
 	}
 	for line := range strings.Lines(out) {

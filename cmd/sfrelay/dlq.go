@@ -416,7 +416,7 @@ func (c *dlqRedriveCommand) sentence(ctx context.Context, qs *deadletter.Queues,
 	for _, q := range qs.List {
 		from = append(from, q.Name)
 	}
-	return fmt.Sprintf("%s (queue: %s) will be handed to the consumers again, which write to these sinks, and deleted where they were taken.", most, strings.Join(from, ", ")), nil
+	return fmt.Sprintf("%s (queue: %s) will be handed to their consumers again, which may write to the sinks above, and deleted where they were taken.", most, strings.Join(from, ", ")), nil
 }
 
 // wouldRedrive says what a redrive of messages would do.

@@ -103,7 +103,7 @@ func (s *sending) sentence(ctx context.Context, events []bus.Event) (string, err
 	if taken == 0 {
 		return "", nil
 	}
-	return fmt.Sprintf("%s will be delivered to %s, which write to these sinks.",
+	return fmt.Sprintf("%s will be delivered to %s, which may write to the sinks above.",
 		count(taken, "event", "events"), strings.Join(slices.Sorted(maps.Keys(takers)), ", ")), nil
 }
 
