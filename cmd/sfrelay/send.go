@@ -32,7 +32,19 @@ type sendCommand struct {
 	Wait      bool          `help:"Wait for the verdicts of the consumers in CloudWatch Logs and print them. The exit code is 1 when a change was parked, failed or not delivered."`
 	Timeout   time.Duration `default:"60s" help:"Longest time to wait."`
 	JSON      bool          `name:"json" help:"Print one JSON object per line."`
-	Files     []string      `arg:"" name:"file" help:"Files with events as EventBridge delivers them: one, several, or an array; - reads standard input."`
+	Probe     bool          `help:"Send probes instead of files and wait for the answers: events that say nothing, one of every kind. No sink hears of them."`
+	Files     []string      `arg:"" optional:"" name:"file" help:"Files with events as EventBridge delivers them: one, several, or an array; - reads standard input."`
+}
+
+// Validate implements kong's hook.
+func (c *sendCommand) Validate() error {
+	switch {
+	case c.Probe && len(c.Files) > 0:
+		return errors.New("--probe makes its own events; leave the files out")
+	case !c.Probe && len(c.Files) == 0:
+		return errors.New("there is nothing to send; name a file, or try the stack with --probe")
+	}
+	return nil
 }
 
 // Run implements kong's interface of a command.
@@ -41,11 +53,17 @@ func (c *sendCommand) Run(ctx context.Context, out *screen) error {
 	if err != nil {
 		return err
 	}
-	if events, err = c.plan(events); err != nil {
-		return err
-	}
 	at, err := c.Open(ctx)
 	if err != nil {
+		return err
+	}
+	if c.Probe {
+		c.Wait = true
+		if events, err = probes(at, time.Now()); err != nil {
+			return err
+		}
+	}
+	if events, err = c.plan(events); err != nil {
 		return err
 	}
 	s := sending{sendCommand: c, screen: out, bus: bus.New(at.Config), outputs: at.Outputs, consumers: account.Consumers(at.Outputs)}
@@ -102,6 +120,10 @@ func (s *sending) sentence(ctx context.Context, events []bus.Event) (string, err
 	}
 	if taken == 0 {
 		return "", nil
+	}
+	if s.Probe {
+		return fmt.Sprintf("%s will be delivered to %s, which answer and write to no sink.",
+			count(taken, "probe", "probes"), strings.Join(slices.Sorted(maps.Keys(takers)), ", ")), nil
 	}
 	return fmt.Sprintf("%s will be delivered to %s, which may write to the sinks above.",
 		count(taken, "event", "events"), strings.Join(slices.Sorted(maps.Keys(takers)), ", ")), nil

@@ -45,6 +45,7 @@ type Account struct {
 	Config  aws.Config
 	Outputs map[string]string // of the CloudFormation stack, by name, as template.yaml declares them
 	Where   string            // account, region and stack, for people
+	Orgs    []string          // whose events the stack takes
 	Sinks   []Sink            // of a real account
 	Asks    bool              // Config changes nothing before Agree: it is a real account
 
@@ -69,7 +70,7 @@ func (f Flags) Open(ctx context.Context) (*Account, error) {
 		return nil, fmt.Errorf("the id of the CloudFormation stack %q: %w", f.StackName, err)
 	}
 	a := &Account{
-		Config: cfg, Outputs: outputs(s), Asks: f.AWS,
+		Config: cfg, Outputs: outputs(s), Orgs: orgs(s), Asks: f.AWS,
 		Where: fmt.Sprintf("%saccount %s, region %s, stack %s", place, id.AccountID, id.Region, f.StackName),
 	}
 	if a.Asks {

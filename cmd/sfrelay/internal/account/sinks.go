@@ -17,10 +17,7 @@ type Sink struct {
 
 // sinks are those that the parameters of the CloudFormation stack name. No secret is read.
 func sinks(s types.Stack) []Sink {
-	parameters := map[string]string{}
-	for _, p := range s.Parameters {
-		parameters[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
-	}
+	parameters := parametersOf(s)
 	base := parameters["StripeApiBase"]
 	if base == "" {
 		base = "https://api.stripe.com" // the template's own default
@@ -29,6 +26,18 @@ func sinks(s types.Stack) []Sink {
 		{"Stripe", host(base), secretName(parameters["StripeSecret"])},
 		{"ERP", host(parameters["ErpUrl"]), secretName(parameters["ErpSecret"])},
 	}
+}
+
+func parametersOf(s types.Stack) map[string]string {
+	byName := map[string]string{}
+	for _, p := range s.Parameters {
+		byName[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
+	}
+	return byName
+}
+
+func orgs(s types.Stack) []string {
+	return strings.FieldsFunc(parametersOf(s)["SalesforceOrgs"], func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 // host leaves out what else a URL may hold: a path, or a password.
