@@ -62,7 +62,7 @@ test: go ## Everything that CI runs: lint, the scenario on the local stack, all 
 	@MUTANTS=sample go test -count=1 -run TestMutants -v ./shared >.cache/mutants.log || { cat .cache/mutants.log; exit 1; }
 	@grep -E '^[0-9]+ mutants' .cache/mutants.log
 	@go test -race -timeout 20m ./...
-	@go test -run TestAllocations ./shared/guard/internal/bench # the race detector allocates too
+	@go test -run 'TestAllocations|TestWorkIsBoundedByBytes' ./shared/guard/internal/bench ./shared/consumer # the race detector allocates too
 
 # The scenario, then the guard's contract against the DynamoDB of the same stack. Elsewhere than on Linux Go takes no
 # certificates from the environment. The emulator adds to a text without a word, which Amazon's DynamoDB refuses: DynamoDB

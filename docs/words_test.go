@@ -25,6 +25,8 @@ var otherMeanings = map[string]string{
 	"cmd/sfrelay/internal/explain/explain.go unknown": "the name of an error",
 	"cmd/sfrelay/main.go unknown":                     "a version of the command line",
 	"shared/salesforce/read.go probe":                 "the mark of such an event",
+	"cmd/sfrelay/probe.go probe":                      "the same mark, written",
+	"cmd/sfrelay/send.go probe":                       "the same, counted",
 	"cmd/sfrelay/internal/explain/print.go probe":     "the same mark, in words",
 }
 

@@ -339,6 +339,7 @@ func (c *dlqShowCommand) show(p *terminal.Printer, qs *deadletter.Queues, m dead
 
 type dlqRedriveCommand struct {
 	dlqFlags
+	consent
 	Message     string `help:"Only this message: its id, or the beginning of it."`
 	Limit       int    `default:"0" help:"Most messages to redrive; 0 takes all."`
 	DryRun      bool   `help:"Only say what would be redriven."`
@@ -359,7 +360,11 @@ func (dlqRedriveCommand) Help() string {
 
 // Run implements kong's interface of a command.
 func (c *dlqRedriveCommand) Run(ctx context.Context, s *screen) error {
-	qs, err := c.queues(ctx, s, c.JSON)
+	at, err := c.Open(ctx)
+	if err != nil {
+		return err
+	}
+	qs, err := c.queuesOf(at)
 	if err != nil {
 		return err
 	}
@@ -368,6 +373,7 @@ func (c *dlqRedriveCommand) Run(ctx context.Context, s *screen) error {
 	qs.TooOld = c.Message != "" || c.Class == string(verdict.TooOld)
 	qs.TrustSender = qs.TrustSender || c.TrustSender
 	if c.DryRun {
+		s.where(at.Where, c.JSON)
 		messages, err := qs.Read(ctx, f, c.Limit)
 		if err != nil {
 			return err
@@ -375,7 +381,42 @@ func (c *dlqRedriveCommand) Run(ctx context.Context, s *screen) error {
 		c.wouldRedrive(qs, messages, s)
 		return nil
 	}
+	nothing := false
+	err = s.ask(ctx, at, c.consent, c.JSON, func() (sentence string, err error) {
+		sentence, err = c.sentence(ctx, qs, f)
+		nothing = sentence == ""
+		return sentence, err
+	})
+	if err != nil {
+		return err
+	}
+	if nothing {
+		s.Err.Printf("No message matches.\n")
+		return nil
+	}
 	return c.redrive(ctx, qs, f, s)
+}
+
+// sentence says what the redrive will do; empty where there is nothing to redrive. What
+// comes into the queues after the question is not redriven. Where nobody is asked nothing is
+// counted either: that takes as long as the redrive.
+func (c *dlqRedriveCommand) sentence(ctx context.Context, qs *deadletter.Queues, f deadletter.Filter) (string, error) {
+	most := "Every message that matches"
+	if !c.Yes {
+		messages, err := qs.Read(ctx, f, c.Limit)
+		if err != nil || len(messages) == 0 {
+			return "", err
+		}
+		c.Limit = len(messages)
+	}
+	if c.Limit > 0 {
+		most = "Up to " + count(c.Limit, "message", "messages")
+	}
+	var from []string
+	for _, q := range qs.List {
+		from = append(from, q.Name)
+	}
+	return fmt.Sprintf("%s (queue: %s) will be handed to their consumers again, which may write to the sinks above, and deleted where they were taken.", most, strings.Join(from, ", ")), nil
 }
 
 // wouldRedrive says what a redrive of messages would do.

@@ -38,8 +38,11 @@ const (
 	wrongUse = 2
 )
 
-// screen is where commands write to.
-type screen struct{ Out, Err *terminal.Printer }
+// screen is where commands write to, and where people answer them.
+type screen struct {
+	Out, Err *terminal.Printer
+	In       *terminal.Input // nil: nobody answers
+}
 
 // where says first what a command works on: beside what machines read, not in it.
 func (s *screen) where(at string, asJSON bool) {
@@ -52,7 +55,7 @@ func (s *screen) where(at string, asJSON bool) {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], &screen{terminal.Open(os.Stdout), terminal.Open(os.Stderr)})
+	code := run(ctx, os.Args[1:], &screen{terminal.Open(os.Stdout), terminal.Open(os.Stderr), terminal.OpenInput(os.Stdin)})
 	stop()
 	os.Exit(code)
 }
@@ -89,6 +92,10 @@ func run(ctx context.Context, args []string, s *screen) (code int) {
 	}
 	if err == nil {
 		return done
+	}
+	if errors.Is(err, errNo) { // no mistake, and there is nothing to type next
+		s.Err.Printf("Nothing was sent.\n")
+		return notDone
 	}
 	s.Err.Error("sfrelay", account.Plainly(err))
 	if errors.As(err, new(usageError)) {

@@ -13,7 +13,7 @@ import (
 
 func testScreen() (s *screen, out, err *bytes.Buffer) {
 	out, err = new(bytes.Buffer), new(bytes.Buffer)
-	return &screen{terminal.To(out), terminal.To(err)}, out, err
+	return &screen{Out: terminal.To(out), Err: terminal.To(err)}, out, err
 }
 
 func TestExitCodes(t *testing.T) {

@@ -20,7 +20,7 @@ func TestSandboxesAreServedBehindADoor(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() {
 			c := sandboxCommand{Stripe: "127.0.0.1:0", ERP: "127.0.0.1:0", JSON: true}
-			ended <- c.Run(ctx, &screen{terminal.To(w), terminal.To(new(bytes.Buffer))})
+			ended <- c.Run(ctx, &screen{Out: terminal.To(w), Err: terminal.To(new(bytes.Buffer))})
 		}()
 		var at struct{ Stripe, ERP, Key string }
 		if err := json.NewDecoder(r).Decode(&at); err != nil {

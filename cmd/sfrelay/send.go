@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -24,13 +25,26 @@ import (
 
 type sendCommand struct {
 	account.Flags
+	consent
 	Bus       string        `help:"Bus to deliver through. Default: the one that the event's source names."`
 	Duplicate int           `default:"0" help:"Deliver each event this many more times, each time with a new EventBridge id."`
 	Shuffle   *uint64       `placeholder:"SEED" help:"Deliver in a random order; the same seed gives the same order."`
 	Wait      bool          `help:"Wait for the verdicts of the consumers in CloudWatch Logs and print them. The exit code is 1 when a change was parked, failed or not delivered."`
 	Timeout   time.Duration `default:"60s" help:"Longest time to wait."`
 	JSON      bool          `name:"json" help:"Print one JSON object per line."`
-	Files     []string      `arg:"" name:"file" help:"Files with events as EventBridge delivers them: one, several, or an array; - reads standard input."`
+	Probe     bool          `help:"Send probes instead of files and wait for the answers: events that say nothing, one of every kind. No sink hears of them."`
+	Files     []string      `arg:"" optional:"" name:"file" help:"Files with events as EventBridge delivers them: one, several, or an array; - reads standard input."`
+}
+
+// Validate implements kong's hook.
+func (c *sendCommand) Validate() error {
+	switch {
+	case c.Probe && len(c.Files) > 0:
+		return errors.New("--probe makes its own events; leave the files out")
+	case !c.Probe && len(c.Files) == 0:
+		return errors.New("there is nothing to send; name a file, or try the stack with --probe")
+	}
+	return nil
 }
 
 // Run implements kong's interface of a command.
@@ -39,15 +53,23 @@ func (c *sendCommand) Run(ctx context.Context, out *screen) error {
 	if err != nil {
 		return err
 	}
-	if events, err = c.plan(events); err != nil {
-		return err
-	}
 	at, err := c.Open(ctx)
 	if err != nil {
 		return err
 	}
-	out.where(at.Where, c.JSON)
+	if c.Probe {
+		c.Wait = true
+		if events, err = probes(at, time.Now()); err != nil {
+			return err
+		}
+	}
+	if events, err = c.plan(events); err != nil {
+		return err
+	}
 	s := sending{sendCommand: c, screen: out, bus: bus.New(at.Config), outputs: at.Outputs, consumers: account.Consumers(at.Outputs)}
+	if err := out.ask(ctx, at, c.consent, c.JSON, func() (string, error) { return s.sentence(ctx, events) }); err != nil {
+		return err
+	}
 	if c.Wait {
 		follow := account.FollowLocal
 		if c.AWS {
@@ -81,13 +103,43 @@ type sending struct {
 	last      string // event whose id was printed last
 }
 
-func (s *sending) send(ctx context.Context, e bus.Event) error {
-	name := s.Bus
-	if name == "" {
-		name = s.bus.Default(ctx, e, s.outputs["EventBus"], s.outputs["ChangeBus"])
+// sentence says what sending the events will do; empty where no rule takes one.
+func (s *sending) sentence(ctx context.Context, events []bus.Event) (string, error) {
+	taken, takers := 0, map[string]bool{}
+	for _, e := range events {
+		targets, err := s.bus.Targets(ctx, s.busOf(ctx, e), e)
+		if err != nil {
+			return "", err
+		}
+		if len(targets) > 0 {
+			taken++
+		}
+		for _, arn := range targets {
+			takers[cmp.Or(account.ByTarget(s.consumers, arn), arn)] = true
+		}
 	}
+	if taken == 0 {
+		return "", nil
+	}
+	if s.Probe {
+		return fmt.Sprintf("%s will be delivered to %s, which answer and write to no sink.",
+			count(taken, "probe", "probes"), strings.Join(slices.Sorted(maps.Keys(takers)), ", ")), nil
+	}
+	return fmt.Sprintf("%s will be delivered to %s, which may write to the sinks above.",
+		count(taken, "event", "events"), strings.Join(slices.Sorted(maps.Keys(takers)), ", ")), nil
+}
+
+// busOf is the bus that an event takes.
+func (s *sending) busOf(ctx context.Context, e bus.Event) string {
+	if s.Bus != "" {
+		return s.Bus
+	}
+	return s.bus.Default(ctx, e, s.outputs["EventBus"], s.outputs["ChangeBus"])
+}
+
+func (s *sending) send(ctx context.Context, e bus.Event) error {
 	since := s.now()
-	deliveries, err := s.bus.Deliver(ctx, name, e)
+	deliveries, err := s.bus.Deliver(ctx, s.busOf(ctx, e), e)
 	for _, d := range deliveries {
 		s.print(d)
 		if d.Outcome != bus.Delivered {

@@ -24,9 +24,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"sfrelay/cmd/sfrelay/internal/account"
 	"sfrelay/cmd/sfrelay/internal/bus"
 	"sfrelay/cmd/sfrelay/internal/scenario"
 	"sfrelay/cmd/sfrelay/internal/stack"
+	"sfrelay/cmd/sfrelay/internal/terminal"
 	"sfrelay/cmd/sfrelay/internal/verdicts"
 	"sfrelay/shared/deadletter"
 	"sfrelay/shared/transport"
@@ -109,7 +111,12 @@ var texts = map[string]func(t *testing.T, s *screen, value string){
 	},
 	"stack env": func(t *testing.T, s *screen, value string) { printEnv(s.Out, []string{"A=" + value, value}) },
 	"where":     func(t *testing.T, s *screen, value string) { s.where(value, false) },
-	"an error":  func(t *testing.T, s *screen, value string) { s.Err.Error("sfrelay", errors.New(value)) },
+	"the question": func(t *testing.T, s *screen, value string) {
+		s.In = terminal.Typed(strings.NewReader("n\n"))
+		at := &account.Account{Asks: true, Where: value, Sinks: []account.Sink{{Name: value, At: value, Key: value}}}
+		_ = s.ask(t.Context(), at, consent{}, false, func() (string, error) { return value, nil })
+	},
+	"an error": func(t *testing.T, s *screen, value string) { s.Err.Error("sfrelay", errors.New(value)) },
 	"an error that holds others": func(t *testing.T, s *screen, value string) {
 		s.Err.Error("sfrelay", fmt.Errorf("%s: %w", value, errors.Join(errors.New(value), fmt.Errorf("a: %w", errors.New(value)))))
 	},

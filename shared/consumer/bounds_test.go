@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -109,7 +110,7 @@ func bounded(t *testing.T, what string, body []byte) {
 		"queue":  []byte(`{"Records":[{"messageId":"m1","receiptHandle":"r","body":` + string(quoted) + `,"attributes":{},"messageAttributes":{}}]}`),
 	} {
 		s := spend(t, silent(), payload)
-		if most := perByte*int64(len(payload)) + perBody + perAsked*s.asked; s.allocated > most {
+		if most := perByte*int64(len(payload)) + perBody + perAsked*s.asked; s.allocated > most && !raced {
 			t.Errorf("%s, %s: %d KB allocated for %d KB and %d requests", what, way, s.allocated>>10, len(payload)>>10, s.asked)
 		}
 		// A batch that Lambda itself is called with is as many messages as it says.
@@ -346,9 +347,12 @@ func TestOneMessageCostsItsNeighboursNothing(t *testing.T) {
 		}
 		opened, _ := transport.Open(body)
 		big := len(opened.Messages) > 0 && len(opened.Messages[0].Event) > 64<<10
+		var mu sync.Mutex
 		var healthy, before int
 		def := silent()
 		def.Put = func(_ context.Context, _ sink.Ref, _ string, all Account) (sink.Receipt, error) {
+			mu.Lock()
+			defer mu.Unlock()
 			if all.Name == sink.Set("x") {
 				healthy++
 			} else if healthy < 9 {
@@ -359,6 +363,8 @@ func TestOneMessageCostsItsNeighboursNothing(t *testing.T) {
 		h, err := consumer.New(def, consumer.Env{
 			Store: &memory.Store{}, Log: telemetry.New(io.Discard, "test", 0), Now: func() time.Time { return consumertest.Now },
 			Park: func(context.Context, []byte) error {
+				mu.Lock()
+				defer mu.Unlock()
 				if big && healthy < 9 {
 					before++
 				}

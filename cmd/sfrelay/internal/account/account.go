@@ -1,11 +1,13 @@
 // Package account opens the AWS account that a command works on: the local stack,
-// unless the reader says --aws. So a slip never reaches a real account.
+// unless the reader says --aws. So a slip never reaches a real account, and nothing is
+// changed in one before somebody agreed.
 package account
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -43,7 +45,15 @@ type Account struct {
 	Config  aws.Config
 	Outputs map[string]string // of the CloudFormation stack, by name, as template.yaml declares them
 	Where   string            // account, region and stack, for people
+	Orgs    []string          // whose events the stack takes
+	Sinks   []Sink            // of a real account
+	Asks    bool              // Config changes nothing before Agree: it is a real account
+
+	consent consent
 }
+
+// Agree lets Config change the account: somebody read what it will do, and agreed.
+func (a *Account) Agree() { a.consent.given.Store(true) }
 
 // Open finds the CloudFormation stack of the chosen account.
 func (f Flags) Open(ctx context.Context) (*Account, error) {
@@ -59,7 +69,15 @@ func (f Flags) Open(ctx context.Context) (*Account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the id of the CloudFormation stack %q: %w", f.StackName, err)
 	}
-	return &Account{Config: cfg, Outputs: outputs(s), Where: fmt.Sprintf("%saccount %s, region %s, stack %s", place, id.AccountID, id.Region, f.StackName)}, nil
+	a := &Account{
+		Config: cfg, Outputs: outputs(s), Orgs: orgs(s), Asks: f.AWS,
+		Where: fmt.Sprintf("%saccount %s, region %s, stack %s", place, id.AccountID, id.Region, f.StackName),
+	}
+	if a.Asks {
+		a.Sinks = sinks(s)
+		a.Config.APIOptions = append(slices.Clone(cfg.APIOptions), a.consent.hold)
+	}
+	return a, nil
 }
 
 func (f Flags) config(ctx context.Context) (cfg aws.Config, place string, err error) {

@@ -36,6 +36,7 @@ type Bus struct {
 	rules       map[string]func() ([]rule, error)
 	permissions map[string]func() (refusal, error)
 	queues      map[string]func() (string, error)
+	matches     map[string]func() (bool, error)
 }
 
 // New returns a Bus for the account of cfg. It needs events:ListRules,
@@ -49,6 +50,7 @@ func New(cfg aws.Config) *Bus {
 		rules:       map[string]func() ([]rule, error){},
 		permissions: map[string]func() (refusal, error){},
 		queues:      map[string]func() (string, error){},
+		matches:     map[string]func() (bool, error){},
 	}
 }
 
@@ -93,13 +95,9 @@ func (b *Bus) Deliver(ctx context.Context, busName string, e Event) ([]Delivery,
 	}
 	var deliveries []Delivery
 	for _, r := range rules {
-		match, err := b.events.TestEventPattern(ctx, &eventbridge.TestEventPatternInput{
-			Event: aws.String(string(e.JSON)), EventPattern: &r.pattern,
-		})
-		if err != nil {
-			return deliveries, fmt.Errorf("event %s against %s: %w", e.ID, r.arn, err)
-		}
-		if !match.Result {
+		if match, err := b.match(ctx, r, e); err != nil {
+			return deliveries, err
+		} else if !match {
 			continue
 		}
 		for _, t := range r.targets {
@@ -118,6 +116,39 @@ func (b *Bus) Deliver(ctx context.Context, busName string, e Event) ([]Delivery,
 		}
 	}
 	return deliveries, nil
+}
+
+// Targets are the ARNs of those that Deliver would hand the event to. It changes nothing.
+func (b *Bus) Targets(ctx context.Context, busName string, e Event) ([]string, error) {
+	rules, err := b.rulesOf(ctx, busName)
+	if err != nil {
+		return nil, err
+	}
+	var arns []string
+	for _, r := range rules {
+		if match, err := b.match(ctx, r, e); err != nil {
+			return nil, err
+		} else if !match {
+			continue
+		}
+		for _, t := range r.targets {
+			arns = append(arns, aws.ToString(t.Arn))
+		}
+	}
+	return arns, nil
+}
+
+// match asks EventBridge whether the rule takes the event, once for the same bytes.
+func (b *Bus) match(ctx context.Context, r rule, e Event) (bool, error) {
+	return once(b, b.matches, r.arn+" "+string(e.JSON), func() (bool, error) {
+		out, err := b.events.TestEventPattern(ctx, &eventbridge.TestEventPatternInput{
+			Event: aws.String(string(e.JSON)), EventPattern: &r.pattern,
+		})
+		if err != nil {
+			return false, fmt.Errorf("event %s against %s: %w", e.ID, r.arn, err)
+		}
+		return out.Result, nil
+	})
 }
 
 // hand gives the event to the target, or says why the target cannot take it.

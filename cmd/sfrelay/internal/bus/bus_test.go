@@ -161,6 +161,40 @@ func deliver(t *testing.T, a *account) ([]bus.Delivery, error) {
 	return b.Deliver(context.Background(), busName, events[0])
 }
 
+// Who asks first which targets there are changes nothing, and costs no second match.
+func TestTargets(t *testing.T) {
+	for _, match := range []bool{true, false} {
+		a := &account{target: function, policy: allow("lambda:InvokeFunction"), match: match, sent: map[string][]message{}, asked: map[string]int{}}
+		server := httptest.NewServer(a)
+		defer server.Close()
+		b := bus.New(aws.Config{
+			Region: "eu-west-2", BaseEndpoint: &server.URL, RetryMaxAttempts: 1,
+			Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+		})
+		events, err := bus.Read(strings.NewReader(eventIn))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []string
+		if match {
+			want = []string{function}
+		}
+		if got, err := b.Targets(t.Context(), busName, events[0]); err != nil || !slices.Equal(got, want) {
+			t.Errorf("match %v: targets %v, %v", match, got, err)
+		}
+		if a.asked["Invoke"]+a.asked["SendMessage"] > 0 {
+			t.Errorf("match %v: it asked %v", match, a.asked)
+		}
+		deliveries, err := b.Deliver(t.Context(), busName, events[0])
+		if err != nil || len(deliveries) != len(want) || a.asked["Invoke"] != len(want) || a.asked["TestEventPattern"] != 1 {
+			t.Errorf("match %v: %v, %v, asked %v", match, deliveries, err, a.asked)
+		}
+		if _, err := b.Targets(t.Context(), "other", events[0]); !errors.Is(err, bus.ErrNoBus) {
+			t.Errorf("of no bus: %v", err)
+		}
+	}
+}
+
 func TestDeliver(t *testing.T) {
 	for _, c := range []struct {
 		name    string

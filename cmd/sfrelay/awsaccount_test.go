@@ -1,0 +1,184 @@
+package main
+
+import (
+	"crypto/md5" //nolint:gosec // SQS answers with it
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// awsAccount is an AWS account with one stack, as far as the verbs ask it. Two messages lie
+// in its failure queue. It remembers every call.
+type awsAccount struct {
+	unmatched bool // no rule takes anything
+
+	mu       sync.Mutex
+	order    []string // names of calls
+	messages []string // ids
+	hidden   map[string]bool
+}
+
+// newAccount makes it the account of the AWS environment.
+func newAccount(t *testing.T) *awsAccount {
+	t.Helper()
+	a := &awsAccount{hidden: map[string]bool{}, messages: []string{"aaaaaaaa-1111-4111-8111-111111111111", "bbbbbbbb-2222-4222-8222-222222222222"}}
+	server := httptest.NewServer(a)
+	t.Cleanup(server.Close)
+	none := filepath.Join(t.TempDir(), "none")
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL": server.URL, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_SESSION_TOKEN": "", "AWS_MAX_ATTEMPTS": "1",
+		"AWS_CONFIG_FILE": none, "AWS_SHARED_CREDENTIALS_FILE": none, "AWS_PROFILE": "", "AWS_REGION": "eu-west-2", "AWS_EC2_METADATA_DISABLED": "true",
+	} {
+		t.Setenv(name, value)
+	}
+	return a
+}
+
+func (a *awsAccount) add(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.messages = append(a.messages, id)
+}
+
+func (a *awsAccount) calls() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.order)
+}
+
+// changed are the calls that change something, by the names that AWS gave them: what does
+// not begin like a question does. Reading a queue hides messages and shows them again.
+func (a *awsAccount) changed() []string {
+	return slices.DeleteFunc(a.calls(), func(call string) bool {
+		_, name, _ := strings.Cut(call, ".")
+		for _, asks := range []string{"Describe", "List", "Get", "Test", "Filter", "Receive", "ChangeMessageVisibility"} {
+			if strings.HasPrefix(name, asks) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+const (
+	accountRule     = "arn:aws:events:eu-west-2:123456789012:rule/bus/first"
+	accountFunction = "arn:aws:lambda:eu-west-2:123456789012:function:sfrelay-InventoryErp"
+	accountPolicy   = `{"Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"lambda:InvokeFunction","Condition":{"ArnLike":{"AWS:SourceArn":"` + accountRule + `"}}}]}`
+)
+
+// accountStack is what CloudFormation says of the stack.
+func accountStack() string {
+	member := func(kind string, pairs map[string]string) string {
+		var b strings.Builder
+		for key, value := range pairs {
+			fmt.Fprintf(&b, "<member><%sKey>%s</%sKey><%sValue>%s</%sValue></member>", kind, key, kind, kind, value, kind)
+		}
+		return fmt.Sprintf("<%ss>%s</%ss>", kind, b.String(), kind)
+	}
+	return `<DescribeStacksResponse><DescribeStacksResult><Stacks><member>
+		<StackId>arn:aws:cloudformation:eu-west-2:123456789012:stack/sfrelay/1</StackId><StackName>sfrelay</StackName>
+		<CreationTime>2026-11-22T07:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus>` +
+		member("Parameter", map[string]string{
+			"StripeApiBase": "", "StripeSecret": "arn:aws:secretsmanager:eu-west-2:123456789012:secret:sfrelay/stripe-AbCdEf",
+			"ErpUrl": "https://erp.example:8443/sfrelay/v1", "ErpSecret": "arn:aws:secretsmanager:eu-west-2:123456789012:secret:sfrelay/erp-AbCdEf",
+		}) +
+		member("Output", map[string]string{
+			"FailureQueueUrl": "https://queue/failure", "DeliveryQueueUrl": "https://queue/delivery", "EventBus": "bus", "ChangeBus": "changes",
+			"InventoryErpFunction": "sfrelay-InventoryErp", "InventoryErpBufferUrl": "https://queue/buffer", "InventoryErpRoleId": "AROAEXAMPLEINVENTORYERP",
+		}) + `</member></Stacks></DescribeStacksResult></DescribeStacksResponse>`
+}
+
+// name is that of a call: of JSON protocols from the header, of Lambda from the path.
+func nameOf(r *http.Request, body []byte) string {
+	if name := r.Header.Get("X-Amz-Target"); name != "" {
+		return name
+	}
+	if form, err := url.ParseQuery(string(body)); err == nil && form.Get("Action") != "" {
+		return "CloudFormation." + form.Get("Action")
+	}
+	switch last := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]; {
+	case last == "policy" && r.Method == http.MethodGet:
+		return "Lambda.GetPolicy"
+	case last == "configuration" && r.Method == http.MethodGet:
+		return "Lambda.GetFunctionConfiguration"
+	case last == "invocations":
+		return "Lambda.Invoke " + r.Header.Get("X-Amz-Invocation-Type")
+	default:
+		return "Lambda." + r.Method + " " + r.URL.Path
+	}
+}
+
+func (a *awsAccount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	body, _ := io.ReadAll(r.Body)
+	var in struct {
+		QueueUrl, ReceiptHandle string //nolint:revive // AWS's names
+		VisibilityTimeout       int
+	}
+	_ = json.Unmarshal(body, &in)
+	name := nameOf(r, body)
+	a.order = append(a.order, name)
+	var answer any = map[string]any{}
+	switch name {
+	case "CloudFormation.DescribeStacks":
+		w.Header().Set("Content-Type", "text/xml")
+		_, _ = io.WriteString(w, accountStack())
+		return
+	case "AWSEvents.ListRules":
+		answer = map[string]any{"Rules": []any{map[string]string{"Name": "first", "Arn": accountRule, "State": "ENABLED", "EventPattern": `{"source":["x"]}`}}}
+	case "AWSEvents.ListTargetsByRule":
+		answer = map[string]any{"Targets": []any{map[string]string{"Id": "consumer", "Arn": accountFunction}}}
+	case "AWSEvents.TestEventPattern":
+		answer = map[string]bool{"Result": !a.unmatched}
+	case "Lambda.GetPolicy":
+		answer = map[string]string{"Policy": accountPolicy}
+	case "Lambda.Invoke Event":
+		w.WriteHeader(http.StatusAccepted)
+		return
+	case "AmazonSQS.ReceiveMessage":
+		answer = map[string]any{"Messages": a.receive(in.QueueUrl)}
+	case "AmazonSQS.ChangeMessageVisibility":
+		a.hidden[in.ReceiptHandle] = in.VisibilityTimeout > 0
+	case "AmazonSQS.DeleteMessage":
+		a.messages = slices.DeleteFunc(a.messages, func(id string) bool { return id == in.ReceiptHandle })
+	}
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// receive hides what it gives. Its messages were parked by the consumer.
+func (a *awsAccount) receive(queue string) (all []any) {
+	if !strings.HasSuffix(queue, "/failure") {
+		return nil
+	}
+	event, err := os.ReadFile("../../events/34-inventory-first.json")
+	if err != nil {
+		panic(err)
+	}
+	body := `{"event":` + string(event) + `,"records":null,"consumer":"inventory-erp","class":"throttled","error":"503","attempts":3,"firstAt":null,"lastAt":null}`
+	sum := md5.Sum([]byte(body)) //nolint:gosec // SQS answers with it
+	for _, id := range a.messages {
+		if a.hidden[id] {
+			continue
+		}
+		a.hidden[id] = true
+		all = append(all, map[string]any{
+			"MessageId": id, "ReceiptHandle": id, "Body": body, "MD5OfBody": hex.EncodeToString(sum[:]),
+			"Attributes": map[string]string{
+				"SentTimestamp": fmt.Sprint(time.Now().Add(-time.Hour).UnixMilli()), "ApproximateReceiveCount": "1", "SenderId": "AROAEXAMPLEINVENTORYERP:sfrelay-InventoryErp",
+			},
+		})
+	}
+	return all
+}
