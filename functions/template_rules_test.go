@@ -243,7 +243,7 @@ func functionsLog(t Template) (wrong []string) {
 var (
 	variables = []string{ // of every function
 		"ACCOUNT_FIELDS", "AUTOMATIC_TAX", "AWS_NEW_RETRIES_2026", "FAILURE_QUEUE_URL", "GOGC", "GOMAXPROCS", "GUARD_RESTORED_AT",
-		"GUARD_TABLE", "INVOICE_DELIVERY", "LOG_LEVEL", "MAX_ATTEMPTS", "OPPORTUNITY_WON_STAGES", "SALESFORCE_CLIENT_NAME", "SALESFORCE_ORGS", "SERVICE_NAME", "STRIPE_CONTEXT", "TAX_EXEMPT", "TAX_NUMBERS", "TIME_SCALE",
+		"GUARD_TABLE", "INVOICE_DELIVERY", "LOG_LEVEL", "OPPORTUNITY_WON_STAGES", "RETRY_HOURS", "SALESFORCE_CLIENT_NAME", "SALESFORCE_ORGS", "SERVICE_NAME", "STRIPE_CONTEXT", "TAX_EXEMPT", "TAX_NUMBERS", "TIME_SCALE",
 	}
 	ofBilling = []string{"BILLING", "STRIPE_API_BASE", "STRIPE_SECRET"}
 	ofERP     = []string{"ERP", "ERP_SECRET", "ERP_URL"}
@@ -254,6 +254,9 @@ func functionsKnow(t Template) (wrong []string) {
 	for id, f := range t.of("AWS::Lambda::Function") {
 		set, _ := at(f.Properties, "Environment", "Variables").(map[string]any)
 		want := slices.Clone(variables)
+		if ref(set["RETRY_HOURS"]) != "RetryHours" {
+			wrong = append(wrong, id+" is not told RetryHours")
+		}
 		if _, consumer := t.Mappings.Consumers[id]; consumer {
 			want = append(want, "BUFFER_QUEUE_URL")
 			if ref(set["BUFFER_QUEUE_URL"]) != id+"Buffer" {

@@ -162,6 +162,7 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"functions-know-only-named-variables", "Resources/InventoryErp/Properties/Environment/Variables/SURPRISE", `"1"`, "SURPRISE"},
 	{"functions-know-only-named-variables", "Resources/InventoryErp/Properties/Environment/Variables/FAILURE_QUEUE_URL", `null`, "InventoryErp has the variables"},
 	{"functions-know-only-named-variables", "Resources/InventoryErp/Properties/Environment/Variables/BUFFER_QUEUE_URL", `{"Ref":"CustomerErpBuffer"}`, "buffer of another function"},
+	{"functions-know-only-named-variables", "Resources/InventoryErp/Properties/Environment/Variables/RETRY_HOURS", `"6"`, "InventoryErp is not told RetryHours"},
 	{"functions-know-only-named-variables", "Parameters/StripeSecret/AllowedPattern", `".*"`, "takes more than the ARN"},
 
 	{"roles-do-no-more-than-needed", "Resources/InventoryErp/Properties/Role", `{"Fn::GetAtt":["CustomerErpRole","Arn"]}`, "does not have the role"},

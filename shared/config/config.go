@@ -22,12 +22,13 @@ type Config struct {
 	GuardTable      string
 	RestoredAt      time.Time // GUARD_RESTORED_AT; zero: the table was never restored
 	FailureQueueURL string
-	BufferQueueURL  string   // only in buffered mode
+	BufferQueueURL  string   // the consumer's own buffer
 	Orgs            []string // SALESFORCE_ORGS, as written; at least one, or Reader.Err says so
 	ClientName      string   // SALESFORCE_CLIENT_NAME: our own writes carry it
 	AccountFields   map[string]string
-	MaxAttempts     int     // 0: the default of the transport
-	TimeScale       float64 // 1 on AWS
+	MaxAttempts     int           // 0: the default of the transport
+	RetryFor        time.Duration // RETRY_HOURS, not scaled: then a change is parked
+	TimeScale       float64       // 1 on AWS
 	LogLevel        slog.Level
 	ServiceName     string
 }
@@ -51,6 +52,7 @@ func (r *Reader) Common() Config {
 		ServiceName:     r.Optional("SERVICE_NAME", "sfrelay"),
 		AccountFields:   r.pairs("ACCOUNT_FIELDS"),
 		MaxAttempts:     int(r.integer("MAX_ATTEMPTS", 0, 1, 1000)),
+		RetryFor:        time.Duration(r.integer("RETRY_HOURS", 6, 1, 96)) * time.Hour,
 		TimeScale:       r.scale("TIME_SCALE"),
 	}
 	// Commas alone name no org. Taken for an empty list they would allow any.
