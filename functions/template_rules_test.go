@@ -313,6 +313,22 @@ func rolesAreSmall(t Template) (wrong []string) {
 	return wrong
 }
 
+// lacks are the rights on its own buffer that a function needs and its role does not give.
+func (t Template) lacks(function string) (missing []string) {
+	var statements []any
+	for _, policy := range flatten(t.Resources[function+"Role"].Properties["Policies"]) {
+		statements = append(statements, flatten(at(policy, "PolicyDocument", "Statement"))...)
+	}
+	for _, action := range []string{"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"} {
+		if !slices.ContainsFunc(statements, func(s any) bool {
+			return at(s, "Effect") == "Allow" && slices.Contains(flatten(at(s, "Action")), any(action)) && getAtt(at(s, "Resource")) == function+"Buffer.Arn"
+		}) {
+			missing = append(missing, action)
+		}
+	}
+	return missing
+}
+
 // needless says why a statement of a role allows more than the function needs.
 func needless(statement any, function, secret, linksOf string) string {
 	actions := flatten(at(statement, "Action"))
@@ -325,7 +341,9 @@ func needless(statement any, function, secret, linksOf string) string {
 		case "logs:CreateLogStream", "logs:PutLogEvents":
 			resource = function + "Logs.Arn"
 		case "sqs:SendMessage":
-			resource = "FailureQueue.Arn"
+			if resource = "FailureQueue.Arn"; at(statement, "Sid") == "OwnBuffer" {
+				resource = function + "Buffer.Arn"
+			}
 		case "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes":
 			resource = function + "Buffer.Arn"
 		case "dynamodb:UpdateItem":
@@ -378,8 +396,8 @@ func queuesKeep(t Template) (wrong []string) {
 	return wrong
 }
 
-// buffersComeAgain: a buffer in front of each consumer, drained in buffered mode
-// only, message by message, without ever giving up before the consumer does.
+// buffersComeAgain: a buffer of each consumer, to which it may send, drained in both
+// modes, message by message, without ever giving up before the consumer does.
 func buffersComeAgain(t Template) (wrong []string) {
 	mappings := map[string]Resource{}
 	for _, m := range t.of("AWS::Lambda::EventSourceMapping") {
@@ -395,8 +413,11 @@ func buffersComeAgain(t Template) (wrong []string) {
 			wrong = append(wrong, id+"Buffer shows messages again while they are worked on")
 		}
 		m := mappings[id+"Buffer.Arn "+id+".Arn"].Properties
-		if text(at(m, "Enabled")) != `{"Fn::If":["Buffered",true,false]}` {
-			wrong = append(wrong, id+"Buffer is not drained in buffered mode, or is in direct mode")
+		if at(m, "Enabled") != true {
+			wrong = append(wrong, id+"Buffer is not drained in both modes")
+		}
+		if missing := t.lacks(id); missing != nil {
+			wrong = append(wrong, fmt.Sprintf("%s may not %v on its buffer", id, missing))
 		}
 		if text(at(m, "FunctionResponseTypes")) != `["ReportBatchItemFailures"]` || text(at(m, "ScalingConfig", "MaximumConcurrency")) != `{"Fn::If":["DefaultConcurrency",5,{"Ref":"MaxConcurrency"}]}` {
 			wrong = append(wrong, id+"Buffer repeats whole batches, or has no bound on concurrency")

@@ -177,6 +177,7 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/1/Action", `["dynamodb:*"]`, `no function needs "dynamodb:*"`},
 	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/1/Action", `"dynamodb:DeleteItem"`, `no function needs "dynamodb:DeleteItem"`},
 	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/3/Resource", `{"Fn::GetAtt":["CustomerErpBuffer","Arn"]}`, "must be on FailureQueue.Arn alone"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/4/Resource", `{"Fn::GetAtt":["CustomerErpBuffer","Arn"]}`, "must be on InventoryErpBuffer.Arn alone"},
 	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/5/Resource", `{"Ref":"StripeSecret"}`, "another secret"},
 	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/5/Resource", `"*"`, "another secret"},
 
@@ -190,7 +191,12 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"buffers-come-again", "Resources/InventoryErpBuffer/Properties/RedrivePolicy", `null`, "does not give up to FailureQueue"},
 	{"buffers-come-again", "Resources/InventoryErpBuffer/Properties/RedrivePolicy/maxReceiveCount", `3`, "after 1000 receives"},
 	{"buffers-come-again", "Resources/InventoryErpBuffer/Properties/VisibilityTimeout", `30`, "while they are worked on"},
-	{"buffers-come-again", "Resources/InventoryErpBufferMapping/Properties/Enabled", `true`, "not drained in buffered mode, or is in direct mode"},
+	{"buffers-come-again", "Resources/InventoryErpBufferMapping/Properties/Enabled", `{"Fn::If":["Buffered",true,false]}`, "not drained in both modes"},
+	{"buffers-come-again", "Resources/InventoryErpBufferMapping/Properties/Enabled", `null`, "not drained in both modes"},
+	{"buffers-come-again", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/4/Action/0", `null`, "InventoryErp may not [sqs:SendMessage] on its buffer"},
+	{"buffers-come-again", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/4/Action/3", `null`, "InventoryErp may not [sqs:ChangeMessageVisibility] on its buffer"},
+	{"buffers-come-again", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/4", `null`, "InventoryErp may not [sqs:SendMessage"},
+	{"buffers-come-again", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/4/Effect", `"Deny"`, "InventoryErp may not [sqs:SendMessage"},
 	{"buffers-come-again", "Resources/InventoryErpBufferMapping/Properties/FunctionResponseTypes", `null`, "repeats whole batches"},
 	{"buffers-come-again", "Resources/InventoryErpBufferMapping/Properties/ScalingConfig", `null`, "no bound on concurrency"},
 
