@@ -63,7 +63,7 @@ var templateRules = []Rule{
 	{"functions-say-where-they-log", functionsLog},
 	{"functions-know-only-named-variables", functionsKnow},
 	{"roles-do-no-more-than-needed", rolesAreSmall},
-	{"queues-keep-two-weeks-over-tls", queuesKeep},
+	{"queues-keep-over-tls", queuesKeep},
 	{"buffers-come-again", buffersComeAgain},
 	{"table-cannot-be-lost", tableStays},
 	{"failures-raise-alarms", failuresRaiseAlarms},
@@ -73,7 +73,10 @@ var templateRules = []Rule{
 	{"nothing-is-orphaned", nothingOrphaned},
 }
 
-const twoWeeks = 14 * 24 * 60 * 60 // seconds, SQS's longest
+const (
+	day      = 24 * 60 * 60 // seconds
+	twoWeeks = 14 * day     // SQS's longest
+)
 
 // tableAgrees: every row is a function with the rules that the row names, every function
 // that looks like a consumer has a row, and the loops make the rules that a row needs.
@@ -371,12 +374,23 @@ func needless(statement any, function, secret, linksOf string) string {
 	return ""
 }
 
-// queuesKeep: two weeks, encrypted, over TLS.
+// queuesKeep: two weeks, encrypted, over TLS, and when the stack goes. A buffer keeps for
+// longer than a change can be tried again, and for a week less than the failure queue: for
+// a message that SQS moves there the days in the buffer count (SQS Developer Guide,
+// "Setting-up dead-letter queue retention").
 func queuesKeep(t Template) (wrong []string) {
 	statements := t.queueStatements()
 	for id, q := range t.of("AWS::SQS::Queue") {
-		if number(q.Properties["MessageRetentionPeriod"]) != twoWeeks {
+		retention := number(q.Properties["MessageRetentionPeriod"])
+		if consumer, buffer := strings.CutSuffix(id, "Buffer"); buffer && t.Mappings.Consumers[consumer].Name != "" {
+			if hours := number(at(t.Parameters["RetryHours"], "MaxValue")); retention != 7*day || hours == 0 || retention < hours*60*60+3*day {
+				wrong = append(wrong, id+" keeps its messages for other than 7 days, or for less than 3 days after the last attempt")
+			}
+		} else if retention != twoWeeks {
 			wrong = append(wrong, id+" keeps its messages for less than 14 days")
+		}
+		if q.DeletionPolicy != "Retain" || q.UpdateReplacePolicy != "Retain" {
+			wrong = append(wrong, id+" would be deleted with what lies in it")
 		}
 		if q.Properties["SqsManagedSseEnabled"] != true {
 			wrong = append(wrong, id+" is not encrypted")
@@ -386,11 +400,6 @@ func queuesKeep(t Template) (wrong []string) {
 				getAtt(s["Resource"]) == id+".Arn" && text(s["Condition"]) == `{"Bool":{"aws:SecureTransport":"false"}}`
 		}) {
 			wrong = append(wrong, id+" answers without TLS")
-		}
-	}
-	for _, id := range []string{"DeliveryQueue", "FailureQueue"} {
-		if q := t.Resources[id]; q.DeletionPolicy != "Retain" || q.UpdateReplacePolicy != "Retain" {
-			wrong = append(wrong, id+" would be deleted with what lies in it")
 		}
 	}
 	return wrong

@@ -181,12 +181,17 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/5/Resource", `{"Ref":"StripeSecret"}`, "another secret"},
 	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/5/Resource", `"*"`, "another secret"},
 
-	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueue/Properties/MessageRetentionPeriod", `null`, "FailureQueue keeps its messages for less"},
-	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueue/Properties/SqsManagedSseEnabled", `false`, "not encrypted"},
-	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueue/DeletionPolicy", `null`, "would be deleted"},
-	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueuePolicy", `null`, "FailureQueue answers without TLS"},
-	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueuePolicy/Properties/PolicyDocument/Statement/0/Action", `"sqs:SendMessage"`, "FailureQueue answers without TLS"},
-	{"queues-keep-two-weeks-over-tls", "Resources/Forgotten", `{"Type":"AWS::SQS::Queue","Properties":{}}`, "Forgotten answers without TLS"},
+	{"queues-keep-over-tls", "Resources/FailureQueue/Properties/MessageRetentionPeriod", `null`, "FailureQueue keeps its messages for less"},
+	{"queues-keep-over-tls", "Resources/FailureQueue/Properties/SqsManagedSseEnabled", `false`, "not encrypted"},
+	{"queues-keep-over-tls", "Resources/FailureQueue/DeletionPolicy", `null`, "would be deleted"},
+	{"queues-keep-over-tls", "Resources/InventoryErpBuffer/DeletionPolicy", `"Delete"`, "InventoryErpBuffer would be deleted"},
+	{"queues-keep-over-tls", "Resources/InventoryErpBuffer/UpdateReplacePolicy", `null`, "InventoryErpBuffer would be deleted"},
+	{"queues-keep-over-tls", "Resources/InventoryErpBuffer/Properties/MessageRetentionPeriod", `1209600`, "InventoryErpBuffer keeps its messages for other than 7 days"},
+	{"queues-keep-over-tls", "Parameters/RetryHours/MaxValue", `97`, "less than 3 days after the last attempt"},
+	{"queues-keep-over-tls", "Parameters/RetryHours/MaxValue", `null`, "less than 3 days after the last attempt"},
+	{"queues-keep-over-tls", "Resources/FailureQueuePolicy", `null`, "FailureQueue answers without TLS"},
+	{"queues-keep-over-tls", "Resources/FailureQueuePolicy/Properties/PolicyDocument/Statement/0/Action", `"sqs:SendMessage"`, "FailureQueue answers without TLS"},
+	{"queues-keep-over-tls", "Resources/Forgotten", `{"Type":"AWS::SQS::Queue","Properties":{}}`, "Forgotten answers without TLS"},
 
 	{"buffers-come-again", "Resources/InventoryErpBuffer/Properties/RedrivePolicy", `null`, "does not give up to FailureQueue"},
 	{"buffers-come-again", "Resources/InventoryErpBuffer/Properties/RedrivePolicy/maxReceiveCount", `3`, "after 1000 receives"},
@@ -431,6 +436,33 @@ func TestDetailTypes(t *testing.T) {
 	}
 	if got, want := text(detailTypes(tmpl)), `{"A":["AChangeEvent","A__e","B__e"],"B":["B__e"]}`; got != want {
 		t.Errorf("detailTypes = %s, want %s", got, want)
+	}
+}
+
+// Whoever deletes the stack is told of everything that stays.
+func TestUndeploySaysWhatStays(t *testing.T) {
+	tmpl := load(t)
+	words := map[string]string{"GuardTable": "the guard table", "FailureQueue": "the failure queue", "DeliveryQueue": "the delivery queue"}
+	var texts []string
+	for file, mark := range map[string]string{"Makefile": "\nundeploy:", "docs/deploy.md": "\n## Remove it\n"} {
+		b, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, said, _ := strings.Cut(string(b), mark)
+		said, _, _ = strings.Cut(said, "\n.PHONY")
+		texts = append(texts, strings.ToLower(said))
+	}
+	for id, r := range tmpl.Resources {
+		want := words[id]
+		if strings.HasSuffix(id, "Buffer") {
+			want = "the buffers"
+		}
+		for _, said := range texts {
+			if r.DeletionPolicy == "Retain" && (want == "" || !strings.Contains(said, want)) {
+				t.Errorf("%s stays, and nobody says so in: %s", id, said)
+			}
+		}
 	}
 }
 
