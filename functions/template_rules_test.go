@@ -217,8 +217,12 @@ func functionsAreBuilt(t Template) (wrong []string) {
 		if text(f.Properties["CodeSigningConfigArn"]) != `{"Fn::If":["HasCodeSigning",{"Ref":"CodeSigningConfigArn"},{"Ref":"AWS::NoValue"}]}` {
 			wrong = append(wrong, id+" takes unsigned code, whatever CodeSigningConfigArn is, or always wants it signed")
 		}
-		if f.Properties["DeadLetterConfig"] != nil || f.Properties["ReservedConcurrentExecutions"] != nil {
-			wrong = append(wrong, id+" has a second failure path, or a concurrency that throttles")
+		if f.Properties["DeadLetterConfig"] != nil {
+			wrong = append(wrong, id+" has a second failure path")
+		}
+		if text(f.Properties["ReservedConcurrentExecutions"]) != `{"Fn::If":["HasReserved",{"Ref":"ReservedConcurrency"},{"Ref":"AWS::NoValue"}]}` ||
+			at(t.Parameters["ReservedConcurrency"], "Default") != "" {
+			wrong = append(wrong, id+" cannot be bounded by ReservedConcurrency, or is where nobody asked for it")
 		}
 	}
 	for id := range t.Resources {
