@@ -217,6 +217,9 @@ func functionsAreBuilt(t Template) (wrong []string) {
 		if text(f.Properties["CodeSigningConfigArn"]) != `{"Fn::If":["HasCodeSigning",{"Ref":"CodeSigningConfigArn"},{"Ref":"AWS::NoValue"}]}` {
 			wrong = append(wrong, id+" takes unsigned code, whatever CodeSigningConfigArn is, or always wants it signed")
 		}
+		if f.Properties["RecursiveLoop"] != "Terminate" {
+			wrong = append(wrong, id+" may feed its own queue without end")
+		}
 		if f.Properties["DeadLetterConfig"] != nil {
 			wrong = append(wrong, id+" has a second failure path")
 		}

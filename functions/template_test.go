@@ -153,6 +153,8 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/CodeSigningConfigArn", `null`, "InventoryErp takes unsigned code"},
 	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/CodeSigningConfigArn", `{"Ref":"CodeSigningConfigArn"}`, "always wants it signed"},
 	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/Architectures", `["arm64"]`, "architecture of its own"},
+	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/RecursiveLoop", `"Allow"`, "may feed its own queue without end"},
+	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/RecursiveLoop", `null`, "may feed its own queue without end"},
 	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/ReservedConcurrentExecutions", `1`, "where nobody asked for it"},
 	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/ReservedConcurrentExecutions", `null`, "cannot be bounded"},
 	{"functions-are-what-is-built", "Parameters/ReservedConcurrency/Default", `"10"`, "where nobody asked for it"},
