@@ -1,5 +1,5 @@
 """Refuses to deploy what would fail on AWS without a word: binaries of another architecture than the one that will be
-deployed, and a stack name that is too long.
+deployed, a stack name that is too long, and a reserved concurrency that the buffers can use up.
 
 usage: check-deploy.py ENVIRONMENT BUILD-DIRECTORY
 
@@ -11,6 +11,10 @@ EventBridge and IAM take, it shortens stack name and logical id. The queue polic
 no rule in, and every event would be refused. AWS shows such names in its examples, but does not document how it shortens
 them. The source for that, and for 12 or 13 random characters, is names that others observed: KensioSoftware/yulin#1113 and
 hackoregon/civic-devops#128 on GitHub.
+
+A buffer's invocations count as those of its function. Where MaxConcurrency of them may run at once and no more are reserved,
+a buffer full of changes that are tried again throttles every event of the rules. Rules of CloudFormation cannot compare
+numbers.
 """
 
 import pathlib
@@ -24,6 +28,7 @@ from samcli.yamlhelper import parse_yaml_file
 MACHINES = {0x3E: "x86_64", 0xB7: "arm64"}  # e_machine of an ELF header: EM_X86_64, EM_AARCH64
 LONGEST_NAME = 64  # of a rule (EventBridge, PutRule) and of a role (IAM, CreateRole)
 RANDOM = 13
+CONCURRENCY = 5  # for a buffer where MaxConcurrency is empty, as template.yaml says
 
 
 def settings(environment):
@@ -35,10 +40,14 @@ def settings(environment):
         return {}
 
 
-def check_architecture(settings, template, build):
+def overrides(settings):
+    """The parameters of the stack, as far as samconfig.toml sets them."""
     value = settings.get("parameter_overrides", "")
-    overrides = CfnParameterOverridesType().convert(value, None, None) if value else {}
-    architecture = overrides.get("Architecture") or template["Parameters"]["Architecture"]["Default"]
+    return CfnParameterOverridesType().convert(value, None, None) if value else {}
+
+
+def check_architecture(settings, template, build):
+    architecture = overrides(settings).get("Architecture") or template["Parameters"]["Architecture"]["Default"]
     arch = {"x86_64": "amd64"}.get(architecture, architecture)
     binaries = sorted(build.glob("*/bootstrap"))
     if not binaries:
@@ -67,11 +76,24 @@ def check_names(settings, template, environment):
         )
 
 
+def check_concurrency(settings):
+    parameters = overrides(settings)
+    reserved = parameters.get("ReservedConcurrency", "")
+    buffer = parameters.get("MaxConcurrency", "") or CONCURRENCY
+    if reserved and int(reserved) <= int(buffer):
+        sys.exit(
+            f"ReservedConcurrency={reserved} is not above MaxConcurrency={buffer}: the buffer of a consumer could use all of it, "
+            f"and its rules would be throttled; set ReservedConcurrency in samconfig.toml to {int(buffer) + 1} or more, "
+            "or leave it empty"
+        )
+
+
 def main(environment, directory):
     build = pathlib.Path(directory)
     template = parse_yaml_file(str(build / "template.yaml"))
     deploy = settings(environment)
     check_architecture(deploy, template, build)
+    check_concurrency(deploy)
     check_names(deploy, template, environment)
 
 

@@ -38,6 +38,25 @@ func TestDeployRefusesTheWrongArchitecture(t *testing.T) {
 	}
 }
 
+// make deploy must refuse a reserved concurrency that the invocations of a buffer alone can
+// use up: the events of the rules would be throttled.
+func TestDeployRefusesTooLittleReservedConcurrency(t *testing.T) {
+	const template = "Parameters:\n  Architecture:\n    Type: String\n    Default: arm64\n"
+	arm := append([]byte("\x7fELF\x02\x01\x01"), make([]byte, 57)...)
+	arm[18] = 183
+	for _, c := range []struct{ name, parameters, refuses string }{
+		{"none", `"MaxConcurrency=50"`, ""},
+		{"above the default", `"ReservedConcurrency=6"`, ""},
+		{"the default", `"ReservedConcurrency=5"`, "ReservedConcurrency=5 is not above MaxConcurrency=5"},
+		{"above, with more digits", `"ReservedConcurrency=10", "MaxConcurrency=9"`, ""},
+		{"below, with more digits", `"ReservedConcurrency=9", "MaxConcurrency=10"`, "set ReservedConcurrency in samconfig.toml to 11 or more"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			checkDeploy(t, "[default.deploy.parameters]\nparameter_overrides = ["+c.parameters+"]", template, arm, c.refuses)
+		})
+	}
+}
+
 // make deploy must refuse the name of a stack from which CloudFormation would have to cut
 // the name of a rule: the queues would then not let that rule in.
 func TestDeployRefusesLongStackNames(t *testing.T) {

@@ -63,7 +63,7 @@ var templateRules = []Rule{
 	{"functions-say-where-they-log", functionsLog},
 	{"functions-know-only-named-variables", functionsKnow},
 	{"roles-do-no-more-than-needed", rolesAreSmall},
-	{"queues-keep-two-weeks-over-tls", queuesKeep},
+	{"queues-keep-over-tls", queuesKeep},
 	{"buffers-come-again", buffersComeAgain},
 	{"table-cannot-be-lost", tableStays},
 	{"failures-raise-alarms", failuresRaiseAlarms},
@@ -73,7 +73,10 @@ var templateRules = []Rule{
 	{"nothing-is-orphaned", nothingOrphaned},
 }
 
-const twoWeeks = 14 * 24 * 60 * 60 // seconds, SQS's longest
+const (
+	day      = 24 * 60 * 60 // seconds
+	twoWeeks = 14 * day     // SQS's longest
+)
 
 // tableAgrees: every row is a function with the rules that the row names, every function
 // that looks like a consumer has a row, and the loops make the rules that a row needs.
@@ -214,8 +217,15 @@ func functionsAreBuilt(t Template) (wrong []string) {
 		if text(f.Properties["CodeSigningConfigArn"]) != `{"Fn::If":["HasCodeSigning",{"Ref":"CodeSigningConfigArn"},{"Ref":"AWS::NoValue"}]}` {
 			wrong = append(wrong, id+" takes unsigned code, whatever CodeSigningConfigArn is, or always wants it signed")
 		}
-		if f.Properties["DeadLetterConfig"] != nil || f.Properties["ReservedConcurrentExecutions"] != nil {
-			wrong = append(wrong, id+" has a second failure path, or a concurrency that throttles")
+		if f.Properties["RecursiveLoop"] != "Terminate" {
+			wrong = append(wrong, id+" may feed its own queue without end")
+		}
+		if f.Properties["DeadLetterConfig"] != nil {
+			wrong = append(wrong, id+" has a second failure path")
+		}
+		if text(f.Properties["ReservedConcurrentExecutions"]) != `{"Fn::If":["HasReserved",{"Ref":"ReservedConcurrency"},{"Ref":"AWS::NoValue"}]}` ||
+			at(t.Parameters["ReservedConcurrency"], "Default") != "" {
+			wrong = append(wrong, id+" cannot be bounded by ReservedConcurrency, or is where nobody asked for it")
 		}
 	}
 	for id := range t.Resources {
@@ -243,7 +253,7 @@ func functionsLog(t Template) (wrong []string) {
 var (
 	variables = []string{ // of every function
 		"ACCOUNT_FIELDS", "AUTOMATIC_TAX", "AWS_NEW_RETRIES_2026", "FAILURE_QUEUE_URL", "GOGC", "GOMAXPROCS", "GUARD_RESTORED_AT",
-		"GUARD_TABLE", "INVOICE_DELIVERY", "LOG_LEVEL", "MAX_ATTEMPTS", "OPPORTUNITY_WON_STAGES", "SALESFORCE_CLIENT_NAME", "SALESFORCE_ORGS", "SERVICE_NAME", "STRIPE_CONTEXT", "TAX_EXEMPT", "TAX_NUMBERS", "TIME_SCALE",
+		"GUARD_TABLE", "INVOICE_DELIVERY", "LOG_LEVEL", "OPPORTUNITY_WON_STAGES", "RETRY_HOURS", "SALESFORCE_CLIENT_NAME", "SALESFORCE_ORGS", "SERVICE_NAME", "STRIPE_CONTEXT", "TAX_EXEMPT", "TAX_NUMBERS", "TIME_SCALE",
 	}
 	ofBilling = []string{"BILLING", "STRIPE_API_BASE", "STRIPE_SECRET"}
 	ofERP     = []string{"ERP", "ERP_SECRET", "ERP_URL"}
@@ -254,6 +264,9 @@ func functionsKnow(t Template) (wrong []string) {
 	for id, f := range t.of("AWS::Lambda::Function") {
 		set, _ := at(f.Properties, "Environment", "Variables").(map[string]any)
 		want := slices.Clone(variables)
+		if ref(set["RETRY_HOURS"]) != "RetryHours" {
+			wrong = append(wrong, id+" is not told RetryHours")
+		}
 		if _, consumer := t.Mappings.Consumers[id]; consumer {
 			want = append(want, "BUFFER_QUEUE_URL")
 			if ref(set["BUFFER_QUEUE_URL"]) != id+"Buffer" {
@@ -310,6 +323,22 @@ func rolesAreSmall(t Template) (wrong []string) {
 	return wrong
 }
 
+// lacks are the rights on its own buffer that a function needs and its role does not give.
+func (t Template) lacks(function string) (missing []string) {
+	var statements []any
+	for _, policy := range flatten(t.Resources[function+"Role"].Properties["Policies"]) {
+		statements = append(statements, flatten(at(policy, "PolicyDocument", "Statement"))...)
+	}
+	for _, action := range []string{"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"} {
+		if !slices.ContainsFunc(statements, func(s any) bool {
+			return at(s, "Effect") == "Allow" && slices.Contains(flatten(at(s, "Action")), any(action)) && getAtt(at(s, "Resource")) == function+"Buffer.Arn"
+		}) {
+			missing = append(missing, action)
+		}
+	}
+	return missing
+}
+
 // needless says why a statement of a role allows more than the function needs.
 func needless(statement any, function, secret, linksOf string) string {
 	actions := flatten(at(statement, "Action"))
@@ -322,7 +351,9 @@ func needless(statement any, function, secret, linksOf string) string {
 		case "logs:CreateLogStream", "logs:PutLogEvents":
 			resource = function + "Logs.Arn"
 		case "sqs:SendMessage":
-			resource = "FailureQueue.Arn"
+			if resource = "FailureQueue.Arn"; at(statement, "Sid") == "OwnBuffer" {
+				resource = function + "Buffer.Arn"
+			}
 		case "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes":
 			resource = function + "Buffer.Arn"
 		case "dynamodb:UpdateItem":
@@ -350,12 +381,23 @@ func needless(statement any, function, secret, linksOf string) string {
 	return ""
 }
 
-// queuesKeep: two weeks, encrypted, over TLS.
+// queuesKeep: two weeks, encrypted, over TLS, and when the stack goes. A buffer keeps for
+// longer than a change can be tried again, and for a week less than the failure queue: for
+// a message that SQS moves there the days in the buffer count (SQS Developer Guide,
+// "Setting-up dead-letter queue retention").
 func queuesKeep(t Template) (wrong []string) {
 	statements := t.queueStatements()
 	for id, q := range t.of("AWS::SQS::Queue") {
-		if number(q.Properties["MessageRetentionPeriod"]) != twoWeeks {
+		retention := number(q.Properties["MessageRetentionPeriod"])
+		if consumer, buffer := strings.CutSuffix(id, "Buffer"); buffer && t.Mappings.Consumers[consumer].Name != "" {
+			if hours := number(at(t.Parameters["RetryHours"], "MaxValue")); retention != 7*day || hours == 0 || retention < hours*60*60+3*day {
+				wrong = append(wrong, id+" keeps its messages for other than 7 days, or for less than 3 days after the last attempt")
+			}
+		} else if retention != twoWeeks {
 			wrong = append(wrong, id+" keeps its messages for less than 14 days")
+		}
+		if q.DeletionPolicy != "Retain" || q.UpdateReplacePolicy != "Retain" {
+			wrong = append(wrong, id+" would be deleted with what lies in it")
 		}
 		if q.Properties["SqsManagedSseEnabled"] != true {
 			wrong = append(wrong, id+" is not encrypted")
@@ -367,16 +409,11 @@ func queuesKeep(t Template) (wrong []string) {
 			wrong = append(wrong, id+" answers without TLS")
 		}
 	}
-	for _, id := range []string{"DeliveryQueue", "FailureQueue"} {
-		if q := t.Resources[id]; q.DeletionPolicy != "Retain" || q.UpdateReplacePolicy != "Retain" {
-			wrong = append(wrong, id+" would be deleted with what lies in it")
-		}
-	}
 	return wrong
 }
 
-// buffersComeAgain: a buffer in front of each consumer, drained in buffered mode
-// only, message by message, without ever giving up before the consumer does.
+// buffersComeAgain: a buffer of each consumer, to which it may send, drained in both
+// modes, message by message, without ever giving up before the consumer does.
 func buffersComeAgain(t Template) (wrong []string) {
 	mappings := map[string]Resource{}
 	for _, m := range t.of("AWS::Lambda::EventSourceMapping") {
@@ -392,8 +429,11 @@ func buffersComeAgain(t Template) (wrong []string) {
 			wrong = append(wrong, id+"Buffer shows messages again while they are worked on")
 		}
 		m := mappings[id+"Buffer.Arn "+id+".Arn"].Properties
-		if text(at(m, "Enabled")) != `{"Fn::If":["Buffered",true,false]}` {
-			wrong = append(wrong, id+"Buffer is not drained in buffered mode, or is in direct mode")
+		if at(m, "Enabled") != true {
+			wrong = append(wrong, id+"Buffer is not drained in both modes")
+		}
+		if missing := t.lacks(id); missing != nil {
+			wrong = append(wrong, fmt.Sprintf("%s may not %v on its buffer", id, missing))
 		}
 		if text(at(m, "FunctionResponseTypes")) != `["ReportBatchItemFailures"]` || text(at(m, "ScalingConfig", "MaximumConcurrency")) != `{"Fn::If":["DefaultConcurrency",5,{"Ref":"MaxConcurrency"}]}` {
 			wrong = append(wrong, id+"Buffer repeats whole batches, or has no bound on concurrency")

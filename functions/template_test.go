@@ -153,7 +153,12 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/CodeSigningConfigArn", `null`, "InventoryErp takes unsigned code"},
 	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/CodeSigningConfigArn", `{"Ref":"CodeSigningConfigArn"}`, "always wants it signed"},
 	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/Architectures", `["arm64"]`, "architecture of its own"},
-	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/ReservedConcurrentExecutions", `1`, "throttles"},
+	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/RecursiveLoop", `"Allow"`, "may feed its own queue without end"},
+	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/RecursiveLoop", `null`, "may feed its own queue without end"},
+	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/ReservedConcurrentExecutions", `1`, "where nobody asked for it"},
+	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/ReservedConcurrentExecutions", `null`, "cannot be bounded"},
+	{"functions-are-what-is-built", "Parameters/ReservedConcurrency/Default", `"10"`, "where nobody asked for it"},
+	{"functions-are-what-is-built", "Resources/InventoryErp/Properties/DeadLetterConfig", `{"TargetArn":{"Fn::GetAtt":["DeliveryQueue","Arn"]}}`, "second failure path"},
 	{"functions-are-what-is-built", "Resources/InventoryErpAlias", `{"Type":"AWS::Lambda::Alias","Properties":{}}`, "no versions and aliases"},
 
 	{"functions-say-where-they-log", "Resources/InventoryErp/Properties/LoggingConfig", `null`, "does not log into InventoryErpLogs"},
@@ -162,6 +167,7 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"functions-know-only-named-variables", "Resources/InventoryErp/Properties/Environment/Variables/SURPRISE", `"1"`, "SURPRISE"},
 	{"functions-know-only-named-variables", "Resources/InventoryErp/Properties/Environment/Variables/FAILURE_QUEUE_URL", `null`, "InventoryErp has the variables"},
 	{"functions-know-only-named-variables", "Resources/InventoryErp/Properties/Environment/Variables/BUFFER_QUEUE_URL", `{"Ref":"CustomerErpBuffer"}`, "buffer of another function"},
+	{"functions-know-only-named-variables", "Resources/InventoryErp/Properties/Environment/Variables/RETRY_HOURS", `"6"`, "InventoryErp is not told RetryHours"},
 	{"functions-know-only-named-variables", "Parameters/StripeSecret/AllowedPattern", `".*"`, "takes more than the ARN"},
 
 	{"roles-do-no-more-than-needed", "Resources/InventoryErp/Properties/Role", `{"Fn::GetAtt":["CustomerErpRole","Arn"]}`, "does not have the role"},
@@ -176,20 +182,31 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/1/Action", `["dynamodb:*"]`, `no function needs "dynamodb:*"`},
 	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/1/Action", `"dynamodb:DeleteItem"`, `no function needs "dynamodb:DeleteItem"`},
 	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/3/Resource", `{"Fn::GetAtt":["CustomerErpBuffer","Arn"]}`, "must be on FailureQueue.Arn alone"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/4/Resource", `{"Fn::GetAtt":["CustomerErpBuffer","Arn"]}`, "must be on InventoryErpBuffer.Arn alone"},
 	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/5/Resource", `{"Ref":"StripeSecret"}`, "another secret"},
 	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/5/Resource", `"*"`, "another secret"},
 
-	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueue/Properties/MessageRetentionPeriod", `null`, "FailureQueue keeps its messages for less"},
-	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueue/Properties/SqsManagedSseEnabled", `false`, "not encrypted"},
-	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueue/DeletionPolicy", `null`, "would be deleted"},
-	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueuePolicy", `null`, "FailureQueue answers without TLS"},
-	{"queues-keep-two-weeks-over-tls", "Resources/FailureQueuePolicy/Properties/PolicyDocument/Statement/0/Action", `"sqs:SendMessage"`, "FailureQueue answers without TLS"},
-	{"queues-keep-two-weeks-over-tls", "Resources/Forgotten", `{"Type":"AWS::SQS::Queue","Properties":{}}`, "Forgotten answers without TLS"},
+	{"queues-keep-over-tls", "Resources/FailureQueue/Properties/MessageRetentionPeriod", `null`, "FailureQueue keeps its messages for less"},
+	{"queues-keep-over-tls", "Resources/FailureQueue/Properties/SqsManagedSseEnabled", `false`, "not encrypted"},
+	{"queues-keep-over-tls", "Resources/FailureQueue/DeletionPolicy", `null`, "would be deleted"},
+	{"queues-keep-over-tls", "Resources/InventoryErpBuffer/DeletionPolicy", `"Delete"`, "InventoryErpBuffer would be deleted"},
+	{"queues-keep-over-tls", "Resources/InventoryErpBuffer/UpdateReplacePolicy", `null`, "InventoryErpBuffer would be deleted"},
+	{"queues-keep-over-tls", "Resources/InventoryErpBuffer/Properties/MessageRetentionPeriod", `1209600`, "InventoryErpBuffer keeps its messages for other than 7 days"},
+	{"queues-keep-over-tls", "Parameters/RetryHours/MaxValue", `97`, "less than 3 days after the last attempt"},
+	{"queues-keep-over-tls", "Parameters/RetryHours/MaxValue", `null`, "less than 3 days after the last attempt"},
+	{"queues-keep-over-tls", "Resources/FailureQueuePolicy", `null`, "FailureQueue answers without TLS"},
+	{"queues-keep-over-tls", "Resources/FailureQueuePolicy/Properties/PolicyDocument/Statement/0/Action", `"sqs:SendMessage"`, "FailureQueue answers without TLS"},
+	{"queues-keep-over-tls", "Resources/Forgotten", `{"Type":"AWS::SQS::Queue","Properties":{}}`, "Forgotten answers without TLS"},
 
 	{"buffers-come-again", "Resources/InventoryErpBuffer/Properties/RedrivePolicy", `null`, "does not give up to FailureQueue"},
 	{"buffers-come-again", "Resources/InventoryErpBuffer/Properties/RedrivePolicy/maxReceiveCount", `3`, "after 1000 receives"},
 	{"buffers-come-again", "Resources/InventoryErpBuffer/Properties/VisibilityTimeout", `30`, "while they are worked on"},
-	{"buffers-come-again", "Resources/InventoryErpBufferMapping/Properties/Enabled", `true`, "not drained in buffered mode, or is in direct mode"},
+	{"buffers-come-again", "Resources/InventoryErpBufferMapping/Properties/Enabled", `{"Fn::If":["Buffered",true,false]}`, "not drained in both modes"},
+	{"buffers-come-again", "Resources/InventoryErpBufferMapping/Properties/Enabled", `null`, "not drained in both modes"},
+	{"buffers-come-again", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/4/Action/0", `null`, "InventoryErp may not [sqs:SendMessage] on its buffer"},
+	{"buffers-come-again", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/4/Action/3", `null`, "InventoryErp may not [sqs:ChangeMessageVisibility] on its buffer"},
+	{"buffers-come-again", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/4", `null`, "InventoryErp may not [sqs:SendMessage"},
+	{"buffers-come-again", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/4/Effect", `"Deny"`, "InventoryErp may not [sqs:SendMessage"},
 	{"buffers-come-again", "Resources/InventoryErpBufferMapping/Properties/FunctionResponseTypes", `null`, "repeats whole batches"},
 	{"buffers-come-again", "Resources/InventoryErpBufferMapping/Properties/ScalingConfig", `null`, "no bound on concurrency"},
 
@@ -424,6 +441,33 @@ func TestDetailTypes(t *testing.T) {
 	}
 	if got, want := text(detailTypes(tmpl)), `{"A":["AChangeEvent","A__e","B__e"],"B":["B__e"]}`; got != want {
 		t.Errorf("detailTypes = %s, want %s", got, want)
+	}
+}
+
+// Whoever deletes the stack is told of everything that stays.
+func TestUndeploySaysWhatStays(t *testing.T) {
+	tmpl := load(t)
+	words := map[string]string{"GuardTable": "the guard table", "FailureQueue": "the failure queue", "DeliveryQueue": "the delivery queue"}
+	var texts []string
+	for file, mark := range map[string]string{"Makefile": "\nundeploy:", "docs/deploy.md": "\n## Remove it\n"} {
+		b, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, said, _ := strings.Cut(string(b), mark)
+		said, _, _ = strings.Cut(said, "Nothing reads") // behind it are consequences
+		texts = append(texts, strings.ToLower(said))
+	}
+	for id, r := range tmpl.Resources {
+		want := words[id]
+		if strings.HasSuffix(id, "Buffer") {
+			want = "the buffers"
+		}
+		for _, said := range texts {
+			if r.DeletionPolicy == "Retain" && (want == "" || !strings.Contains(said, want)) {
+				t.Errorf("%s stays, and nobody says so in: %s", id, said)
+			}
+		}
 	}
 }
 

@@ -26,7 +26,6 @@ type Config struct {
 	Orgs            []string // SALESFORCE_ORGS, as written; at least one, or Reader.Err says so
 	ClientName      string   // SALESFORCE_CLIENT_NAME: our own writes carry it
 	AccountFields   map[string]string
-	MaxAttempts     int           // 0: the default of the transport
 	RetryFor        time.Duration // RETRY_HOURS, not scaled: then a change is parked
 	TimeScale       float64       // 1 on AWS
 	LogLevel        slog.Level
@@ -51,7 +50,6 @@ func (r *Reader) Common() Config {
 		ClientName:      r.Optional("SALESFORCE_CLIENT_NAME", ""),
 		ServiceName:     r.Optional("SERVICE_NAME", "sfrelay"),
 		AccountFields:   r.pairs("ACCOUNT_FIELDS"),
-		MaxAttempts:     int(r.integer("MAX_ATTEMPTS", 0, 1, 1000)),
 		RetryFor:        time.Duration(r.integer("RETRY_HOURS", 6, 1, 96)) * time.Hour,
 		TimeScale:       r.scale("TIME_SCALE"),
 	}

@@ -44,7 +44,7 @@ func TestEveryVariable(t *testing.T) {
 		"SALESFORCE_ORGS= 00D5f000005KcCn , 00D000000000001EAA,",
 		"BUFFER_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/buffer",
 		"GUARD_RESTORED_AT=1795348800123",
-		"SALESFORCE_CLIENT_NAME=sfrelay", "MAX_ATTEMPTS=7", "RETRY_HOURS=48", "TIME_SCALE=0.033333",
+		"SALESFORCE_CLIENT_NAME=sfrelay", "RETRY_HOURS=48", "TIME_SCALE=0.033333",
 		"ACCOUNT_FIELDS=Email__c=Mail__c, Status__c=State__c",
 		"LOG_LEVEL=debug", "SERVICE_NAME=crm",
 		"ERP=http", "ERP_URL=https://erp.example.com/sfrelay/", "ERP_SECRET= erp-key ", "STAGES=Closed Won, Gewonnen,",
@@ -64,7 +64,7 @@ func TestEveryVariable(t *testing.T) {
 		BufferQueueURL: "https://sqs.eu-west-1.amazonaws.com/123456789012/buffer",
 		Orgs:           []string{"00D5f000005KcCn", "00D000000000001EAA"},
 		RestoredAt:     time.Date(2026, 11, 22, 12, 0, 0, 123e6, time.UTC).Local(),
-		ClientName:     "sfrelay", MaxAttempts: 7, RetryFor: 48 * time.Hour, TimeScale: 0.033333,
+		ClientName:     "sfrelay", RetryFor: 48 * time.Hour, TimeScale: 0.033333,
 		AccountFields: map[string]string{"Email__c": "Mail__c", "Status__c": "State__c"},
 		LogLevel:      slog.LevelDebug, ServiceName: "crm",
 	}
@@ -82,7 +82,7 @@ func TestEveryVariable(t *testing.T) {
 func TestAllMistakesInOneMessage(t *testing.T) {
 	r := config.NewReader(environment(
 		"FAILURE_QUEUE_URL=failure", "BUFFER_QUEUE_URL=buffer", "SALESFORCE_ORGS= , ,",
-		"GUARD_RESTORED_AT=yesterday", "MAX_ATTEMPTS=0", "RETRY_HOURS=soon", "TIME_SCALE=1.5", "ACCOUNT_FIELDS=Email__c,A=B,A=C",
+		"GUARD_RESTORED_AT=yesterday", "RETRY_HOURS=soon", "TIME_SCALE=1.5", "ACCOUNT_FIELDS=Email__c,A=B,A=C",
 		"LOG_LEVEL=LOUD", "BILLING=paper", "STRIPE_API_BASE=ftp://127.0.0.1", "ERP=soap", "ERP_URL=https://user:hidden@erp.example.com",
 	))
 	r.Common()
@@ -100,10 +100,10 @@ func TestAllMistakesInOneMessage(t *testing.T) {
 	}
 	lines := strings.Split(err.Error(), "\n")
 	want := []string{
-		"18 mistakes in the environment:",
+		"17 mistakes in the environment:",
 		"GUARD_TABLE is missing", "FAILURE_QUEUE_URL is not a URL", "BUFFER_QUEUE_URL is not a URL",
 		`ACCOUNT_FIELDS has "Email__c"`, `ACCOUNT_FIELDS has "A=C"`,
-		`MAX_ATTEMPTS is "0"`, `RETRY_HOURS is "soon"`, `TIME_SCALE is "1.5"`, "SALESFORCE_ORGS is missing", `GUARD_RESTORED_AT is "yesterday"`,
+		`RETRY_HOURS is "soon"`, `TIME_SCALE is "1.5"`, "SALESFORCE_ORGS is missing", `GUARD_RESTORED_AT is "yesterday"`,
 		`LOG_LEVEL is "LOUD"`, `BILLING is "paper"`, "STRIPE_SECRET is missing", "STRIPE_API_BASE is not a URL",
 		`ERP is "soap"`, "ERP_URL is not a URL", "ERP_SECRET is missing", "SALESFORCE_ORGS: found by somebody else",
 	}
@@ -125,7 +125,6 @@ func TestNumbersAtTheirLimits(t *testing.T) {
 		pair string
 		ok   bool
 	}{
-		{"MAX_ATTEMPTS=1", true}, {"MAX_ATTEMPTS=1000", true}, {"MAX_ATTEMPTS=1001", false}, {"MAX_ATTEMPTS=3.0", false}, {"MAX_ATTEMPTS= ", true},
 		{"RETRY_HOURS=0", false}, {"RETRY_HOURS=1", true}, {"RETRY_HOURS=96", true}, {"RETRY_HOURS=97", false}, {"RETRY_HOURS=", true},
 		{"TIME_SCALE=1", true}, {"TIME_SCALE=0", false}, {"TIME_SCALE=-1", false}, {"TIME_SCALE=NaN", false}, {"TIME_SCALE=0.001", true},
 		{"GUARD_RESTORED_AT=0", false}, {"GUARD_RESTORED_AT=1", true}, {"GUARD_RESTORED_AT=", true},

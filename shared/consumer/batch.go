@@ -100,14 +100,16 @@ func (in *invocation[T]) response() *Response {
 func (in *invocation[T]) pause(w *work[T]) time.Duration {
 	left := max(w.notBefore.Sub(in.env.Now()), 0) + time.Second
 	tries := max(w.msg.ReceiveCount, 1)
-	random := time.Duration(in.env.Random()[9])
+	upTo := func(d time.Duration) time.Duration { // a random part of it
+		return time.Duration(int64(d) * int64(in.env.Random()[9]) / 255)
+	}
 	switch {
 	case w.line.Verdict == verdict.Busy:
-		step := time.Second + random*2*time.Second/255
+		step := time.Second + upTo(2*time.Second)
 		return min(left, step*time.Duration(tries))
 	case w.line.Class == verdict.Unfinished && !w.asked:
 		return 0
 	}
 	more := in.scaled(min(2*time.Second<<min(tries-1, 16), longestPause))
-	return left + more/2 + random*(more/2)/255
+	return left + more/2 + upTo(more/2)
 }

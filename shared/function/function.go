@@ -9,8 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -19,7 +19,6 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"sfrelay/shared/awsclient"
 	"sfrelay/shared/config"
@@ -116,39 +115,20 @@ func (f *Function) park(ctx context.Context, body []byte) error {
 	return err
 }
 
-// What one SendMessageBatch takes (SQS API Reference).
-const (
-	mostEntries = 10
-	mostBytes   = 1 << 20
-)
-
-// putOff puts messages into the function's own buffer.
+// putOff puts messages into the function's own buffer, side by side: they are few.
 func (f *Function) putOff(ctx context.Context, messages [][]byte, delay time.Duration) error {
 	seconds := int32((delay + time.Second - 1) / time.Second)
-	var entries []sqstypes.SendMessageBatchRequestEntry
-	size := 0
-	flush := func() error {
-		if len(entries) == 0 {
-			return nil
-		}
-		out, err := f.queue.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: aws.String(f.Config.BufferQueueURL), Entries: entries})
-		if err == nil && len(out.Failed) > 0 {
-			err = fmt.Errorf("%d of %d messages were refused, the first as %s", len(out.Failed), len(entries), aws.ToString(out.Failed[0].Code))
-		}
-		entries, size = nil, 0
-		return err
-	}
-	var errs []error
+	errs := make([]error, len(messages))
+	var group sync.WaitGroup
 	for i, m := range messages {
-		if len(entries) == mostEntries || size+len(m) > mostBytes {
-			errs = append(errs, flush())
-		}
-		entries = append(entries, sqstypes.SendMessageBatchRequestEntry{
-			Id: aws.String(strconv.Itoa(i)), MessageBody: aws.String(string(m)), DelaySeconds: seconds,
+		group.Go(func() {
+			_, errs[i] = f.queue.SendMessage(ctx, &sqs.SendMessageInput{
+				QueueUrl: aws.String(f.Config.BufferQueueURL), MessageBody: aws.String(string(m)), DelaySeconds: seconds,
+			})
 		})
-		size += len(m)
 	}
-	return errors.Join(append(errs, flush())...)
+	group.Wait()
+	return errors.Join(errs...)
 }
 
 func (f *Function) deferMessage(ctx context.Context, _, receiptHandle string, d time.Duration) error {

@@ -116,6 +116,8 @@ func (r Runner) Run(ctx context.Context, s *Scenario) (*Result, error) {
 				i++
 			}
 			err = p.send(ctx, s.Steps[first:i+1])
+		case step.Pause > 0:
+			err = pause(ctx, time.Duration(step.Pause)*time.Second)
 		case step.Wait:
 			err = p.settle(ctx)
 		case step.Sandbox != "":
@@ -134,6 +136,15 @@ func (r Runner) Run(ctx context.Context, s *Scenario) (*Result, error) {
 		return nil, err
 	}
 	return &p.result, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // send delivers events, some at once, and remembers whose verdicts to await.

@@ -40,6 +40,9 @@ type Step struct {
 	Name string `json:"name,omitempty"` // default: the file's name without its ending
 	What string `json:"what,omitempty"` // for people
 
+	// Pause lets seconds pass, at most 60: for a fault that lasts.
+	Pause int `json:"pause,omitempty"`
+
 	// Wait waits until every change sent so far is settled.
 	Wait bool `json:"wait,omitempty"`
 
@@ -138,14 +141,16 @@ var again = uuid.MustParse("f3f3b2a0-6a54-4f0e-9a55-5b0f6f3d1c77")
 
 func (s *Step) load(dir string, files map[string]bool) error {
 	kinds := 0
-	for _, set := range []bool{s.Send != "", s.Wait, s.Sandbox != "", len(s.Run) > 0} {
+	for _, set := range []bool{s.Send != "", s.Pause != 0, s.Wait, s.Sandbox != "", len(s.Run) > 0} {
 		if set {
 			kinds++
 		}
 	}
 	switch {
 	case kinds != 1:
-		return errors.New("say exactly one of send, wait, sandbox, run")
+		return errors.New("say exactly one of send, pause, wait, sandbox, run")
+	case s.Pause < 0 || s.Pause > 60:
+		return fmt.Errorf("a pause of %d seconds; use 1 to 60", s.Pause)
 	case s.Sandbox != "" && s.Sandbox != "billing" && s.Sandbox != "erp":
 		return fmt.Errorf("no sandbox is called %q; use billing or erp", s.Sandbox)
 	case s.Send == "":

@@ -71,7 +71,7 @@ func TestLoadNamesEveryMistake(t *testing.T) {
 		{"scenario.json", ``, "scenario.json is missing"},
 		{"erp.json", ``, "erp.json is missing"},
 		{"scenario.json", `{"steps":[{"sent":"a.json"}]}`, `unknown field "sent"`},
-		{"scenario.json", `{"steps":[{}]}`, "say exactly one of send, wait, sandbox, run"},
+		{"scenario.json", `{"steps":[{}]}`, "say exactly one of send, pause, wait, sandbox, run"},
 		{"scenario.json", `{"steps":[{"send":"a.json","wait":true}]}`, "say exactly one"},
 		{"scenario.json", `{"steps":[{"sandbox":"crm"}]}`, `no sandbox is called "crm"`},
 		{"scenario.json", `{"steps":[{"send":"missing.json"}]}`, "missing.json"},
