@@ -952,6 +952,24 @@ var httpsinkMutants = []mutant{
 		test: "TestWhatIsNeverTriedIsParkedAfterFiveDays", protects: "no queue forgets a change",
 	},
 	{
+		name: "a-bomb-unpacked", file: "transport/packed.go",
+		old:  "case len(body) > maxUnpacked:",
+		new:  "case false:",
+		test: "TestBadPackets", protects: "64 KB do not become 64 MB",
+	},
+	{
+		name: "packed-in-packed", file: "transport/packed.go",
+		old:  "err == nil && shape(body) == packedShape",
+		new:  "false",
+		test: "TestBadPackets", protects: "no bomb hides in another",
+	},
+	{
+		name: "never-packed", file: "transport/packed.go",
+		old:  "if b.Len() > MaxBody {",
+		new:  "if true {",
+		test: "TestALargeMessageIsPacked", protects: "the largest event can be parked",
+	},
+	{
 		name: "lists-without-end", file: "salesforce/scan.go",
 		old:  "if len(list) == limit {",
 		new:  "if false && len(list) == limit {",

@@ -27,6 +27,7 @@ import (
 	"sfrelay/shared/guard/dynamo"
 	"sfrelay/shared/salesforce"
 	"sfrelay/shared/telemetry"
+	"sfrelay/shared/transport"
 )
 
 // Function is what main makes a definition from.
@@ -110,7 +111,7 @@ func (f *Function) Link(ctx context.Context, owner, org string, k consumer.Key) 
 
 func (f *Function) park(ctx context.Context, body []byte) error {
 	_, err := f.queue.SendMessage(ctx, &sqs.SendMessageInput{
-		QueueUrl: aws.String(f.Config.FailureQueueURL), MessageBody: aws.String(string(body)),
+		QueueUrl: aws.String(f.Config.FailureQueueURL), MessageBody: aws.String(string(transport.Fit(body))),
 	})
 	return err
 }
@@ -123,7 +124,7 @@ func (f *Function) putOff(ctx context.Context, messages [][]byte, delay time.Dur
 	for i, m := range messages {
 		group.Go(func() {
 			_, errs[i] = f.queue.SendMessage(ctx, &sqs.SendMessageInput{
-				QueueUrl: aws.String(f.Config.BufferQueueURL), MessageBody: aws.String(string(m)), DelaySeconds: seconds,
+				QueueUrl: aws.String(f.Config.BufferQueueURL), MessageBody: aws.String(string(transport.Fit(m))), DelaySeconds: seconds,
 			})
 		})
 	}

@@ -18,6 +18,7 @@ import (
 	"sfrelay/shared/awsclient"
 	"sfrelay/shared/config"
 	"sfrelay/shared/consumer"
+	"sfrelay/shared/transport"
 )
 
 // cloud answers for SQS and DynamoDB (both speak JSON 1.0 with the operation in
@@ -123,6 +124,48 @@ func TestTheEnvIsThatOfAWS(t *testing.T) {
 	if a.target != "DynamoDB_20120810.GetItem" || a.body["ConsistentRead"] != true || a.body["TableName"] != "guard" ||
 		string(key) != `{"pk":{"S":"customer-billing#00D5f000005KcCnEAK#Account/0015f00002J9YYEAA3"}}` {
 		t.Errorf("link: %+v", a)
+	}
+}
+
+// The lane is the function's own buffer. A delay is in whole seconds, never less than
+// asked for; what is too large for a message is packed, in the lane and in the failure
+// queue.
+func TestTheLaneIsTheOwnBuffer(t *testing.T) {
+	c := &cloud{}
+	server := httptest.NewServer(c)
+	defer server.Close()
+	f, err := prepare(t.Context(), env(t, server.URL, "BUFFER_QUEUE_URL="+server.URL+"/buffer"))
+	if err != nil || f.Err() != nil {
+		t.Fatal(err, f.Err())
+	}
+	s := f.consumerEnv()
+	large := []byte(`{"lane":1,"event":{"x":"` + strings.Repeat("y", transport.MaxBody) + `"},"consumer":"c"}`)
+	if err := s.Lane(t.Context(), [][]byte{[]byte(`{"lane":1}`), large}, 1500*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Park(t.Context(), large); err != nil {
+		t.Fatal(err)
+	}
+	packed := 0
+	for i, a := range c.asked {
+		queue, delay := "/buffer", any(2.0)
+		if i == 2 {
+			queue, delay = "/failure", nil
+		}
+		body, _ := a.body["MessageBody"].(string)
+		if a.target != "AmazonSQS.SendMessage" || a.body["QueueUrl"] != server.URL+queue || a.body["DelaySeconds"] != delay || len(body) > transport.MaxBody {
+			t.Errorf("%s to %v with a delay of %v and %d bytes", a.target, a.body["QueueUrl"], a.body["DelaySeconds"], len(body))
+		}
+		if strings.HasPrefix(body, `{"packed":"gzip"`) {
+			packed++
+		}
+	}
+	if len(c.asked) != 3 || packed != 2 {
+		t.Errorf("%d requests, %d packed", len(c.asked), packed)
+	}
+	server.Close()
+	if err := s.Lane(t.Context(), [][]byte{[]byte(`{}`)}, 0); err == nil {
+		t.Error("a buffer that is down took a message")
 	}
 }
 

@@ -69,6 +69,7 @@ const (
 	onFailureShape
 	parkedShape
 	laneShape
+	packedShape
 )
 
 // keys are those by which wrappings are told apart.
@@ -89,6 +90,8 @@ const (
 	consumerKey
 	classKey
 	laneKey
+	packedKey
+	packedBodyKey
 )
 
 var keysByName = map[string]keys{
@@ -97,6 +100,7 @@ var keysByName = map[string]keys{
 	`"Messages"`: messagesKey, `"Body"`: bodyKey, `"MessageId"`: messageIDKey,
 	`"requestContext"`: requestContextKey, `"requestPayload"`: requestPayloadKey,
 	`"event"`: eventKey, `"consumer"`: consumerKey, `"class"`: classKey, `"lane"`: laneKey,
+	`"packed"`: packedKey, `"body"`: packedBodyKey,
 }
 
 // shape tells the wrappings apart by their top-level keys, without keeping a value. It
@@ -130,6 +134,8 @@ func shape(raw []byte) wrapping {
 		return receivedShape
 	case has(requestContextKey | requestPayloadKey):
 		return onFailureShape
+	case has(packedKey | packedBodyKey):
+		return packedShape
 	case has(laneKey | eventKey | consumerKey):
 		return laneShape
 	case has(eventKey | consumerKey | classKey):
@@ -167,6 +173,8 @@ func (o *opener) shaped(s wrapping, raw []byte, depth int) []Message {
 		return o.onFailure(raw, depth)
 	case parkedShape:
 		return o.parked(raw, depth)
+	case packedShape:
+		return o.packed(raw, depth)
 	case laneShape:
 		return o.waiting(raw, depth)
 	case batchShape:

@@ -1,0 +1,87 @@
+package transport_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"sfrelay/shared/transport"
+)
+
+// packed is a message as Fit makes one, made by hand.
+func packed(body []byte) string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = z.Write(body)
+	_ = z.Close()
+	return `{"packed":"gzip","body":"` + base64.StdEncoding.EncodeToString(b.Bytes()) + `"}`
+}
+
+// What is too large for SQS with its parked message around it is packed, and comes back
+// as it was: an event of the largest size that SQS and EventBridge bring.
+func TestALargeMessageIsPacked(t *testing.T) {
+	var fields strings.Builder
+	for i := 0; fields.Len()+len(event) < transport.MaxBody-100; i++ {
+		fmt.Fprintf(&fields, `"Field_%d__c":"value %d",`, i, i*7919)
+	}
+	large := strings.Replace(event, `"Text__c"`, fields.String()+`"Text__c"`, 1)
+	if len(large) < transport.MaxBody-100 {
+		t.Fatalf("the event has %d bytes", len(large))
+	}
+	p := transport.Parked{Event: []byte(large), Consumer: "customer-erp", Class: "permanent/x", Records: []string{"0015f00002J9YYEAA3"}, Error: strings.Repeat("e", 300)}
+	body := p.Encode()
+	sent := transport.Fit(body)
+	if len(body) <= transport.MaxBody || len(sent) > transport.MaxBody/2 {
+		t.Fatalf("%d bytes are sent as %d", len(body), len(sent))
+	}
+	for what, raw := range map[string]string{"redriven": string(sent), "in a queue": batch(record("m1", string(sent), "")), "failed": onFailure(string(sent))} {
+		b, err := transport.Open([]byte(raw))
+		if err != nil || len(b.Messages) != 1 || b.Messages[0].Err != nil || string(b.Messages[0].Event) != large || b.Messages[0].Consumer != "customer-erp" || !b.Messages[0].Redrive {
+			t.Errorf("%s: %v, %d messages", what, err, len(b.Messages))
+		}
+	}
+	w := transport.Waiting{Event: []byte(large), Consumer: "customer-erp", Class: "unknown"}
+	if m := lane(string(transport.Fit(w.EncodeAround(transport.Quote(w.Event)))), "1795348805000", ""); len(m) != 1 || m[0].Form != transport.Lane || string(m[0].Event) != large {
+		t.Errorf("%d messages", len(m))
+	}
+	if small := p.Encode()[:1000]; !bytes.Equal(transport.Fit(small), small) {
+		t.Error("a small message is packed")
+	}
+}
+
+// What does not shrink stays as it is, for SQS to refuse.
+func TestWhatDoesNotShrinkStays(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	body := make([]byte, transport.MaxBody+1)
+	for i := range body {
+		body[i] = byte(r.Uint32())
+	}
+	if got := transport.Fit(body); !bytes.Equal(got, body) {
+		t.Errorf("%d bytes", len(got))
+	}
+}
+
+func TestBadPackets(t *testing.T) {
+	bomb := packed(make([]byte, 64<<20)) // 64 KB
+	for what, body := range map[string]string{
+		"a bomb":          bomb,
+		"packed twice":    packed([]byte(packed([]byte(event)))),
+		"another codec":   `{"packed":"zstd","body":""}`,
+		"no base64":       `{"packed":"gzip","body":"%"}`,
+		"no gzip":         `{"packed":"gzip","body":"AAAA"}`,
+		"cut off":         packed([]byte(event))[:80] + `"}`,
+		"of another type": `{"packed":"gzip","body":1}`,
+	} {
+		m := lane(body, "", "")
+		if len(m) != 1 || m[0].Err == nil || !strings.HasPrefix(m[0].Err.Error(), "invalid-packed") || string(m[0].Event) != body {
+			t.Errorf("%s: %d messages, %v", what, len(m), m[0].Err)
+		}
+	}
+	if m := lane(packed([]byte(event)), "", ""); len(m) != 1 || m[0].Err != nil || string(m[0].Event) != event {
+		t.Errorf("%+v", m)
+	}
+}
