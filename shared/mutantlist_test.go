@@ -929,8 +929,8 @@ var httpsinkMutants = []mutant{
 	},
 	{
 		name: "age-of-the-message", file: "consumer/lane.go",
-		old:  "first := w.msg.FailedAt",
-		new:  "first := w.msg.SentAt",
+		old:  "		return msg.ReceivedAt\n",
+		new:  "		return msg.SentAt\n",
 		test: "TestTheAgeOfAChangeIsNotThatOfItsMessage", protects: "the age of a change counts from its first failure",
 	},
 	{

@@ -67,6 +67,9 @@ func (in *invocation[T]) finish(w *work[T]) {
 		}
 		in.park(w, w.line.Class, cause, records)
 	}
+	if first := failingSince(w.msg); in.sqs && !first.IsZero() && (w.msg.Form == transport.Lane || w.msg.ReceiveCount > 1) {
+		w.line.Waited = max(in.env.Now().Sub(first), 0)
+	}
 	in.env.Log.Write(w.line)
 }
 

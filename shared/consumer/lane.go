@@ -128,16 +128,22 @@ func (in *invocation[T]) giveUp(w *work[T], class verdict.Class, attempt int64) 
 		// Lambda delivers three times; what the lane takes has only begun, and a redrive answers.
 		return in.env.Lane == nil && !w.msg.Redrive && attempt >= directAttempts
 	}
-	first := w.msg.FailedAt
-	if first.IsZero() {
-		first = w.msg.ReceivedAt
-	}
+	first := failingSince(w.msg)
 	if first.IsZero() {
 		return false
 	}
 	age := in.env.Now().Sub(first)
 	longest := in.scaled(in.env.RetryFor)
 	return age >= longest || class == verdict.Unknown && age >= min(in.scaled(doubtFor), longest) && in.health.tookOther(w.subject, first)
+}
+
+// failingSince is when a message out of the buffer failed first, as far as is known: it was
+// received before. Never when it was sent: it may have lain there unread.
+func failingSince(msg *transport.Message) time.Time {
+	if msg.FailedAt.IsZero() {
+		return msg.ReceivedAt
+	}
+	return msg.FailedAt
 }
 
 // tooLong reports whether the buffer will soon forget a message.

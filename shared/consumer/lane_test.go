@@ -254,6 +254,18 @@ func TestAnOutageOfHoursLeavesNothingToDo(t *testing.T) {
 				t.Errorf("buffered %v: %s is %q, want %q", buffered, account, o.holds[account], want)
 			}
 		}
+		// How long the longest has failed is in the log, which alarms can look at.
+		longest := 0
+		for line := range strings.Lines(l.log.String()) {
+			var m struct{ WaitedMS int }
+			if err := json.Unmarshal([]byte(line), &m); err != nil {
+				t.Fatal(err)
+			}
+			longest = max(longest, m.WaitedMS)
+		}
+		if waited := time.Duration(longest) * time.Millisecond; waited < 90*time.Minute || waited > l.now.Sub(consumertest.Now) {
+			t.Errorf("buffered %v: the longest wait in the log is %v", buffered, waited)
+		}
 		if l.now.Sub(consumertest.Now) > 2*time.Hour+30*time.Minute {
 			t.Errorf("buffered %v: healed %v after the outage began", buffered, l.now.Sub(consumertest.Now))
 		}

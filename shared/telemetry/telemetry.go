@@ -37,6 +37,7 @@ type Line struct {
 	At            time.Time
 	Lag           time.Duration // from the change in Salesforce to now; negative: unknown
 	Sink          time.Duration // spent in the sink
+	Waited        time.Duration // since the first failure, of what comes again out of the buffer
 	GuardRequests int
 	EpochRaised   bool
 }
@@ -98,6 +99,7 @@ func (l *Log) Write(line Line) {
 		r.AddAttrs(slog.Bool("inDoubt", true))
 	}
 	number("records", int64(line.Records))
+	number("waitedMs", line.Waited.Milliseconds())
 	number("guardRequests", int64(line.GuardRequests))
 	if line.EpochRaised {
 		number("epochRaised", 1)
@@ -138,6 +140,9 @@ func (l *Log) metrics(line Line) embedded {
 	}
 	if line.Sink > 0 {
 		perConsumer = append(perConsumer, metric{"sinkMs", "Milliseconds"})
+	}
+	if line.Waited > 0 {
+		perConsumer = append(perConsumer, metric{"waitedMs", "Milliseconds"})
 	}
 	if line.EpochRaised {
 		perConsumer = append(perConsumer, metric{"epochRaised", "Count"})

@@ -109,13 +109,13 @@ func TestMetrics(t *testing.T) {
 	}
 	const perVerdict, consumer = "Count by service, consumer, verdict", " by service, consumer"
 	l := line
-	l.EpochRaised = true
+	l.EpochRaised, l.Waited = true, 90*time.Minute
 	equal("all", metrics(t, written(t, slog.LevelInfo, l)), map[string]string{
 		"changes": perVerdict, "guardRequests": "Count" + consumer, "lagMs": "Milliseconds" + consumer,
-		"sinkMs": "Milliseconds" + consumer, "epochRaised": "Count" + consumer,
+		"sinkMs": "Milliseconds" + consumer, "waitedMs": "Milliseconds" + consumer, "epochRaised": "Count" + consumer,
 	})
 	// What was not measured is not counted as zero.
-	l.EpochRaised, l.Lag, l.Sink = false, -1, 0
+	l.EpochRaised, l.Lag, l.Sink, l.Waited = false, -1, 0, 0
 	equal("no lag, no sink", metrics(t, written(t, slog.LevelInfo, l)), map[string]string{"changes": perVerdict, "guardRequests": "Count" + consumer})
 	l.GuardRequests = 0
 	equal("ignored", metrics(t, written(t, slog.LevelInfo, l)), map[string]string{"changes": perVerdict})
