@@ -904,6 +904,18 @@ var httpsinkMutants = []mutant{
 		test: "TestAProbeTouchesNothing", protects: "a probe that a wrong rule brought says so",
 	},
 	{
+		name: "samples-are-late", file: "consumer/lane.go",
+		old:  "return age > lateAfter && age < lateUntil",
+		new:  "return age > lateAfter",
+		test: "TestALateEventGoesToTheLaneUntried", protects: "an old event that somebody sends by hand is tried at once",
+	},
+	{
+		name: "waits-for-six-hours", file: "consumer/handle.go",
+		old:  "case in.late(msg, event):",
+		new:  "case false:",
+		test: "TestALateEventGoesToTheLaneUntried", protects: "Lambda drops nothing of a bulk load",
+	},
+	{
 		name: "lane-feeds-itself", file: "consumer/lane.go",
 		old:  "msg.Redrive || msg.Consumer != \"\" || in.foreign(msg)",
 		new:  "msg.Redrive || in.foreign(msg)",

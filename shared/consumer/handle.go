@@ -173,6 +173,8 @@ func (in *invocation[T]) decode(msg *transport.Message) {
 	changes := in.chosen(msg, event)
 	switch {
 	case len(changes) == 0, in.sifted(msg, event, changes): // what concerns nobody here costs nothing, however many records it has
+	case in.late(msg, event):
+		in.toTheLane(msg, event, changes)
 	case !in.sqs && in.env.Lane == nil && len(changes) > fanOutAbove:
 		in.fanOut(msg, event, changes)
 	default:

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"sfrelay/shared/salesforce"
 	"sfrelay/shared/transport"
 	"sfrelay/shared/verdict"
 )
@@ -27,7 +28,9 @@ const (
 	waitingFor   = 5 * 24 * time.Hour // a message that nothing was tried of is parked before its queue forgets it
 	lanePortion  = 25                 // records of one message
 	lanePortions = 8                  // messages of one event: each holds the whole of it
-	longestDelay = 15 * time.Minute   // that SQS keeps a new message away (SQS API Reference, SendMessage)
+	lateAfter    = 30 * time.Minute
+	lateUntil    = 30 * time.Hour   // EventBridge tries for 24 hours, Lambda keeps an event for 6: what is older was not on its way
+	longestDelay = 15 * time.Minute // that SQS keeps a new message away (SQS API Reference, SendMessage)
 )
 
 // laned reports whether what fails of the message goes to the lane. A redrive does not: it
@@ -42,6 +45,30 @@ func (in *invocation[T]) laned(msg *transport.Message, unfinished int) bool {
 	default:
 		return true
 	}
+}
+
+// late reports whether an event has been on its way to the function for so long that it
+// goes to the buffer as it is: Lambda drops after six hours what waits to be invoked, and a
+// bulk load must not wait there. An archive's events are old and not late.
+func (in *invocation[T]) late(msg *transport.Message, event *salesforce.Event) bool {
+	if in.sqs || msg.Form != transport.Event || event.Time.IsZero() || !in.laned(msg, 1) {
+		return false
+	}
+	age := in.env.Now().Sub(event.Time)
+	return age > lateAfter && age < lateUntil
+}
+
+// toTheLane puts changes of one event into the lane without trying them.
+func (in *invocation[T]) toTheLane(msg *transport.Message, event *salesforce.Event, changes []*salesforce.Change) {
+	w := in.add(&work[T]{msg: msg, event: event})
+	w.describe(changes[0])
+	if event.Kind == salesforce.CDC {
+		w.several = idsOf(changes)
+	}
+	if len(changes) > 1 {
+		w.line.Records = len(changes)
+	}
+	w.conclude(verdict.Failed, verdict.Unfinished, errors.New("the event was on its way for more than 30 minutes: it goes to the buffer first, so that others do not wait behind it"))
 }
 
 // putOff puts into the lane what is not done of the invocation's messages.

@@ -418,6 +418,31 @@ func TestTheLaneIsFedOnce(t *testing.T) {
 	}
 }
 
+// What has waited for the function for half an hour goes to the buffer untried: Lambda would
+// drop it after six. What is older than anything on its way was sent from an archive, or is
+// a sample.
+func TestALateEventGoesToTheLaneUntried(t *testing.T) {
+	for age, late := range map[time.Duration]bool{
+		29 * time.Minute: false, 31 * time.Minute: true, 29 * time.Hour: true, 31 * time.Hour: false,
+	} {
+		for _, event := range [][]byte{
+			change("CREATE", 1, id(accountIDs(60)...), "[]", `"Name":"x"`),
+			consumertest.PlatformEvent("Account_Sync__e", 1, map[string]any{"Record_Id__c": account, "Name__c": "x", "Modified__c": "2026-11-22T10:00:00Z"}),
+		} {
+			l, o := down(t, 0)
+			l.now = l.now.Add(age - time.Minute + 2*time.Second) // the event was taken at its second + 1
+			l.send(false, event)
+			if tried := len(o.holds) > 0; tried == late || late != (l.puts > 0) {
+				t.Errorf("after %v: %d applied, %d put", age, len(o.holds), l.puts)
+			}
+			l.settle()
+			if len(o.holds) == 0 || len(l.parked) > 0 {
+				t.Errorf("after %v: %d applied in the end, %d parked", age, len(o.holds), len(l.parked))
+			}
+		}
+	}
+}
+
 // Where the buffer takes nothing, Lambda's own retries have to do: the error says so.
 func TestABufferThatIsDown(t *testing.T) {
 	l, _ := down(t, time.Hour)

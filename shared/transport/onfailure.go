@@ -14,6 +14,7 @@ import (
 // records of Lambda asynchronous invocations").
 type failure struct {
 	timestamp, function, condition string
+	request                        string // id
 	invokes                        int
 	payload, response              jsontext.Value
 	message, kind                  string // of the response
@@ -51,6 +52,8 @@ func (f *failure) context(name string, v jsontext.Value) (err error) {
 	switch name {
 	case "functionArn":
 		f.function, err = jsonobject.Text(v)
+	case "requestId":
+		f.request, err = jsonobject.Text(v)
 	case "condition":
 		f.condition, err = jsonobject.Text(v)
 	case "approximateInvokeCount":
@@ -64,7 +67,13 @@ func (o *opener) onFailure(raw []byte, depth int) []Message {
 	if err := f.read(raw); err != nil {
 		return o.broken(raw, "invalid-on-failure", place(err), "this is no record of a failed invocation")
 	}
-	messages := o.open(f.payload, depth+1)
+	var messages []Message
+	if f.payload == nil {
+		messages = o.broken(raw, "payload-dropped", "/requestPayload",
+			"Lambda left the event out of its record, because it is too large: request "+f.request+" of "+f.function+"; find its lines in the logs, and save the record in Salesforce again")
+	} else {
+		messages = o.open(f.payload, depth+1)
+	}
 	for i := range messages {
 		m := &messages[i]
 		m.Form, m.Redrive, m.Target = OnFailure, true, f.function

@@ -73,7 +73,7 @@ const (
 )
 
 // keys are those by which wrappings are told apart.
-type keys uint16
+type keys uint32
 
 const (
 	detailTypeKey keys = 1 << iota
@@ -92,6 +92,7 @@ const (
 	laneKey
 	packedKey
 	packedBodyKey
+	timestampKey
 )
 
 var keysByName = map[string]keys{
@@ -100,7 +101,7 @@ var keysByName = map[string]keys{
 	`"Messages"`: messagesKey, `"Body"`: bodyKey, `"MessageId"`: messageIDKey,
 	`"requestContext"`: requestContextKey, `"requestPayload"`: requestPayloadKey,
 	`"event"`: eventKey, `"consumer"`: consumerKey, `"class"`: classKey, `"lane"`: laneKey,
-	`"packed"`: packedKey, `"body"`: packedBodyKey,
+	`"packed"`: packedKey, `"body"`: packedBodyKey, `"timestamp"`: timestampKey,
 }
 
 // shape tells the wrappings apart by their top-level keys, without keeping a value. It
@@ -132,7 +133,7 @@ func shape(raw []byte) wrapping {
 		return batchShape
 	case has(messagesKey), has(bodyKey | messageIDKey):
 		return receivedShape
-	case has(requestContextKey | requestPayloadKey):
+	case has(requestContextKey | requestPayloadKey), has(requestContextKey | timestampKey):
 		return onFailureShape
 	case has(packedKey | packedBodyKey):
 		return packedShape

@@ -85,3 +85,27 @@ func TestBadPackets(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 }
+
+// A record of a failed invocation from which Lambda left the event out says which
+// invocation it was.
+func TestARecordWithoutItsEvent(t *testing.T) {
+	const raw = `{"version":"1.0","timestamp":"2026-11-21T10:14:45.123Z","requestContext":{"requestId":"r-1","functionArn":"arn:aws:lambda:eu-west-2:123456789012:function:customer-erp:$LATEST",` +
+		`"condition":"RetriesExhausted","approximateInvokeCount":3},"responseContext":{"statusCode":200},"responsePayload":{"errorType":"unknown","errorMessage":"no"}}`
+	for what, body := range map[string]string{"direct": raw, "in a queue": batch(record("m1", raw, ""))} {
+		b, err := transport.Open([]byte(body))
+		if err != nil || len(b.Messages) != 1 || b.Messages[0].Err == nil {
+			t.Fatalf("%s: %v, %+v", what, err, b)
+		}
+		m := b.Messages[0]
+		if s := m.Err.Error(); !strings.HasPrefix(s, "payload-dropped") || !strings.Contains(s, "r-1") || !strings.Contains(s, "function:customer-erp") {
+			t.Errorf("%s: %s", what, s)
+		}
+		if m.Form != transport.OnFailure || m.Target == "" || m.Class != "unknown" || m.Attempts != 3 || string(m.Event) != raw {
+			t.Errorf("%s: %+v", what, m)
+		}
+	}
+	// A request of API Gateway has a context, too, and is none.
+	if b, err := transport.Open([]byte(`{"version":"2.0","rawPath":"/","requestContext":{"timeEpoch":1}}`)); err != nil || b.Messages[0].Form != transport.Event {
+		t.Errorf("%v, %+v", err, b)
+	}
+}

@@ -63,7 +63,7 @@ type Message struct {
 
 // Error says why a wrapping could not be opened. It is permanent.
 type Error struct {
-	Name  string // stable: invalid-batch, invalid-record, invalid-on-failure, invalid-parked, invalid-lane, invalid-packed, nested-too-deep
+	Name  string // stable: invalid-batch, invalid-record, invalid-on-failure, invalid-parked, invalid-lane, invalid-packed, payload-dropped, nested-too-deep
 	Where string // JSON pointer
 	What  string // for people
 }
