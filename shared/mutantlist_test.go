@@ -982,6 +982,24 @@ var httpsinkMutants = []mutant{
 		test: "TestALargeMessageIsPacked", protects: "the largest event can be parked",
 	},
 	{
+		name: "refused-apart", file: "consumer/together.go",
+		old:  "t.working == 0 && t.left == 0",
+		new:  "true",
+		test: "TestRecordsThatTheSinkRefusesShareAMessage", protects: "two hundred records that the sink refuses are one message",
+	},
+	{
+		name: "a-message-of-thousands", file: "consumer/together.go",
+		old:  "if len(g.records) >= mostTogether &&",
+		new:  "if false &&",
+		test: "TestRecordsThatTheSinkRefusesShareAMessage", protects: "a shared message has a size that can be redriven",
+	},
+	{
+		name: "claims-held-for-company", file: "consumer/together.go",
+		old:  "now.Sub(t.queue[0].since) >= longestGroup",
+		new:  "false",
+		test: "TestAMessageDoesNotWaitForItsLikeForEver", protects: "no lease runs out while a change waits for its like",
+	},
+	{
 		name: "lists-without-end", file: "salesforce/scan.go",
 		old:  "if len(list) == limit {",
 		new:  "if false && len(list) == limit {",

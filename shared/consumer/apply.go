@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sfrelay/shared/guard"
+	"sfrelay/shared/salesforce"
 	"sfrelay/shared/sink"
 	"sfrelay/shared/verdict"
 )
@@ -32,10 +33,13 @@ func (in *invocation[T]) process(works []*work[T]) {
 	}
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, parallel)
+	in.together = &together[T]{in: in, slots: slots, left: len(keys), waiting: map[parkKey]*parked[T]{}}
 	for _, key := range keys {
 		slots <- struct{}{}
+		in.together.begin()
 		wg.Go(func() {
 			defer func() { <-slots }()
+			defer in.together.end()
 			if in.def.policy != guard.EachOnce {
 				in.do(groups[key])
 				return
@@ -59,7 +63,11 @@ func (in *invocation[T]) do(group []*work[T]) {
 			return in.giveUp(group[change], class, attempt)
 		},
 		Park: func(ctx context.Context, p guard.Parking) error {
-			return in.send(ctx, group[p.Change], p, group[p.Change].records())
+			w := group[p.Change]
+			if w.event.Kind == salesforce.CDC && len(w.event.Changes) > 1 {
+				return in.together.park(w, p)
+			}
+			return in.send(ctx, w, p, w.records())
 		},
 	}
 	if !in.sqs && in.env.Lane == nil {

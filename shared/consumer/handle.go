@@ -86,6 +86,8 @@ type invocation[T any] struct {
 	ctx   context.Context // that of Handle: an invocation ends with it and is never kept
 	sqs   bool
 	works []*work[T]
+
+	together *together[T]
 }
 
 // work is one change on its way, changes of one event that end alike, or a message that

@@ -26,18 +26,19 @@ import (
 // function defers, Lambda tries a direct invocation three times.
 type lane struct {
 	consumer.Handler
-	t        *testing.T
-	mu       sync.Mutex
-	now      time.Time
-	queue    []*waiting
-	puts     int // messages that the function put into its buffer
-	parked   []transport.Parked
-	parkedAt []time.Time
-	log      bytes.Buffer
-	full     bool // the buffer takes nothing
-	timeout  time.Duration
-	serial   int
-	onPut    func() // after a put
+	t         *testing.T
+	mu        sync.Mutex
+	now       time.Time
+	queue     []*waiting
+	puts      int // messages that the function put into its buffer
+	parked    []transport.Parked
+	parkedAt  []time.Time
+	log       bytes.Buffer
+	full      bool // the buffer takes nothing
+	queueDown bool // the failure queue takes nothing
+	timeout   time.Duration
+	serial    int
+	onPut     func() // after a put
 }
 
 type waiting struct {
@@ -57,6 +58,9 @@ func newLane(t *testing.T, def consumer.Definition) *lane {
 			p, err := transport.DecodeParked(body)
 			l.mu.Lock()
 			defer l.mu.Unlock()
+			if l.queueDown {
+				return errors.New("made up by the test")
+			}
 			l.parked, l.parkedAt = append(l.parked, p), append(l.parkedAt, l.now)
 			return err
 		},
@@ -466,6 +470,70 @@ func TestARedriveUsesNoLane(t *testing.T) {
 		if _, ok := errors.AsType[*consumer.RetryError](err); !ok || l.puts != 0 || len(l.parked) != 0 {
 			t.Errorf("%s: %v, %d put, %d parked", what, err, l.puts, len(l.parked))
 		}
+	}
+}
+
+// Records of one event that the sink refuses for one reason share a message, and each has
+// its line; another reason is another message.
+func TestRecordsThatTheSinkRefusesShareAMessage(t *testing.T) {
+	for n, want := range map[int]int{1: 1, 25: 2, 1_000: 6} {
+		l, o := down(t, 0)
+		ids := accountIDs(n)
+		o.answer = func(id string) error {
+			if id == ids[0] && n > 1 {
+				return sink.Refuse("test", "another reason")
+			}
+			return sink.Refuse("test", "made up by the test")
+		}
+		l.send(true, change("CREATE", 1, id(ids...), "[]", `"Name":"x"`))
+		l.settle()
+		var records []string
+		for _, p := range l.parked {
+			if len(p.Records) > 200 || p.Class != "permanent/test" || p.Attempts != 1 || !p.FirstAt.Equal(consumertest.Now) {
+				t.Errorf("%d records: %d in a message, %+v", n, len(p.Records), p.Class)
+			}
+			records = append(records, p.Records...)
+		}
+		slices.Sort(records)
+		slices.Sort(ids)
+		if len(l.parked) != want || !slices.Equal(records, ids) {
+			t.Errorf("%d records: %d messages about %d of them, want %d", n, len(l.parked), len(records), want)
+		}
+		if lines := strings.Count(l.log.String(), `"verdict":"parked"`); lines != n {
+			t.Errorf("%d records: %d lines", n, lines)
+		}
+	}
+}
+
+// No claim is held for longer than two seconds to share a message.
+func TestAMessageDoesNotWaitForItsLikeForEver(t *testing.T) {
+	l, o := down(t, 0)
+	o.answer = func(string) error {
+		l.pass(300 * time.Millisecond)
+		return sink.Refuse("test", "made up by the test")
+	}
+	l.send(true, change("CREATE", 1, id(accountIDs(24)...), "[]", `"Name":"x"`))
+	l.settle()
+	if n := len(l.parked); n < 3 || n > 8 { // 24 times 300 ms, in parts of two seconds and what came in between
+		t.Errorf("%d messages", n)
+	}
+}
+
+// Whose message the failure queue does not take is parked when it comes again, and so are
+// all that share it.
+func TestASharedMessageThatTheQueueRefuses(t *testing.T) {
+	l, o := down(t, 0)
+	o.answer = func(string) error { return sink.Refuse("test", "made up by the test") }
+	l.queueDown = true
+	l.send(true, change("CREATE", 1, id(accountIDs(20)...), "[]", `"Name":"x"`))
+	l.receive()
+	if len(l.parked) != 0 || len(l.queue) != 1 {
+		t.Fatalf("%d parked, %d in the buffer", len(l.parked), len(l.queue))
+	}
+	l.queueDown = false
+	l.settle()
+	if len(l.parked) != 1 || len(l.parked[0].Records) != 20 {
+		t.Errorf("%d parked", len(l.parked))
 	}
 }
 
