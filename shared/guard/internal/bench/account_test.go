@@ -103,9 +103,9 @@ type message struct {
 	ARN        string            `json:"eventSourceARN"`
 	Attributes map[string]string `json:"attributes"`
 
-	visible  time.Time
-	received int
-	gone     bool
+	sent, first, visible time.Time
+	received             int
+	gone                 bool
 }
 
 func newMessage(i int, body string) *message {
@@ -118,6 +118,10 @@ func batch(tb testing.TB, ms []*message) []byte {
 	tb.Helper()
 	for _, m := range ms {
 		m.Attributes = map[string]string{"ApproximateReceiveCount": fmt.Sprint(m.received)}
+		if !m.sent.IsZero() {
+			m.Attributes["SentTimestamp"] = fmt.Sprint(m.sent.UnixMilli())
+			m.Attributes["ApproximateFirstReceiveTimestamp"] = fmt.Sprint(m.first.UnixMilli())
+		}
 	}
 	b, err := json.Marshal(map[string]any{"Records": ms})
 	if err != nil {
