@@ -55,6 +55,12 @@ func (in *invocation[T]) process(works []*work[T]) {
 // do takes the changes of one subject through the guard.
 func (in *invocation[T]) do(group []*work[T]) {
 	first := group[0]
+	subject := first.event.Org + "#" + first.subject
+	pass := in.admit(group, subject)
+	if pass == withheld {
+		return
+	}
+	defer in.breaker.over(pass)
 	call := guard.Call{
 		Org: first.event.Org, Subject: first.subject, Redrive: first.msg.Redrive,
 		EventSubject: in.def.perEvent, Published: first.published(),
@@ -77,9 +83,11 @@ func (in *invocation[T]) do(group []*work[T]) {
 		call.Changes[i] = w.change
 	}
 	var inSink time.Duration
-	report := in.guard.Do(in.ctx, call, func(ctx context.Context, at guard.Attempt) guard.Outcome {
+	report := in.guard.Do(in.ctx, call, func(ctx context.Context, at guard.Attempt) (out guard.Outcome) {
 		began := in.env.Now()
-		out := in.carryOut(ctx, group, at)
+		out.Class = verdict.Unknown // that of a panic
+		defer func() { in.breaker.heard(subject, pass, out, in.env.Now()) }()
+		out = in.carryOut(ctx, group, at)
 		inSink += in.env.Now().Sub(began)
 		return out
 	})

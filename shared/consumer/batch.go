@@ -98,8 +98,8 @@ func (in *invocation[T]) response() *Response {
 // pause is how long a message stays away. After a failure: to the end of its own wait,
 // and twice as long with every try, up to a quarter of an hour, with a random part: what
 // failed together does not come back together. What was not begun for lack of time comes
-// at once. A busy subject is asked again after a second or two, later with every try, and
-// not after its lease.
+// at once. What the breaker holds comes soon after its next probe is due. A busy subject
+// is asked again after a second or two, later with every try, and not after its lease.
 func (in *invocation[T]) pause(w *work[T]) time.Duration {
 	left := max(w.notBefore.Sub(in.env.Now()), 0) + time.Second
 	tries := max(w.msg.ReceiveCount, 1)
@@ -113,6 +113,10 @@ func (in *invocation[T]) pause(w *work[T]) time.Duration {
 	case w.line.Class == verdict.Unfinished && !w.asked:
 		return 0
 	}
-	more := in.scaled(min(2*time.Second<<min(tries-1, 16), longestPause))
+	longest := longestPause
+	if w.held {
+		longest = heldFor
+	}
+	more := in.scaled(min(2*time.Second<<min(tries-1, 16), longest))
 	return left + more/2 + upTo(more/2)
 }

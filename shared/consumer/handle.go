@@ -105,6 +105,7 @@ type work[T any] struct {
 	notBefore time.Time
 	ready     bool // for the guard; else the verdict is already in line
 	asked     bool // the guard's table was, so that a failure is not one of time alone
+	held      bool // by the breaker
 	putOff    bool // it lies in the lane
 }
 

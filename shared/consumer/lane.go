@@ -178,9 +178,9 @@ func (in *invocation[T]) tooLong(msg *transport.Message) bool {
 	return !msg.SentAt.IsZero() && in.env.Now().Sub(msg.SentAt) >= in.scaled(waitingFor)
 }
 
-func (in *invocation[T]) scaled(d time.Duration) time.Duration {
-	if in.env.Scale > 0 {
-		return time.Duration(float64(d) * in.env.Scale)
+func (a *adapter[T]) scaled(d time.Duration) time.Duration {
+	if a.env.Scale > 0 {
+		return time.Duration(float64(d) * a.env.Scale)
 	}
 	return d
 }

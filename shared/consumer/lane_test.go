@@ -9,11 +9,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"sfrelay/shared/consumer"
 	"sfrelay/shared/consumer/consumertest"
+	"sfrelay/shared/guard"
 	"sfrelay/shared/guard/memory"
 	"sfrelay/shared/sink"
 	"sfrelay/shared/telemetry"
@@ -39,6 +41,23 @@ type lane struct {
 	timeout   time.Duration
 	serial    int
 	onPut     func() // after a put
+	store     countingStore
+}
+
+// countingStore counts the requests to it.
+type countingStore struct {
+	memory.Store
+	requests atomic.Int64
+}
+
+func (s *countingStore) Write(ctx context.Context, w guard.Write) (guard.Record, bool, error) {
+	s.requests.Add(1)
+	return s.Store.Write(ctx, w)
+}
+
+func (s *countingStore) Read(ctx context.Context, key string) (guard.Record, error) {
+	s.requests.Add(1)
+	return s.Store.Read(ctx, key)
 }
 
 type waiting struct {
@@ -52,7 +71,7 @@ func newLane(t *testing.T, def consumer.Definition) *lane {
 	l := &lane{t: t, now: consumertest.Now, timeout: consumertest.Timeout}
 	var err error
 	l.Handler, err = consumer.New(def, consumer.Env{
-		Store: &memory.Store{}, Log: telemetry.New(lockedLog{l}, "test", 0), Now: l.clock,
+		Store: &l.store, Log: telemetry.New(lockedLog{l}, "test", 0), Now: l.clock,
 		Sleep: func(_ <-chan struct{}, d time.Duration) bool { l.pass(d); return true },
 		Park: func(_ context.Context, body []byte) error {
 			p, err := transport.DecodeParked(body)
@@ -298,7 +317,7 @@ func TestAChangeIsParkedByAge(t *testing.T) {
 		if age := l.parkedAt[0].Sub(consumertest.Now); age < 6*time.Hour || age > 6*time.Hour+20*time.Minute {
 			t.Errorf("buffered %v: parked after %v", buffered, age)
 		}
-		if o.calls > 45 {
+		if o.calls > 60 { // nine pauses up to 15 minutes, then one of 7.5 minutes at least
 			t.Errorf("buffered %v: %d attempts", buffered, o.calls)
 		}
 		if first := l.parked[0].FirstAt; first.Sub(consumertest.Now) > time.Minute {
@@ -381,19 +400,20 @@ func TestManyRecordsGoThroughTheLane(t *testing.T) {
 func TestTheLaneIsFedOnce(t *testing.T) {
 	l, _ := down(t, 3*time.Hour)
 	l.send(false, change("CREATE", 1, id(accountIDs(60)...), "[]", `"Name":"x"`))
-	if l.puts != 3 { // of 25 records at most
-		t.Fatalf("%d messages put", l.puts)
+	puts := l.puts
+	if puts < 3 || puts > 4 { // of 25 records at most, what was tried and what was not begun apart
+		t.Fatalf("%d messages put", puts)
 	}
 	l.settle()
-	if l.puts != 3 {
-		t.Errorf("%d messages put in the end", l.puts)
+	if l.puts != puts {
+		t.Errorf("%d messages put in the end, %d before", l.puts, puts)
 	}
 	// Portions of more than 25 records are not split again.
 	l, _ = down(t, 3*time.Hour)
 	l.send(false, change("CREATE", 1, id(accountIDs(400)...), "[]", `"Name":"x"`))
 	l.settle()
-	if l.puts != 8 {
-		t.Errorf("%d messages put, want 8 of 50 records", l.puts)
+	if l.puts != 9 {
+		t.Errorf("%d messages put, want 8 of about 50 records that were not begun and one of those that were", l.puts)
 	}
 	// A rule's event in the buffer is put as portions with its first receipt only.
 	l, _ = down(t, 3*time.Hour)

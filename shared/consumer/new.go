@@ -93,6 +93,7 @@ type adapter[T any] struct {
 	binding   *binding
 	bySources map[string]Source // by detail-type
 	health    health
+	breaker   breaker
 }
 
 func build[T any](def definition[T], env Env) (Handler, error) {
@@ -106,6 +107,8 @@ func build[T any](def definition[T], env Env) (Handler, error) {
 		env.Random = func() [10]byte { u := uuid.New(); return [10]byte(u[6:]) }
 	}
 	a := &adapter[T]{def: def, env: env, bySources: make(map[string]Source)}
+	a.breaker.first, a.breaker.longest, a.breaker.spread = a.scaled(firstProbe), a.scaled(longestProbe), a.scaled(heldFor)
+	a.breaker.random = env.Random
 	errs := a.def.mistakes()
 	if env.Store == nil || env.Park == nil || env.Log == nil {
 		errs = append(errs, errors.New("the Env lacks a Store, Park or Log"))
