@@ -205,7 +205,7 @@ var consumerMutants = []mutant{
 		name: "redrive-among-neighbours", file: "consumer/apply.go",
 		old:  `key += "#redrive"`,
 		new:  `key += ""`,
-		test: "TestARedriveCountsForItselfOnly", protects: "a redrive in a batch does not let its neighbours count anew",
+		test: "TestARedriveCountsForItselfOnly", protects: "a redrive that is refused beside others is not lost",
 	},
 	{
 		name: "foreign-message-parked", file: "consumer/batch.go",

@@ -24,7 +24,7 @@ func (in *invocation[T]) process(works []*work[T]) {
 		}
 		key := w.event.Org + "#" + w.subject
 		if in.def.policy != guard.EachOnce && w.msg.Redrive {
-			key += "#redrive" // attempts of a redrive count anew, others do not
+			key += "#redrive" // it lies in no queue any more, others do: one call says the same of all
 		}
 		if _, ok := groups[key]; !ok {
 			keys = append(keys, key)

@@ -63,6 +63,26 @@ func TestARedriveCountsForItselfOnly(t *testing.T) {
 			t.Errorf("%s: %+v, %v, parked %+v", name, resp, err, b.parked)
 		}
 	}
+	// What was taken out of the failure queue lies there again when it is refused again,
+	// whoever stands beside it; and what lies there has no second message.
+	refusing := answering(sink.Contract{Fenced: true}, sink.Refuse("test", "made up by the test"))
+	for name, tc := range map[string]struct {
+		batch []byte
+		want  int
+	}{
+		"beside a new one":   {batchOf(second, redriven), 3},
+		"in front of a copy": {batchOf(redriven, first), 2},
+	} {
+		b := newBench(t, refusing, func(*consumer.Env) {})
+		for _, payload := range [][]byte{first, tc.batch} {
+			if _, err := b.Handle(t.Context(), payload); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(b.parked) != tc.want {
+			t.Errorf("%s: %d messages, want %d", name, len(b.parked), tc.want)
+		}
+	}
 	t.Run("refused again it comes back", func(t *testing.T) {
 		k := consumertest.New(t, answering(sink.Contract{Fenced: true}, sink.Refuse("test", "made up by the test")))
 		k.Send(first).Redrive()
