@@ -224,14 +224,22 @@ func TestTheLongestLease(t *testing.T) {
 	}
 }
 
-// An invoice whose customer comes later waits for it as long as the queue lets it.
+// What refers to something that comes later waits for it, for longer than what fails is
+// tried.
 func TestWaitingForADependencyUsesUpNothing(t *testing.T) {
-	k := consumertest.New(t, accounts(fenced()))
-	for range 4 {
-		k.Refuse(verdict.DependencyMissing)
+	l, o := down(t, 0)
+	comes := l.now.Add(20 * time.Hour)
+	o.answer = func(string) error {
+		if l.clock().Before(comes) {
+			return sink.NotYet(verdict.DependencyMissing, "made up by the test")
+		}
+		return nil
 	}
-	k.SendBatch(change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
-	k.Want(verdict.Failed, verdict.Failed, verdict.Failed, verdict.Failed, verdict.Applied)
+	l.send(false, change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd"`))
+	l.settle()
+	if len(l.parked) != 0 || o.holds[account] != "Example Ltd" || o.calls < 10 {
+		t.Errorf("%d parked, %q, %d calls before it came", len(l.parked), o.holds[account], o.calls)
+	}
 }
 
 // Without the field that does not fit a full state is a patch: sent as a state it would
