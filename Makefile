@@ -80,7 +80,7 @@ prove: go ## Every history of small worlds, mutants, comparison, linearizability
 	@PROVE=1 LONG="$$LONG" go test -count=1 -timeout $(if $(LONG),24h,20m) -v ./shared/guard ./shared/guard/memory ./shared/guard/internal/sim ./shared/guard/dynamo
 
 .PHONY: mutants
-mutants: go ## Lines of the product, broken one by one: does the named test notice? MUTANTS="name name"; some 3 minutes
+mutants: go ## Lines of the product, broken one by one: does the named test notice? MUTANTS="name name"; some 6 minutes
 	@MUTANTS="$${MUTANTS:-all}" go test -count=1 -timeout 30m -run TestMutants -v ./shared
 
 .PHONY: fuzz
