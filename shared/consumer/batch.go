@@ -57,15 +57,11 @@ func (in *invocation[T]) alone(m *transport.Message) {
 // often that the queue would soon move it away itself is parked first.
 func (in *invocation[T]) finish(w *work[T]) {
 	if in.sqs && (w.msg.ReceiveCount >= mostReceives || in.tooLong(w.msg)) && !w.acknowledged() && !in.foreign(w.msg) {
-		var records []string
-		if w.event != nil {
-			records = w.records()
-		}
 		cause := fmt.Errorf("delivered %d times since %s without success", w.msg.ReceiveCount, w.msg.SentAt.Format(time.RFC3339))
 		if w.line.Error != "" {
 			cause = fmt.Errorf("%w, the last time: %s", cause, w.line.Error)
 		}
-		in.park(w, w.line.Class, cause, records)
+		in.park(w, w.line.Class, cause, w.records())
 	}
 	if first := failingSince(w.msg); in.sqs && !first.IsZero() && (w.msg.Form == transport.Lane || w.msg.ReceiveCount > 1) {
 		w.line.Waited = max(in.env.Now().Sub(first), 0)

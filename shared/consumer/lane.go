@@ -25,7 +25,7 @@ type Lane func(ctx context.Context, messages [][]byte, delay time.Duration) erro
 const (
 	retryFor     = 6 * time.Hour      // of a change that fails, from its first failure on
 	doubtFor     = time.Hour          // the same of class unknown, where the sink takes others
-	waitingFor   = 5 * 24 * time.Hour // a message that nothing was tried of is parked before its queue forgets it
+	waitingFor   = 5 * 24 * time.Hour // a message whose changes only wait is parked before its queue forgets it
 	lanePortion  = 25                 // records of one message
 	lanePortions = 8                  // messages of one event: each holds the whole of it
 	lateAfter    = 30 * time.Minute

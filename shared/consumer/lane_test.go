@@ -557,6 +557,24 @@ func TestASharedMessageThatTheQueueRefuses(t *testing.T) {
 	}
 }
 
+// What cannot even be read, while the failure queue is down, waits in the lane for it.
+func TestWhatCannotBeParkedWaitsInTheLane(t *testing.T) {
+	for _, event := range []string{"no JSON", string(change("CREATE", 1, id(account), "[]", `"Phone":["1"]`))} {
+		l, _ := down(t, 0)
+		l.queueDown = true
+		l.send(false, []byte(event))
+		if len(l.parked) != 0 || l.puts != 1 {
+			t.Fatalf("%s: %d parked, %d put", event, len(l.parked), l.puts)
+		}
+		l.receive()
+		l.queueDown = false
+		l.settle()
+		if len(l.parked) != 1 || string(l.parked[0].Event) != event {
+			t.Errorf("%s: %d parked", event, len(l.parked))
+		}
+	}
+}
+
 // A message of another consumer is not put into our buffer.
 func TestAForeignMessageIsNotPutIntoTheLane(t *testing.T) {
 	l, _ := down(t, 0)

@@ -265,7 +265,7 @@ func (w *work[T]) records() []string {
 	switch {
 	case w.several != nil:
 		return w.several
-	case w.event.Kind == salesforce.CDC && w.recordID != "":
+	case w.event != nil && w.event.Kind == salesforce.CDC && w.recordID != "":
 		return []string{w.recordID}
 	}
 	return nil
