@@ -241,8 +241,9 @@ type world struct {
 
 func newWorld(t *testing.T, orgs ...string) *world {
 	t.Helper()
-	// After the last of the cases, which are of the morning.
-	begin := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	// So long after the last of the cases, which are of the 26th, that none of them counts
+	// as late on its way.
+	begin := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	w := &world{t: t, kits: map[string]*consumertest.Kit{}, defs: map[string]consumer.Definition{}, seen: map[string]int{},
 		billing: stripesandbox.New(stripesandbox.Options{Now: func() time.Time { return begin }}), erp: erpsandbox.New(erpsandbox.Options{})}
 	atStripe, atERP := httptest.NewServer(w.billing), httptest.NewServer(w.erp)

@@ -262,27 +262,39 @@ var consumerMutants = []mutant{
 		test: "TestChangedIsExact", protects: "a value that the channel added was not changed",
 	},
 	{
-		name: "fan-out-at-50", file: "consumer/handle.go",
-		old:  "case !in.sqs && in.env.Lane == nil && len(changes) > fanOutAbove:",
-		new:  "case !in.sqs && in.env.Lane == nil && len(changes) >= fanOutAbove:",
-		test: "TestFiftyRecordsAreDoneAtOnce", protects: "50 records need no redrive",
+		name: "no-time-to-put-off", file: "consumer/apply.go",
+		old:  "in.guard.Do(in.beforeClosing(), call,",
+		new:  "in.guard.Do(in.ctx, call,",
+		test: "TestTimeIsLeftToPutOff", protects: "what an invocation could not do reaches the buffer before Lambda ends it",
 	},
 	{
-		name: "a-fourth-attempt", file: "consumer/new.go",
-		old:  "directAttempts = 3",
-		new:  "directAttempts = 4",
-		test: "TestLambdaRetriesAndRedrive", protects: "Lambda's third attempt parks the change with its reason",
+		name: "asks-for-what-it-did", file: "consumer/batch.go",
+		old:  "in.noteFinished(seen)",
+		new:  "_ = in.noteFinished",
+		test: "TestWhatIsFinishedIsNotAskedFor", protects: "one record of thousands that fails costs no request for each of the others, every time",
+	},
+	{
+		name: "what-is-finished-of-another-event", file: "consumer/finished.go",
+		old:  "done[recordOf{event.ID, ch.RecordID}]",
+		new:  "done[recordOf{event.ID, ch.RecordID}] || len(done) > 0",
+		test: "TestWhatIsFinishedIsNotAskedFor", protects: "only what was done is left out",
+	},
+	{
+		name: "remembers-without-end", file: "consumer/finished.go",
+		old:  "f.records > mostFinished;",
+		new:  "f.records > 100*mostFinished;",
+		test: "TestWhatIsRememberedIsBounded", protects: "the memory of a function that lives for days",
 	},
 	{
 		name: "one-subject-at-a-time", file: "consumer/new.go",
-		old:  "parallel       = 8",
-		new:  "parallel       = 1",
+		old:  "parallel     = 8",
+		new:  "parallel     = 1",
 		test: "TestSubjectsAreWorkedOnSideBySide", protects: "a slow record does not use up the time of the others",
 	},
 	{
 		name: "lease-over-the-first-retry", file: "consumer/new.go",
-		old:  "longestLease   = 50 * time.Second",
-		new:  "longestLease   = 51 * time.Second",
+		old:  "longestLease = 50 * time.Second",
+		new:  "longestLease = 51 * time.Second",
 		test: "TestTheLongestLease", protects: "a lease has ended before Lambda's first retry",
 	},
 	{
@@ -410,7 +422,7 @@ var transportMutants = []mutant{
 	},
 	{
 		name: "ids-of-a-dead-batch", file: "transport/onfailure.go",
-		old:  `m.ID, m.ReceiptHandle, m.Queue, m.ReceiveCount = "", "", "", 0`,
+		old:  `m.ID, m.ReceiptHandle, m.ReceiveCount = "", "", 0`,
 		new:  `_ = m.ID`,
 		test: "TestOpen", protects: "a batch that failed whole does not answer for messages long gone",
 	},
@@ -929,8 +941,8 @@ var httpsinkMutants = []mutant{
 	},
 	{
 		name: "a-redrive-in-the-lane", file: "consumer/lane.go",
-		old:  "in.env.Lane == nil || msg.Redrive ||",
-		new:  "in.env.Lane == nil ||",
+		old:  "case msg.Redrive || msg.Consumer",
+		new:  "case msg.Consumer",
 		test: "TestARedriveUsesNoLane", protects: "what a person sent again answers, and stays in its queue where it fails",
 	},
 	{
@@ -1007,15 +1019,9 @@ var httpsinkMutants = []mutant{
 	},
 	{
 		name: "a-redrive-held", file: "consumer/breaker.go",
-		old:  "group[0].msg.Redrive || !in.sqs",
-		new:  "!in.sqs",
+		old:  "if group[0].msg.Redrive {",
+		new:  "if false {",
 		test: "TestARedriveIsAlwaysLetThrough", protects: "a person who asks gets an answer of the sink",
-	},
-	{
-		name: "held-without-a-buffer", file: "consumer/breaker.go",
-		old:  "|| !in.sqs && in.env.Lane == nil {",
-		new:  "{",
-		test: "TestWithoutABufferNothingIsHeld", protects: "what comes three times only is not held until it is lost from sight",
 	},
 	{
 		name: "our-own-fault-as-an-answer", file: "consumer/breaker.go",
@@ -1103,7 +1109,7 @@ var httpsinkMutants = []mutant{
 	},
 	{
 		name: "many-records-first", file: "consumer/batch.go",
-		old:  "len(works) > fanOutAbove {",
+		old:  "len(works) > manyRecords {",
 		new:  "false {",
 		test: "TestOneMessageCostsItsNeighboursNothing", protects: "a message of many records costs its neighbours nothing",
 	},

@@ -65,8 +65,8 @@ func (in *invocation[T]) do(group []*work[T]) {
 		Org: first.event.Org, Subject: first.subject, Redrive: first.msg.Redrive,
 		EventSubject: in.def.perEvent, Published: first.published(),
 		BusyWait: busyWait, Changes: make([]guard.Change, len(group)),
-		GiveUp: func(change int, class verdict.Class, attempt int64) bool {
-			return in.giveUp(group[change], class, attempt)
+		GiveUp: func(change int, class verdict.Class, _ int64) bool {
+			return in.giveUp(group[change], class)
 		},
 		Park: func(ctx context.Context, p guard.Parking) error {
 			w := group[p.Change]
@@ -76,14 +76,11 @@ func (in *invocation[T]) do(group []*work[T]) {
 			return in.send(ctx, w, p, w.records())
 		},
 	}
-	if !in.sqs && in.env.Lane == nil {
-		call.BusyWait = directBusyWait
-	}
 	for i, w := range group {
 		call.Changes[i] = w.change
 	}
 	var inSink time.Duration
-	report := in.guard.Do(in.ctx, call, func(ctx context.Context, at guard.Attempt) (out guard.Outcome) {
+	report := in.guard.Do(in.beforeClosing(), call, func(ctx context.Context, at guard.Attempt) (out guard.Outcome) {
 		began := in.env.Now()
 		out.Class = verdict.Unknown // that of a panic
 		defer func() { in.breaker.heard(subject, pass, out, in.env.Now()) }()

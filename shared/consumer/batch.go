@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -22,7 +23,7 @@ func (in *invocation[T]) all(messages []transport.Message) {
 			big = append(big, m)
 			continue
 		}
-		if works := in.open(m); len(works) > fanOutAbove {
+		if works := in.open(m); len(works) > manyRecords {
 			many = append(many, works)
 		} else {
 			small = append(small, works...)
@@ -40,6 +41,22 @@ func (in *invocation[T]) all(messages []transport.Message) {
 		in.alone(big[(first+i)%len(big)])
 	}
 }
+
+// beforeClosing is the invocation's context for work: it ends a little earlier, so that
+// what is not done can still be put off.
+func (in *invocation[T]) beforeClosing() context.Context {
+	if end, limited := in.ctx.Deadline(); limited {
+		return earlier{in.ctx, end.Add(-closing)}
+	}
+	return in.ctx
+}
+
+type earlier struct {
+	context.Context
+	end time.Time
+}
+
+func (e earlier) Deadline() (time.Time, bool) { return e.end, true }
 
 // alone takes one message, if there is time to open it.
 func (in *invocation[T]) alone(m *transport.Message) {
@@ -73,6 +90,7 @@ func (in *invocation[T]) finish(w *work[T]) {
 func (in *invocation[T]) response() *Response {
 	r := &Response{BatchItemFailures: []ItemFailure{}}
 	seen := make(map[string]bool)
+	var deferrals []Deferral
 	for _, w := range in.works {
 		if w.acknowledged() || seen[w.msg.ID] {
 			continue
@@ -82,13 +100,31 @@ func (in *invocation[T]) response() *Response {
 		for _, id := range w.msg.Others {
 			r.BatchItemFailures = append(r.BatchItemFailures, ItemFailure{id})
 		}
-		if in.env.Defer == nil || w.msg.ReceiptHandle == "" {
-			continue
+		if w.msg.ReceiptHandle != "" {
+			deferrals = append(deferrals, Deferral{w.msg.ReceiptHandle, in.pause(w)})
 		}
-		// Best effort: without it the message comes again after the queue's own time-out.
-		_ = in.env.Defer(in.ctx, w.msg.Queue, w.msg.ReceiptHandle, in.pause(w))
+	}
+	in.noteFinished(seen)
+	if in.env.Defer != nil && len(deferrals) > 0 {
+		// Best effort: without it the messages come again after the queue's own time-out.
+		_ = in.env.Defer(in.ctx, deferrals)
 	}
 	return r
+}
+
+// noteFinished takes down what is done with of the messages that come again.
+func (in *invocation[T]) noteFinished(again map[string]bool) {
+	done := make(map[string][]recordOf)
+	for _, w := range in.works {
+		if id := w.msg.ID; again[id] && w.acknowledged() && w.event != nil && !w.msg.Redrive { // of a redrive a person wants to know
+			for _, r := range w.records() {
+				done[id] = append(done[id], recordOf{w.event.ID, r})
+			}
+		}
+	}
+	for id, records := range done {
+		in.finished.note(id, records)
+	}
 }
 
 // pause is how long a message stays away. After a failure: to the end of its own wait,

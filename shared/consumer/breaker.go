@@ -126,10 +126,9 @@ func isIll(out guard.Outcome) bool {
 }
 
 // admit asks the breaker about the changes of one subject, and concludes them where the
-// sink is not to be asked. A redrive is let through: a person wants to know. So is what
-// nothing would bring again but Lambda's own three attempts.
+// sink is not to be asked. A redrive is let through: a person wants to know.
 func (in *invocation[T]) admit(group []*work[T], subject string) pass {
-	if group[0].msg.Redrive || !in.sqs && in.env.Lane == nil {
+	if group[0].msg.Redrive {
 		return welcome
 	}
 	p, class, until := in.breaker.admit(subject, in.env.Now())

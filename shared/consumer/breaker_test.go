@@ -45,7 +45,7 @@ func opened(t *testing.T, answer error) (l *lane, o *outage, asked func() []stri
 	if got := asked(); len(got) != 3 {
 		t.Fatalf("asked %v before it is open", got)
 	}
-	l.queue = nil
+	l.Messages = nil
 	return l, o, asked
 }
 
@@ -110,8 +110,8 @@ func TestOnePoisonHoldsNobody(t *testing.T) {
 		if o.calls < 10 {
 			t.Fatalf("buffered %v: %d failures", buffered, o.calls)
 		}
-		poison, began := l.queue, l.now
-		l.queue = nil
+		poison, began := l.Messages, l.now
+		l.Messages = nil
 		for _, healthy := range accountIDs(50) {
 			l.send(buffered, create(healthy, "healthy"))
 		}
@@ -146,10 +146,10 @@ func TestWhatIsHeldIsNotBegun(t *testing.T) {
 				t.Errorf("%s: %s is not in %s", class, want, line)
 			}
 		}
-		if len(l.queue) != 1 || !strings.Contains(l.queue[0].body, `"firstAt":null`) {
-			t.Fatalf("%s: in the buffer: %+v", class, l.queue)
+		if len(l.Messages) != 1 || !strings.Contains(l.Messages[0].Body, `"firstAt":null`) {
+			t.Fatalf("%s: in the buffer: %+v", class, l.Messages)
 		}
-		if wait := l.queue[0].visible.Sub(l.now); wait < time.Second || wait > 10*time.Second {
+		if wait := l.Messages[0].Visible.Sub(l.now); wait < time.Second || wait > 10*time.Second {
 			t.Errorf("%s: it waits for %v", class, wait)
 		}
 	}
@@ -311,16 +311,16 @@ func TestTheBreakerKeepsRetryAfter(t *testing.T) {
 		for _, account := range ids3 {
 			l.send(false, create(account, "x"))
 		}
-		l.queue = nil
+		l.Messages = nil
 		l.pass(want - time.Second)
 		l.send(false, create(fourth, "x"))
 		if o.calls != 3 {
 			t.Errorf("told %v: asked before %v", told, want)
 		}
-		l.queue = nil
+		l.Messages = nil
 		l.send(true, create(fifth, "x"))
 		l.receive() // held
-		if wait := l.queue[0].visible.Sub(l.now); wait < time.Second {
+		if wait := l.Messages[0].Visible.Sub(l.now); wait < time.Second {
 			t.Errorf("told %v: it comes again after %v", told, wait)
 		}
 		l.pass(time.Second)
@@ -334,10 +334,10 @@ func TestTheBreakerKeepsRetryAfter(t *testing.T) {
 	l.pass(10 * time.Minute)
 	o.calls = 0
 	l.send(false, create(fourth, "x"))
-	l.queue = nil
+	l.Messages = nil
 	l.send(true, create(fifth, "x"))
 	l.receive()
-	if wait := l.queue[0].visible.Sub(l.now); o.calls != 1 || wait < 10*time.Minute || wait > 15*time.Minute {
+	if wait := l.Messages[0].Visible.Sub(l.now); o.calls != 1 || wait < 10*time.Minute || wait > 15*time.Minute {
 		t.Errorf("%d calls, it comes again after %v", o.calls, wait)
 	}
 }
@@ -370,25 +370,6 @@ func TestARedriveIsAlwaysLetThrough(t *testing.T) {
 	}
 }
 
-// Without a buffer Lambda brings a change three times within minutes: it is asked for
-// while there is a chance.
-func TestWithoutABufferNothingIsHeld(t *testing.T) {
-	calls := 0
-	def := accounts(fenced())
-	def.Put = func(context.Context, sink.Ref, string, Account) (sink.Receipt, error) {
-		calls++
-		return sink.Receipt{}, sink.NotYet(verdict.Throttled, "made up by the test")
-	}
-	def.Patch = def.Put
-	k := consumertest.New(t, def)
-	for _, account := range accountIDs(6) {
-		k.Send(create(account, "x"))
-	}
-	if calls != 6*3 {
-		t.Errorf("%d calls, want 18", calls)
-	}
-}
-
 // An outage that outlasts RetryHours parks what fails after them, which are the probes, and
 // nothing that is only held.
 func TestALongOutageParksProbesOnly(t *testing.T) {
@@ -414,11 +395,11 @@ func TestALongOutageParksProbesOnly(t *testing.T) {
 func TestWhatIsHeldComesSoonAfterTheNextProbe(t *testing.T) {
 	l, _, _ := opened(t, &sink.Error{Class: verdict.Throttled, Applied: sink.No, RetryAfter: 10 * time.Minute})
 	for range 20 { // a random part may be short by chance
-		l.queue = nil
+		l.Messages = nil
 		l.send(true, create(account, "x"))
-		l.queue[0].count = 20
+		l.Messages[0].Count = 20
 		l.receive()
-		if wait := l.queue[0].visible.Sub(l.now); wait < 12*time.Minute || wait > 15*time.Minute+time.Second {
+		if wait := l.Messages[0].Visible.Sub(l.now); wait < 12*time.Minute || wait > 15*time.Minute+time.Second {
 			t.Errorf("it comes again after %v", wait)
 		}
 	}
@@ -429,19 +410,19 @@ func TestWhatIsHeldComesSoonAfterTheNextProbe(t *testing.T) {
 func TestWhatIsOnlyHeldIsParkedAfterFiveDays(t *testing.T) {
 	l, o, _ := opened(t, sink.NotYet(verdict.Auth, "made up by the test"))
 	l.send(true, create(account, "x"))
-	held := l.queue[0]
+	held := l.Messages[0]
 	began, others := l.now, accountIDs(200)[10:]
 	for hour := range 121 {
 		// Taken just now: a late one would go to the buffer untried.
 		l.send(false, timeOf.ReplaceAll(create(others[hour], "a probe that fails"), []byte(`,"time":"`+l.now.Format(time.RFC3339)+`"`)))
-		l.queue = []*waiting{held}
+		l.Messages = []*consumertest.Message{held}
 		l.receive()
 		if len(l.parked) > 0 {
 			break
 		}
 		l.pass(began.Add(time.Duration(hour+1) * time.Hour).Sub(l.now))
 	}
-	if len(l.parked) != 1 || l.parked[0].Class != verdict.Auth || len(l.queue) != 0 {
+	if len(l.parked) != 1 || l.parked[0].Class != verdict.Auth || len(l.Messages) != 0 {
 		t.Fatalf("%+v", l.parked)
 	}
 	if age := l.parkedAt[0].Sub(began); age < 5*24*time.Hour || age > 5*24*time.Hour+time.Hour {

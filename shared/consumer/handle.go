@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"sfrelay/shared/guard"
@@ -99,7 +98,6 @@ type work[T any] struct {
 	subject   string
 	recordID  string
 	several   []string // it stands for these records, all with one end
-	quoted    []byte   // transport.Quote of the event, where it is needed more than once
 	seen      Change[T]
 	line      telemetry.Line
 	notBefore time.Time
@@ -174,12 +172,13 @@ func (in *invocation[T]) decode(msg *transport.Message) {
 		return
 	}
 	changes := in.chosen(msg, event)
+	if msg.ReceiveCount > 1 && !msg.Redrive {
+		changes = in.finished.without(msg.ID, event, changes)
+	}
 	switch {
 	case len(changes) == 0, in.sifted(msg, event, changes): // what concerns nobody here costs nothing, however many records it has
 	case in.late(msg, event):
 		in.toTheLane(msg, event, changes)
-	case !in.sqs && in.env.Lane == nil && len(changes) > fanOutAbove:
-		in.fanOut(msg, event, changes)
 	default:
 		in.prepare(msg, event, changes, source)
 	}
@@ -250,20 +249,6 @@ func pick(event *salesforce.Event, records []string) (changes []*salesforce.Chan
 	return changes, strange
 }
 
-// fanOut hands an event of many records back in portions, because one direct invocation
-// has only so much time. Every portion holds the whole event, so there are few: a portion
-// that is still too large is handed back again.
-func (in *invocation[T]) fanOut(msg *transport.Message, event *salesforce.Event, changes []*salesforce.Change) {
-	chunks := slices.Chunk(changes, max(fanOutChunk, (len(changes)+fanOutPortions-1)/fanOutPortions))
-	quoted := transport.Quote(msg.Event)
-	for chunk := range chunks {
-		w := in.add(&work[T]{msg: msg, event: event, several: idsOf(chunk), quoted: quoted})
-		w.describe(chunk[0])
-		w.line.Records = len(chunk)
-		in.park(w, verdict.FanOut, fmt.Errorf("%d records are more than one invocation takes; redrive each portion", len(changes)), w.several)
-	}
-}
-
 func (w *work[T]) describe(ch *salesforce.Change) {
 	w.line.EventID, w.line.DetailType = w.event.ID, w.event.DetailType
 	if ch == nil {
@@ -331,11 +316,7 @@ func (in *invocation[T]) send(ctx context.Context, w *work[T], p guard.Parking, 
 	if first := w.msg.FirstAt; !first.IsZero() && first.Before(p.FirstAt) { // it is the sender's word
 		m.FirstAt = first
 	}
-	quoted := w.quoted
-	if quoted == nil {
-		quoted = transport.Quote(m.Event)
-	}
-	if err := in.env.Park(ctx, m.EncodeAround(quoted)); err != nil {
+	if err := in.env.Park(ctx, m.Encode()); err != nil {
 		return fmt.Errorf("the failure queue did not take the message: %w", err)
 	}
 	return nil

@@ -38,7 +38,7 @@ const (
 // records does, when it is received for the first time.
 func (in *invocation[T]) laned(msg *transport.Message, unfinished int) bool {
 	switch {
-	case in.env.Lane == nil || msg.Redrive || msg.Consumer != "" || in.foreign(msg):
+	case msg.Redrive || msg.Consumer != "" || in.foreign(msg):
 		return false
 	case in.sqs:
 		return msg.ReceiveCount <= 1 && unfinished > lanePortion
@@ -150,10 +150,9 @@ func portions[T any](m transport.Waiting, quoted []byte, works []*work[T]) (bodi
 
 // giveUp reports whether a change that has failed in this delivery has been tried for
 // long enough.
-func (in *invocation[T]) giveUp(w *work[T], class verdict.Class, attempt int64) bool {
+func (in *invocation[T]) giveUp(w *work[T], class verdict.Class) bool {
 	if !in.sqs {
-		// Lambda delivers three times; what the lane takes has only begun, and a redrive answers.
-		return in.env.Lane == nil && !w.msg.Redrive && attempt >= directAttempts
+		return false // it has only begun, or is a redrive, which answers
 	}
 	first := failingSince(w.msg)
 	if first.IsZero() {

@@ -28,10 +28,10 @@ import (
 // function defers, Lambda tries a direct invocation three times.
 type lane struct {
 	consumer.Handler
-	t         *testing.T
-	mu        sync.Mutex
-	now       time.Time
-	queue     []*waiting
+	t   *testing.T
+	mu  sync.Mutex
+	now time.Time
+	consumertest.Buffer
 	puts      int // messages that the function put into its buffer
 	parked    []transport.Parked
 	parkedAt  []time.Time
@@ -39,7 +39,6 @@ type lane struct {
 	full      bool // the buffer takes nothing
 	queueDown bool // the failure queue takes nothing
 	timeout   time.Duration
-	serial    int
 	onPut     func() // after a put
 	store     countingStore
 }
@@ -58,12 +57,6 @@ func (s *countingStore) Write(ctx context.Context, w guard.Write) (guard.Record,
 func (s *countingStore) Read(ctx context.Context, key string) (guard.Record, error) {
 	s.requests.Add(1)
 	return s.Store.Read(ctx, key)
-}
-
-type waiting struct {
-	id, body                string
-	sent, received, visible time.Time
-	count                   int
 }
 
 func newLane(t *testing.T, def consumer.Definition) *lane {
@@ -93,7 +86,7 @@ func newLane(t *testing.T, def consumer.Definition) *lane {
 				return errors.New("made up by the test")
 			}
 			for _, m := range messages {
-				l.put(string(m), delay)
+				l.Put(l.now, string(m), delay)
 				l.puts++
 			}
 			if l.onPut != nil {
@@ -101,14 +94,10 @@ func newLane(t *testing.T, def consumer.Definition) *lane {
 			}
 			return nil
 		},
-		Defer: func(_ context.Context, _, handle string, d time.Duration) error {
+		Defer: func(_ context.Context, messages []consumer.Deferral) error {
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			for _, m := range l.queue {
-				if m.id == handle {
-					m.visible = l.now.Add(d)
-				}
-			}
+			l.Defer(l.now, messages)
 			return nil
 		},
 	})
@@ -130,12 +119,6 @@ func (l *lane) clock() time.Time { l.mu.Lock(); defer l.mu.Unlock(); return l.no
 
 func (l *lane) pass(d time.Duration) { l.mu.Lock(); defer l.mu.Unlock(); l.now = l.now.Add(d) }
 
-// put is a message in the buffer. The lock is held.
-func (l *lane) put(body string, delay time.Duration) {
-	l.serial++
-	l.queue = append(l.queue, &waiting{id: fmt.Sprintf("m%d", l.serial), body: body, sent: l.now, visible: l.now.Add(delay)})
-}
-
 func (l *lane) invoke(payload []byte) (*consumer.Response, error) {
 	return l.Handle(till{l.t.Context(), l.clock().Add(l.timeout)}, payload)
 }
@@ -146,7 +129,7 @@ func (l *lane) send(buffered bool, events ...[]byte) {
 	for _, e := range events {
 		if buffered {
 			l.mu.Lock()
-			l.put(string(e), 0)
+			l.Put(l.now, string(e), 0)
 			l.mu.Unlock()
 			continue
 		}
@@ -160,38 +143,14 @@ func (l *lane) send(buffered bool, events ...[]byte) {
 // false when the buffer is empty.
 func (l *lane) receive() bool {
 	l.mu.Lock()
-	if len(l.queue) == 0 {
-		l.mu.Unlock()
-		return false
+	next, ok := l.Next()
+	if next.After(l.now) {
+		l.now = next
 	}
-	slices.SortStableFunc(l.queue, func(a, b *waiting) int { return a.visible.Compare(b.visible) })
-	if first := l.queue[0].visible; first.After(l.now) {
-		l.now = first
-	}
-	type record struct {
-		ID         string            `json:"messageId"`
-		Handle     string            `json:"receiptHandle"`
-		Body       string            `json:"body"`
-		Attributes map[string]string `json:"attributes"`
-	}
-	var batch struct{ Records []record }
-	for _, m := range l.queue {
-		if m.visible.After(l.now) || len(batch.Records) == 10 {
-			break
-		}
-		if m.count++; m.count == 1 {
-			m.received = l.now
-		}
-		m.visible = l.now.Add(2 * time.Minute)
-		batch.Records = append(batch.Records, record{m.id, m.id, m.body, map[string]string{
-			"ApproximateReceiveCount": fmt.Sprint(m.count), "SentTimestamp": fmt.Sprint(m.sent.UnixMilli()),
-			"ApproximateFirstReceiveTimestamp": fmt.Sprint(m.received.UnixMilli()),
-		}})
-	}
+	payload, received := l.Receive(l.now)
 	l.mu.Unlock()
-	payload, err := json.Marshal(batch)
-	if err != nil {
-		l.t.Fatal(err)
+	if !ok {
+		return false
 	}
 	resp, err := l.invoke(payload)
 	if err != nil {
@@ -199,10 +158,7 @@ func (l *lane) receive() bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.queue = slices.DeleteFunc(l.queue, func(m *waiting) bool {
-		was := slices.ContainsFunc(batch.Records, func(r record) bool { return r.ID == m.id })
-		return was && !slices.Contains(resp.BatchItemFailures, consumer.ItemFailure{ItemIdentifier: m.id})
-	})
+	l.Settle(received, resp)
 	return true
 }
 
@@ -214,7 +170,7 @@ func (l *lane) settle() {
 			return
 		}
 	}
-	l.t.Fatalf("%d messages never settle", len(l.queue))
+	l.t.Fatalf("%d messages never settle", len(l.Messages))
 }
 
 // outage is a sink that is down until a time, and counts calls meanwhile.
@@ -547,8 +503,8 @@ func TestASharedMessageThatTheQueueRefuses(t *testing.T) {
 	l.queueDown = true
 	l.send(true, change("CREATE", 1, id(accountIDs(20)...), "[]", `"Name":"x"`))
 	l.receive()
-	if len(l.parked) != 0 || len(l.queue) != 1 {
-		t.Fatalf("%d parked, %d in the buffer", len(l.parked), len(l.queue))
+	if len(l.parked) != 0 || len(l.Messages) != 1 {
+		t.Fatalf("%d parked, %d in the buffer", len(l.parked), len(l.Messages))
 	}
 	l.queueDown = false
 	l.settle()
@@ -599,7 +555,50 @@ func TestWhatIsNeverTriedIsParkedAfterFiveDays(t *testing.T) {
 	}
 	l.pass(time.Hour)
 	l.receive()
-	if len(l.parked) != 1 || l.parked[0].Class != verdict.Unfinished || len(l.queue) != 0 {
-		t.Errorf("%+v, %d in the queue", l.parked, len(l.queue))
+	if len(l.parked) != 1 || l.parked[0].Class != verdict.Unfinished || len(l.Messages) != 0 {
+		t.Errorf("%+v, %d in the queue", l.parked, len(l.Messages))
+	}
+}
+
+// Of a message of which one record fails, the others are done: the same process does not
+// ask for them again.
+func TestWhatIsFinishedIsNotAskedFor(t *testing.T) {
+	l, o := down(t, 0)
+	ids := accountIDs(20)
+	o.answer = func(id string) error {
+		if id == ids[7] && o.calls < 5 {
+			return sink.NotYet(verdict.Throttled, "made up by the test")
+		}
+		return nil
+	}
+	l.send(true, change("CREATE", 1, id(ids...), "[]", `"Name":"x"`))
+	l.receive()
+	if n := l.store.requests.Swap(0); n != 40 {
+		t.Fatalf("%d requests for 20 records, want a claim and an end each", n)
+	}
+	l.settle()
+	if n := l.store.requests.Load(); n != 10 || len(o.holds) != 20 || len(l.parked) != 0 {
+		t.Errorf("%d requests for five tries of one record, %d of 20 applied, %d parked", n, len(o.holds), len(l.parked))
+	}
+	// A message that a person sent again asks.
+	l.store.requests.Store(0)
+	parked := transport.Parked{Event: change("CREATE", 1, id(ids...), "[]", `"Name":"x"`), Records: ids, Consumer: "accounts"}
+	l.Put(l.now, string(parked.Encode()), 0)
+	l.receive()
+	if n := l.store.requests.Load(); n != 20 {
+		t.Errorf("%d requests of a redrive of 20 records, want one each", n)
+	}
+}
+
+// An attempt is begun only where there is time for its effect (10 s where the port says
+// nothing), for the end of the claim (2 s), and to put off what is not done (1 s).
+func TestTimeIsLeftToPutOff(t *testing.T) {
+	for timeout, begun := range map[time.Duration]bool{13 * time.Second: true, 13*time.Second - time.Millisecond: false} {
+		l, o := down(t, 0)
+		l.timeout = timeout
+		l.send(false, change("CREATE", 1, id(account), "[]", `"Name":"x"`))
+		if (len(o.holds) == 1) != begun || (l.puts == 0) != begun {
+			t.Errorf("%v: %d applied, %d put", timeout, len(o.holds), l.puts)
+		}
 	}
 }

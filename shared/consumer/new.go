@@ -20,11 +20,12 @@ type Env struct {
 	// Park sends one message to the failure queue.
 	Park func(ctx context.Context, body []byte) error
 	// Lane puts what failed in a direct invocation into the consumer's own buffer. Nil: it
-	// has none, and Lambda's own retries have to do, three attempts within three minutes.
+	// has none, so the invocation fails, as it does when the buffer does not answer.
 	Lane Lane
-	// Defer makes an SQS message visible again after d, so that a change that has to
-	// wait does not wait for the whole visibility time-out. Nil: left to the queue.
-	Defer func(ctx context.Context, queueARN, receiptHandle string, d time.Duration) error
+	// Defer makes messages of the consumer's own buffer visible again, each after its time,
+	// so that a change that has to wait does not wait for the whole visibility time-out.
+	// Nil: left to the queue.
+	Defer func(ctx context.Context, messages []Deferral) error
 	Log   *telemetry.Log
 
 	Orgs       salesforce.OrgList           // nil allows any
@@ -40,22 +41,23 @@ type Env struct {
 	Random func() [10]byte                                       // nil: uuid
 }
 
-// The platform's limits that decide what a consumer may be told (AWS Lambda
-// Developer Guide, "Asynchronous invocation": retries after one and two minutes,
-// three attempts in all).
+// Deferral is when the buffer shows a message again. They are those of one invocation, so
+// at most as many as its batch holds.
+type Deferral struct {
+	ReceiptHandle string
+	For           time.Duration
+}
+
 const (
-	directAttempts = 3
-	directBusyWait = 10 * time.Second // without a lane
-	busyWait       = 2 * time.Second
-	longestLease   = 50 * time.Second // must have ended before Lambda's first retry
-	fanOutAbove    = 50               // records of one event, direct mode
-	fanOutChunk    = 25
-	fanOutPortions = 8 // at most
-	smallEvent     = 64 << 10
-	openingTakes   = 3 * time.Second // of a big event on Lambda's smallest share of a core
-	parallel       = 8               // subjects worked on at once
-	longestPause   = 15 * time.Minute
-	otherEvent     = 2 * time.Minute // how far the other event of the same fact may be behind
+	busyWait     = 2 * time.Second
+	longestLease = 50 * time.Second // must have ended before Lambda's first retry, after a minute (Developer Guide, "Asynchronous invocation")
+	manyRecords  = 50               // of one event: above it a line and a parked message speak of all of them, and it is worked on by itself
+	smallEvent   = 64 << 10
+	openingTakes = 3 * time.Second // of a big event on Lambda's smallest share of a core
+	closing      = time.Second     // to put off what is not done: one round of requests, side by side
+	parallel     = 8               // subjects worked on at once
+	longestPause = 15 * time.Minute
+	otherEvent   = 2 * time.Minute // how far the other event of the same fact may be behind
 	// mostReceives is how often a buffer may bring a message. The queue's own limit is
 	// 1000 (template.yaml): what SQS moves away then has lost its consumer and reason.
 	mostReceives = 990
@@ -94,6 +96,7 @@ type adapter[T any] struct {
 	bySources map[string]Source // by detail-type
 	health    health
 	breaker   breaker
+	finished  finished
 }
 
 func build[T any](def definition[T], env Env) (Handler, error) {
@@ -102,6 +105,9 @@ func build[T any](def definition[T], env Env) (Handler, error) {
 	}
 	if env.RetryFor == 0 {
 		env.RetryFor = retryFor
+	}
+	if env.Lane == nil {
+		env.Lane = func(context.Context, [][]byte, time.Duration) error { return errors.New("the function has none") }
 	}
 	if env.Random == nil {
 		env.Random = func() [10]byte { u := uuid.New(); return [10]byte(u[6:]) }

@@ -36,7 +36,7 @@ func (o *outcomes) add(ch *salesforce.Change, e end, s settled) {
 		*o = append(*o, alike{end: e})
 	}
 	a := &(*o)[i]
-	if a.changes = append(a.changes, ch); len(a.changes) <= fanOutAbove {
+	if a.changes = append(a.changes, ch); len(a.changes) <= manyRecords {
 		a.few = append(a.few, s)
 	}
 }
@@ -49,7 +49,7 @@ func (in *invocation[T]) conclude(msg *transport.Message, event *salesforce.Even
 		var works []*work[T]
 		for i, s := range a.few {
 			w := in.work(msg, event, a.changes[i], s)
-			if n := len(a.changes); n > fanOutAbove {
+			if n := len(a.changes); n > manyRecords {
 				w.several, w.line.Records = idsOf(a.changes), n
 				works = append(works, w)
 				break

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +21,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"sfrelay/shared/awsclient"
 	"sfrelay/shared/config"
@@ -98,7 +101,7 @@ func (f *Function) consumerEnv() consumer.Env {
 		RestoredAt: c.RestoredAt, RetryFor: c.RetryFor, Scale: c.TimeScale,
 	}
 	if c.BufferQueueURL != "" {
-		s.Defer, s.Lane = f.deferMessage, f.putOff
+		s.Defer, s.Lane = f.deferMessages, f.putOff
 	}
 	return s
 }
@@ -132,13 +135,26 @@ func (f *Function) putOff(ctx context.Context, messages [][]byte, delay time.Dur
 	return errors.Join(errs...)
 }
 
-func (f *Function) deferMessage(ctx context.Context, _, receiptHandle string, d time.Duration) error {
+// deferMessages changes when the function's own buffer shows messages again, ten in a
+// request (SQS API Reference, ChangeMessageVisibilityBatch).
+func (f *Function) deferMessages(ctx context.Context, messages []consumer.Deferral) error {
 	const longest = 11 * time.Hour // SQS refuses more than 12, counted from when the message was received
-	seconds := int32((min(d, longest) + time.Second - 1) / time.Second)
-	_, err := f.queue.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
-		QueueUrl: aws.String(f.Config.BufferQueueURL), ReceiptHandle: aws.String(receiptHandle), VisibilityTimeout: seconds,
-	})
-	return err
+	var errs []error
+	for batch := range slices.Chunk(messages, 10) {
+		in := &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: aws.String(f.Config.BufferQueueURL)}
+		for i, m := range batch {
+			in.Entries = append(in.Entries, types.ChangeMessageVisibilityBatchRequestEntry{
+				Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(m.ReceiptHandle),
+				VisibilityTimeout: int32((min(m.For, longest) + time.Second - 1) / time.Second),
+			})
+		}
+		out, err := f.queue.ChangeMessageVisibilityBatch(ctx, in)
+		if err == nil && len(out.Failed) > 0 {
+			err = fmt.Errorf("%d messages keep their time-out, the first: %s", len(out.Failed), aws.ToString(out.Failed[0].Message))
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // lambdaHandler is a consumer as Lambda calls it, on the bytes that came: what is not JSON is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -45,7 +46,11 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"Item":{"l":{"S":"cus_1"}}}`)
 		return
 	}
-	_, _ = io.WriteString(w, `{"MessageId":"m1"}`)
+	if entries, _ := body["Entries"].([]any); len(entries) == 1 {
+		_, _ = io.WriteString(w, `{"Successful":[],"Failed":[{"Id":"0","Code":"ReceiptHandleIsInvalid","SenderFault":true,"Message":"made up by the test"}]}`)
+		return
+	}
+	_, _ = io.WriteString(w, `{"MessageId":"m1","Successful":[],"Failed":[]}`)
 }
 
 // env is what a function finds, pairs added to what every function needs.
@@ -94,11 +99,12 @@ func TestTheEnvIsThatOfAWS(t *testing.T) {
 	if err := s.Park(t.Context(), []byte(`{"event":{}}`)); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Defer(t.Context(), "arn:aws:sqs:eu-west-1:123456789012:buffer", "r1", 1500*time.Millisecond); err != nil {
-		t.Fatal(err)
+	deferrals := []consumer.Deferral{{ReceiptHandle: "r1", For: 1500 * time.Millisecond}, {ReceiptHandle: "r2", For: 100 * time.Hour}}
+	for i := range 9 {
+		deferrals = append(deferrals, consumer.Deferral{ReceiptHandle: fmt.Sprint("more", i)})
 	}
-	if err := s.Defer(t.Context(), "", "r2", 100*time.Hour); err != nil {
-		t.Fatal(err)
+	if err := s.Defer(t.Context(), deferrals); err == nil || !strings.Contains(err.Error(), "made up") {
+		t.Errorf("a message that keeps its time-out: %v", err)
 	}
 	link, err := f.Link(t.Context(), "customer-billing", "00D5f000005KcCnEAK", consumer.RecordKey("Account", "0015f00002J9YYEAA3"))
 	if err != nil || link != "cus_1" {
@@ -111,13 +117,22 @@ func TestTheEnvIsThatOfAWS(t *testing.T) {
 	if a := c.asked[0]; a.target != "AmazonSQS.SendMessage" || a.body["QueueUrl"] != server.URL+"/failure" || a.body["MessageBody"] != `{"event":{}}` {
 		t.Errorf("park: %+v", a)
 	}
-	// Whole seconds, never less than asked for, and less than the 12 hours of SQS.
-	if a := c.asked[1]; a.target != "AmazonSQS.ChangeMessageVisibility" || a.body["QueueUrl"] != server.URL+"/buffer" ||
-		a.body["ReceiptHandle"] != "r1" || a.body["VisibilityTimeout"] != 2.0 {
-		t.Errorf("defer: %+v", a)
+	// Ten in a request, in whole seconds, never less than asked for, and less than the 12
+	// hours of SQS.
+	first, _ := c.asked[1].body["Entries"].([]any)
+	second, _ := c.asked[2].body["Entries"].([]any)
+	if a := c.asked[1]; a.target != "AmazonSQS.ChangeMessageVisibilityBatch" || a.body["QueueUrl"] != server.URL+"/buffer" || len(first) != 10 || len(second) != 1 {
+		t.Fatalf("defer: %+v", c.asked[1:3])
 	}
-	if a := c.asked[2]; a.body["VisibilityTimeout"] != 39600.0 {
-		t.Errorf("defer for ever: %+v", a)
+	ids := map[any]bool{}
+	for i, want := range []map[string]any{{"ReceiptHandle": "r1", "VisibilityTimeout": 2.0}, {"ReceiptHandle": "r2", "VisibilityTimeout": 39600.0}} {
+		e, _ := first[i].(map[string]any)
+		if ids[e["Id"]] = true; e["ReceiptHandle"] != want["ReceiptHandle"] || e["VisibilityTimeout"] != want["VisibilityTimeout"] {
+			t.Errorf("entry %d: %v", i, e)
+		}
+	}
+	if len(ids) != 2 {
+		t.Errorf("ids of entries: %v", ids)
 	}
 	a := c.asked[3]
 	key, _ := json.Marshal(a.body["Key"])
@@ -169,7 +184,7 @@ func TestTheLaneIsTheOwnBuffer(t *testing.T) {
 	}
 }
 
-func TestDirectModeDefersNothing(t *testing.T) {
+func TestWithoutABufferNothingIsDeferred(t *testing.T) {
 	f, err := prepare(t.Context(), env(t, "http://127.0.0.1:1"))
 	if err != nil || f.Err() != nil {
 		t.Fatal(err, f.Err())

@@ -78,7 +78,7 @@ func (o *opener) onFailure(raw []byte, depth int) []Message {
 		m := &messages[i]
 		m.Form, m.Redrive, m.Target = OnFailure, true, f.function
 		m.Class, m.Reason, m.Attempts = verdict.Class(cmp.Or(f.kind, f.condition)), f.message, clampAttempts(f.invokes)
-		m.ID, m.ReceiptHandle, m.Queue, m.ReceiveCount = "", "", "", 0 // those of a batch long gone
+		m.ID, m.ReceiptHandle, m.ReceiveCount = "", "", 0 // those of a batch long gone
 		m.SentAt, m.ReceivedAt = time.Time{}, time.Time{}
 		if at, err := time.Parse(time.RFC3339, f.timestamp); err == nil {
 			m.LastAt = plausible(at)

@@ -210,8 +210,6 @@ func (n *sqsNames) read(raw []byte) (m SQSMessage, err error) {
 			m.ID, err = jsonobject.Text(v)
 		case n.receipt:
 			m.ReceiptHandle, err = jsonobject.Text(v)
-		case "eventSourceARN":
-			m.Queue, err = jsonobject.Text(v)
 		case n.body:
 			body = v.Kind() != 'n'
 			m.Body, err = jsonobject.Text(v)
@@ -365,7 +363,6 @@ func (o *opener) received(raw []byte) (messages []Message, err error) {
 type SQSMessage struct {
 	ID            string
 	ReceiptHandle string
-	Queue         string            // ARN; may be empty
 	Body          string            //
 	Attributes    map[string]string // of SQS, e.g. ApproximateReceiveCount
 	Custom        map[string]string // message attributes of the sender, strings only
@@ -390,7 +387,7 @@ func (o *opener) sqs(msg SQSMessage, depth int) []Message {
 	}
 	for i := range messages {
 		m := &messages[i]
-		m.ID, m.ReceiptHandle, m.Queue = msg.ID, msg.ReceiptHandle, msg.Queue
+		m.ID, m.ReceiptHandle = msg.ID, msg.ReceiptHandle
 		m.ReceiveCount = count(msg.Attributes["ApproximateReceiveCount"])
 		sent := sentAt(msg.Attributes["SentTimestamp"])
 		m.SentAt, m.ReceivedAt = sent, sentAt(msg.Attributes["ApproximateFirstReceiveTimestamp"])

@@ -55,7 +55,6 @@ type Message struct {
 	ID            string   // messageId
 	Others        []string // further records that it stands for: those that could not be read stand together
 	ReceiptHandle string
-	Queue         string // ARN
 	ReceiveCount  int
 	ReceivedAt    time.Time // for the first time
 	SentAt        time.Time

@@ -60,11 +60,10 @@ func parked(event string) string {
 var (
 	sent      = time.Date(2026, 11, 21, 10, 15, 30, 0, time.UTC)
 	lambdaARN = "arn:aws:lambda:eu-west-2:123456789012:function:customer-billing:$LATEST"
-	queueARN  = "arn:aws:sqs:eu-west-2:123456789012:failure"
 )
 
 func fromSQS(m transport.Message, id string) transport.Message {
-	m.ID, m.ReceiptHandle, m.Queue, m.ReceiveCount = id, "handle-"+id, queueARN, 3
+	m.ID, m.ReceiptHandle, m.ReceiveCount = id, "handle-"+id, 3
 	if m.FirstAt.IsZero() {
 		m.FirstAt = sent
 	}
@@ -102,7 +101,6 @@ func TestOpen(t *testing.T) {
 			`"MessageAttributes":{` + strings.NewReplacer("stringValue", "StringValue", "stringListValues", "StringListValues", "binaryListValues", "BinaryListValues", "dataType", "DataType").Replace(ruleDLQ) + `}}`
 	}
 	byHand := fromSQS(undelivered, "m1")
-	byHand.Queue = ""
 
 	for _, c := range []struct {
 		what, raw string

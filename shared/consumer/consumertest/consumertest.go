@@ -16,7 +16,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -42,6 +41,7 @@ type Kit struct {
 	mu      sync.Mutex
 	now     time.Time
 	log     bytes.Buffer
+	buffer  Buffer
 	parked  []transport.Parked
 	failed  [][]byte // what Lambda's retries did not get through
 	timeout time.Duration
@@ -88,10 +88,12 @@ func (k *Kit) begin() {
 	k.t.Helper()
 	k.now, k.timeout, k.copies, k.shuffle = Now, Timeout, 1, false
 	k.log.Reset()
-	k.parked, k.failed = nil, nil
+	k.parked, k.failed, k.buffer = nil, nil, Buffer{}
 	env := consumer.Env{
 		Store: &memory.Store{},
 		Park:  k.park,
+		Lane:  k.putOff,
+		Defer: k.postpone,
 		Log:   telemetry.New(&lockedWriter{&k.mu, &k.log}, "test", 0),
 		Now:   k.clock,
 		Sleep: func(_ <-chan struct{}, d time.Duration) bool { k.Pass(d); return true },
@@ -126,6 +128,22 @@ func (k *Kit) park(_ context.Context, body []byte) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.parked = append(k.parked, p)
+	return nil
+}
+
+func (k *Kit) putOff(_ context.Context, messages [][]byte, delay time.Duration) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, m := range messages {
+		k.buffer.Put(k.now, string(m), delay)
+	}
+	return nil
+}
+
+func (k *Kit) postpone(_ context.Context, messages []consumer.Deferral) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.buffer.Defer(k.now, messages)
 	return nil
 }
 
@@ -170,9 +188,10 @@ type deadline struct {
 
 func (d deadline) Deadline() (time.Time, bool) { return d.at, true }
 
-// Send delivers events as a rule with a Lambda target does: one after the other, each
-// tried up to three times, one and two minutes apart; what fails then can be
-// redriven.
+// Send delivers events as a rule with a Lambda target does: one after the other, each with
+// what the function puts into its buffer for it, until that is empty. Where the function
+// answers an error, Lambda tries three times, one and two minutes apart; what fails then
+// can be redriven.
 func (k *Kit) Send(events ...[]byte) *Kit {
 	k.t.Helper()
 	var all [][]byte
@@ -188,6 +207,7 @@ func (k *Kit) Send(events ...[]byte) *Kit {
 	k.copies, k.shuffle = 1, false
 	for _, e := range all {
 		k.invoke(e)
+		k.drain()
 	}
 	return k
 }
@@ -210,58 +230,54 @@ func (k *Kit) invoke(payload []byte) {
 	k.failed = append(k.failed, payload)
 }
 
-// SendBatch delivers events as one SQS batch of a buffer, again and again until every
-// message was taken, at most 20 times.
+// SendBatch delivers events through the buffer, together, until it is empty.
 func (k *Kit) SendBatch(events ...[]byte) *Kit {
 	k.t.Helper()
-	type record struct {
-		MessageID      string            `json:"messageId"`
-		ReceiptHandle  string            `json:"receiptHandle"`
-		Body           string            `json:"body"`
-		Attributes     map[string]string `json:"attributes"`
-		EventSource    string            `json:"eventSource"`
-		EventSourceARN string            `json:"eventSourceARN"`
+	for _, e := range events {
+		k.buffer.Put(k.clock(), string(e), 0)
 	}
-	left := make([]record, len(events))
-	for i, e := range events {
-		left[i] = record{MessageID: fmt.Sprint("m", i), ReceiptHandle: fmt.Sprint("r", i), Body: string(e),
-			EventSource: "aws:sqs", EventSourceARN: "arn:aws:sqs:eu-west-1:123456789012:buffer"}
-	}
-	for try := 1; len(left) > 0 && try <= 20; try++ {
-		for i := range left {
-			left[i].Attributes = map[string]string{"ApproximateReceiveCount": fmt.Sprint(try)}
+	k.drain()
+	return k
+}
+
+// drain lets the buffer bring its messages until it is empty; time passes to when they are
+// visible.
+func (k *Kit) drain() {
+	k.t.Helper()
+	for range deliveries {
+		k.mu.Lock()
+		next, ok := k.buffer.Next()
+		if next.After(k.now) {
+			k.now = next
 		}
-		payload, err := json.Marshal(map[string]any{"Records": left})
-		if err != nil {
-			k.t.Fatal(err)
+		payload, received := k.buffer.Receive(k.now)
+		k.mu.Unlock()
+		if !ok {
+			return
 		}
 		resp, err := k.handler.Handle(k.context(), payload)
 		if err != nil || resp == nil {
 			k.t.Fatalf("a batch answered %v, %v", resp, err)
 		}
-		left = slices.DeleteFunc(left, func(r record) bool {
-			return !slices.Contains(resp.BatchItemFailures, consumer.ItemFailure{ItemIdentifier: r.MessageID})
-		})
-		k.Pass(time.Minute)
+		k.mu.Lock()
+		k.buffer.Settle(received, resp)
+		k.mu.Unlock()
 	}
-	if len(left) > 0 {
-		k.t.Fatalf("%d messages were still not taken after 20 deliveries", len(left))
-	}
-	return k
+	k.t.Fatalf("%d messages are still in the buffer after %d deliveries", len(k.buffer.Messages), deliveries)
 }
 
-// Redrive sends what was parked, and what Lambda gave up, through the consumer again.
+// Redrive sends what was parked through the consumer again, once, and what Lambda gave up.
+// What answers an error stays parked.
 func (k *Kit) Redrive() *Kit {
 	k.t.Helper()
 	parked, failed := k.parked, k.failed
 	k.parked, k.failed = nil, nil
 	for _, p := range parked {
-		k.invoke(p.Encode())
+		if _, err := k.handler.Handle(k.context(), p.Encode()); err != nil {
+			k.parked = append(k.parked, p)
+		}
 	}
-	for _, f := range failed {
-		k.invoke(f)
-	}
-	return k
+	return k.Send(failed...)
 }
 
 // Parked is what lies in the failure queue with its reason.

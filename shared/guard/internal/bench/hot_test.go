@@ -219,16 +219,17 @@ func (q *queue) delete(got []*message, resp *consumer.Response) {
 	}
 }
 
-func (q *queue) postpone(_ context.Context, _, handle string, d time.Duration) error {
+func (q *queue) postpone(_ context.Context, deferrals []consumer.Deferral) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, m := range q.messages {
-		if m.Handle == handle {
-			m.visible = time.Now().Add(d)
-			return nil
+	for _, d := range deferrals {
+		i := slices.IndexFunc(q.messages, func(m *message) bool { return m.Handle == d.ReceiptHandle })
+		if i < 0 {
+			return errors.New("no such message")
 		}
+		q.messages[i].visible = time.Now().Add(d.For)
 	}
-	return errors.New("no such message")
+	return nil
 }
 
 // TestAHotRecordDirect: the same in direct mode, where every change has an invocation of
