@@ -47,7 +47,8 @@ var awsMetrics = []family{
 func ownMetrics() []family {
 	var out bytes.Buffer
 	telemetry.New(&out, "service", slog.LevelInfo).Write(telemetry.Line{
-		Consumer: "consumer", Verdict: "applied", At: time.Unix(1, 0), Lag: time.Second, Sink: time.Second, GuardRequests: 1, EpochRaised: true,
+		Consumer: "consumer", Verdict: "failed", Class: "auth", At: time.Unix(1, 0),
+		Lag: time.Second, Sink: time.Second, Waited: time.Second, GuardRequests: 1, EpochRaised: true,
 	})
 	var line struct {
 		AWS struct {

@@ -1,11 +1,14 @@
 package functions_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+
+	"sfrelay/shared/telemetry"
 )
 
 // template.yaml is held to the rules that keep events from getting lost and functions
@@ -489,6 +492,7 @@ func failuresRaiseAlarms(t Template) (wrong []string) {
 	for id, metric := range map[string]string{
 		"DroppedAlarm": "AsyncEventsDropped", "RecordLostAlarm": "DestinationDeliveryFailures", "ThrottledAlarm": "Throttles",
 		"LateAlarm": "AsyncEventAge", "SilenceAlarm": "Invocations", "BufferAlarm": "ApproximateAgeOfOldestMessage",
+		"InFlightAlarm": "ApproximateNumberOfMessagesNotVisible",
 	} {
 		var of []string
 		expression := ""
@@ -515,6 +519,30 @@ func failuresRaiseAlarms(t Template) (wrong []string) {
 				wrong = append(wrong, fmt.Sprintf("%s watches %s of %v, but not of %s", id, metric, of, consumer))
 			}
 		}
+	}
+	return append(wrong, ownAlarms(t)...)
+}
+
+// ownAlarms: on what the functions write of the whole stack; refused credentials always.
+func ownAlarms(t Template) (wrong []string) {
+	watched := map[string]string{}
+	for id, a := range t.of("AWS::CloudWatch::Alarm") {
+		for _, f := range ownMetrics() {
+			if a.Properties["Namespace"] == f.namespace && slices.Equal(f.dimensions, []string{"service"}) &&
+				text(a.Properties["Dimensions"]) == `[{"Name":"service","Value":{"Ref":"AWS::StackName"}}]` {
+				for _, metric := range f.metrics {
+					if a.Properties["MetricName"] == metric {
+						watched[metric] = cmp.Or(a.Condition, "always")
+					}
+				}
+			}
+		}
+		if a.Properties["Namespace"] == telemetry.Namespace && watched[fmt.Sprint(a.Properties["MetricName"])] == "" {
+			wrong = append(wrong, id+" looks at a metric that nobody writes")
+		}
+	}
+	if watched["credentialsRefused"] != "always" || watched["waitedMs"] == "" {
+		wrong = append(wrong, "no alarm on refused credentials, or none on what waits")
 	}
 	return wrong
 }

@@ -225,6 +225,12 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"failures-raise-alarms", "Resources/SilenceAlarm/Properties/Metrics/0/Expression", `"FILL(m1,0)+FILL(m2,0)+FILL(m3,0)"`, "SilenceAlarm does not look at its metric m4"},
 	{"failures-raise-alarms", "Resources/SilenceAlarm", `null`, "SilenceAlarm watches Invocations of []"},
 
+	{"failures-raise-alarms", "Resources/InFlightAlarm/Properties/Metrics/2", `null`, "InFlightAlarm watches ApproximateNumberOfMessagesNotVisible of"},
+	{"failures-raise-alarms", "Resources/CredentialsAlarm/Condition", `"FullMonitoring"`, "no alarm on refused credentials"},
+	{"failures-raise-alarms", "Resources/CredentialsAlarm/Properties/Dimensions/0/Name", `"stack"`, "CredentialsAlarm looks at a metric that nobody writes"},
+	{"failures-raise-alarms", "Resources/WaitingAlarm/Properties/MetricName", `"waitMs"`, "WaitingAlarm looks at a metric that nobody writes"},
+	{"failures-raise-alarms", "Resources/WaitingAlarm", `null`, "none on what waits"},
+
 	{"trial-buses-cut-no-relay", "Resources/TrialEventBus/Condition", `null`, "more than a bus for trials"},
 	{"trial-buses-cut-no-relay", "Resources/TrialEventBus/Properties/EventSourceName", `{"Ref":"EventBusName"}`, "more than a bus for trials"},
 	{"trial-buses-cut-no-relay", "Parameters/CreateBus/Default", `"true"`, "not off by default"},

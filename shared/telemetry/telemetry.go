@@ -100,6 +100,9 @@ func (l *Log) Write(line Line) {
 	}
 	number("records", int64(line.Records))
 	number("waitedMs", line.Waited.Milliseconds())
+	if line.Class == verdict.Auth {
+		number("credentialsRefused", 1)
+	}
 	number("guardRequests", int64(line.GuardRequests))
 	if line.EpochRaised {
 		number("epochRaised", 1)
@@ -131,6 +134,8 @@ type metric struct {
 var (
 	byVerdict  = [][]string{{"service", "consumer", "verdict"}}
 	byConsumer = [][]string{{"service", "consumer"}}
+	// What alarms look at is there for the stack as a whole, too: an alarm cannot search.
+	byService = [][]string{{"service"}, {"service", "consumer"}}
 )
 
 func (l *Log) metrics(line Line) embedded {
@@ -141,9 +146,6 @@ func (l *Log) metrics(line Line) embedded {
 	if line.Sink > 0 {
 		perConsumer = append(perConsumer, metric{"sinkMs", "Milliseconds"})
 	}
-	if line.Waited > 0 {
-		perConsumer = append(perConsumer, metric{"waitedMs", "Milliseconds"})
-	}
 	if line.EpochRaised {
 		perConsumer = append(perConsumer, metric{"epochRaised", "Count"})
 	}
@@ -153,6 +155,16 @@ func (l *Log) metrics(line Line) embedded {
 	m := embedded{line.At.UnixMilli(), []directive{{Namespace, byVerdict, []metric{{"changes", "Count"}}}}}
 	if len(perConsumer) > 0 {
 		m.CloudWatchMetrics = append(m.CloudWatchMetrics, directive{Namespace, byConsumer, perConsumer})
+	}
+	var alarming []metric
+	if line.Waited > 0 {
+		alarming = append(alarming, metric{"waitedMs", "Milliseconds"})
+	}
+	if line.Class == verdict.Auth {
+		alarming = append(alarming, metric{"credentialsRefused", "Count"})
+	}
+	if len(alarming) > 0 {
+		m.CloudWatchMetrics = append(m.CloudWatchMetrics, directive{Namespace, byService, alarming})
 	}
 	return m
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -68,13 +69,17 @@ func metrics(t *testing.T, m map[string]any) map[string]string {
 	}
 	all := map[string]string{}
 	for _, d := range aws.CloudWatchMetrics {
+		var by []string
+		for _, names := range d.Dimensions {
+			by = append(by, strings.Join(names, ", "))
+		}
 		for _, x := range d.Metrics {
-			all[x.Name] = x.Unit + " by " + strings.Join(d.Dimensions[0], ", ")
+			all[x.Name] = x.Unit + " by " + strings.Join(by, " and ")
 			if _, ok := m[x.Name].(float64); !ok {
 				t.Errorf("metric %s is no number of the line", x.Name)
 			}
 		}
-		for _, name := range d.Dimensions[0] {
+		for _, name := range slices.Concat(d.Dimensions...) {
 			if s, ok := m[name].(string); !ok || s == "" {
 				t.Errorf("dimension %s is no text of the line: CloudWatch drops the metric", name)
 			}
@@ -107,15 +112,15 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s:\ngot  %s\nwant %s", what, a, b)
 		}
 	}
-	const perVerdict, consumer = "Count by service, consumer, verdict", " by service, consumer"
+	const perVerdict, consumer, alarming = "Count by service, consumer, verdict", " by service, consumer", " by service and service, consumer"
 	l := line
-	l.EpochRaised, l.Waited = true, 90*time.Minute
+	l.EpochRaised, l.Waited, l.Class = true, 90*time.Minute, "auth"
 	equal("all", metrics(t, written(t, slog.LevelInfo, l)), map[string]string{
 		"changes": perVerdict, "guardRequests": "Count" + consumer, "lagMs": "Milliseconds" + consumer,
-		"sinkMs": "Milliseconds" + consumer, "waitedMs": "Milliseconds" + consumer, "epochRaised": "Count" + consumer,
+		"sinkMs": "Milliseconds" + consumer, "waitedMs": "Milliseconds" + alarming, "credentialsRefused": "Count" + alarming, "epochRaised": "Count" + consumer,
 	})
 	// What was not measured is not counted as zero.
-	l.EpochRaised, l.Lag, l.Sink, l.Waited = false, -1, 0, 0
+	l.EpochRaised, l.Lag, l.Sink, l.Waited, l.Class = false, -1, 0, 0, "throttled"
 	equal("no lag, no sink", metrics(t, written(t, slog.LevelInfo, l)), map[string]string{"changes": perVerdict, "guardRequests": "Count" + consumer})
 	l.GuardRequests = 0
 	equal("ignored", metrics(t, written(t, slog.LevelInfo, l)), map[string]string{"changes": perVerdict})
