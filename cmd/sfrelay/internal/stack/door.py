@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler
 os.umask(0o077)
 
 from ministack import app as emulator
-from ministack.core import lambda_runtime
+from ministack.core import iam_actions, lambda_runtime
 from ministack.services import lambda_svc, sts
 
 ROOT = os.environ["AWS_ACCESS_KEY_ID"].encode()
@@ -75,5 +75,17 @@ def parse_request(self):
 lambda_runtime.execution_credentials = lambda_svc.execution_credentials = unguessable
 lambda_svc._provided_worker_env = below
 BaseHTTPRequestHandler.parse_request = parse_request
+
+# AWS asks for the permission of the single action where a batch of it is called (SQS Developer Guide, "Amazon SQS API permissions");
+# the emulator asks for one that no policy can give there.
+action_of = iam_actions.extract_iam_action
+
+
+def single(*request, **named):
+    action = action_of(*request, **named)
+    return action.removesuffix("Batch") if action and action.startswith("sqs:") else action
+
+
+iam_actions.extract_iam_action = single
 
 sys.exit(emulator.main())
