@@ -139,6 +139,11 @@ type queue struct {
 
 // read lets as many invocations at a time work on the queue until it is empty.
 func (q *queue) read(t *testing.T, a consumer.Handler, readers int) *sync.WaitGroup {
+	return q.readWithin(t, a, readers, make(chan struct{}, readers))
+}
+
+// readWithin is read for invocations that take their slots from those of the function.
+func (q *queue) readWithin(t *testing.T, a consumer.Handler, readers int, slots chan struct{}) *sync.WaitGroup {
 	wg := new(sync.WaitGroup)
 	for range readers {
 		wg.Go(func() {
@@ -147,9 +152,11 @@ func (q *queue) read(t *testing.T, a consumer.Handler, readers int) *sync.WaitGr
 					time.Sleep(100 * time.Millisecond)
 					continue
 				}
+				slots <- struct{}{}
 				ctx, cancel := context.WithTimeout(t.Context(), invocation)
 				resp, err := a.Handle(ctx, batch(t, got))
 				cancel()
+				<-slots
 				if err != nil {
 					t.Error(err)
 					return
