@@ -28,6 +28,7 @@ func queuesOf(cfg aws.Config, outputs map[string]string) *deadletter.Queues {
 	return &deadletter.Queues{
 		SQS: sqs.NewFromConfig(cfg), OneServer: true, TrustSender: true, // as for every command on the local stack
 		Lambda:    lambda.NewFromConfig(cfg),
+		Fetch:     account.Fetch(cfg, outputs),
 		Consumers: account.Consumers(outputs),
 		List:      []deadletter.Queue{{Name: "failure", URL: outputs["FailureQueueUrl"]}, {Name: "delivery", URL: outputs["DeliveryQueueUrl"]}},
 	}
