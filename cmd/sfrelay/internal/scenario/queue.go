@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,6 +22,7 @@ type message struct {
 	queue   string // failure, delivery
 	id      string // of the SQS message
 	eventID string // EventBridge's; empty for a broken event
+	stored  bool   // it lies in the failure bucket
 }
 
 // queuesOf are the two queues of what failed.
@@ -53,6 +55,7 @@ func (p *play) messages(ctx context.Context) ([]message, error) {
 			all = append(all, message{
 				queued: queued{Consumer: m.Consumer, Class: m.Class, Form: string(m.Form)},
 				queue:  m.Queue.Name, id: m.ID, eventID: envelope.ID,
+				stored: strings.HasPrefix(m.Body, `{"stored":`),
 			})
 		}
 	}
