@@ -47,7 +47,8 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	s := fmt.Sprintf("S3 answers %d %s for %s of the failure bucket", e.Status, e.Code, e.Key)
+	s := strings.TrimSpace(fmt.Sprint(e.Status, " ", e.Code))
+	s = fmt.Sprintf("S3 answers %s for %s of the failure bucket", s, e.Key)
 	if e.Status == http.StatusForbidden {
 		s += "; it lacks s3:GetObject or s3:PutObject, or the object is gone after its 30 days, which S3 tells only who has s3:ListBucket"
 	}

@@ -71,6 +71,51 @@ func TestWhatIsPutComesBack(t *testing.T) {
 	}
 }
 
+// The keys of a role come with a session token, which S3 wants to be signed too.
+func TestTheKeysOfARole(t *testing.T) {
+	s3 := &buckettest.S3{Bucket: "failures"}
+	token := ""
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token = r.Header.Get("X-Amz-Security-Token")
+		s3.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	for _, c := range []struct{ secret, session, region, code string }{
+		{buckettest.Secret, "test-session", buckettest.Region, ""},
+		{"another", "test-session", buckettest.Region, "SignatureDoesNotMatch"}, // the server really looks
+		{buckettest.Secret, "test-session", "us-east-1", "SignatureDoesNotMatch"},
+	} {
+		cfg := config(server.URL)
+		cfg.Region, cfg.Credentials = c.region, credentials.NewStaticCredentialsProvider(buckettest.KeyID, c.secret, c.session)
+		b, err := failurebucket.New(cfg, "failures")
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = b.Put(t.Context(), store(t, []byte("x")), []byte("x"))
+		e, _ := errors.AsType[*failurebucket.Error](err)
+		if (err == nil) != (c.code == "") || e != nil && e.Code != c.code || token != c.session {
+			t.Errorf("%+v: %v, token %q", c, err, token)
+		}
+	}
+}
+
+// Without credentials nothing is asked.
+func TestWithoutKeys(t *testing.T) {
+	cfg := config("")
+	cfg.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, errors.New("expired") })
+	cfg.HTTPClient = answer(func(*http.Request) (*http.Response, error) {
+		t.Error("S3 is asked")
+		return nil, errors.New("no")
+	})
+	b, err := failurebucket.New(cfg, "failures")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Get(t.Context(), store(t, []byte("x"))); err == nil || !strings.Contains(err.Error(), "expired") {
+		t.Errorf("%v", err)
+	}
+}
+
 // S3 refuses a body of which the message says another digest.
 func TestNoOtherBodyIsPut(t *testing.T) {
 	s3 := &buckettest.S3{}
