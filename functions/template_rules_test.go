@@ -67,6 +67,7 @@ var templateRules = []Rule{
 	{"functions-know-only-named-variables", functionsKnow},
 	{"roles-do-no-more-than-needed", rolesAreSmall},
 	{"queues-keep-over-tls", queuesKeep},
+	{"bucket-keeps-what-no-message-holds", bucketKeeps},
 	{"buffers-come-again", buffersComeAgain},
 	{"table-cannot-be-lost", tableStays},
 	{"failures-raise-alarms", failuresRaiseAlarms},
@@ -255,7 +256,7 @@ func functionsLog(t Template) (wrong []string) {
 
 var (
 	variables = []string{ // of every function
-		"ACCOUNT_FIELDS", "AUTOMATIC_TAX", "AWS_NEW_RETRIES_2026", "FAILURE_QUEUE_URL", "GOGC", "GOMAXPROCS", "GUARD_RESTORED_AT",
+		"ACCOUNT_FIELDS", "AUTOMATIC_TAX", "AWS_NEW_RETRIES_2026", "FAILURE_BUCKET", "FAILURE_QUEUE_URL", "GOGC", "GOMAXPROCS", "GUARD_RESTORED_AT",
 		"GUARD_TABLE", "INVOICE_DELIVERY", "LOG_LEVEL", "OPPORTUNITY_WON_STAGES", "RETRY_HOURS", "SALESFORCE_CLIENT_NAME", "SALESFORCE_ORGS", "SERVICE_NAME", "STRIPE_CONTEXT", "TAX_EXEMPT", "TAX_NUMBERS", "TIME_SCALE",
 	}
 	ofBilling = []string{"BILLING", "STRIPE_API_BASE", "STRIPE_SECRET"}
@@ -372,6 +373,11 @@ func needless(statement any, function, secret, linksOf string) string {
 		case "secretsmanager:GetSecretValue":
 			if ref(at(statement, "Resource")) != secret {
 				return "may read another secret than its sink's"
+			}
+			continue
+		case "s3:PutObject", "s3:GetObject":
+			if !ownObjects(statement, function) {
+				return "may put and get other objects than its own, or in another account"
 			}
 			continue
 		default:
@@ -576,7 +582,7 @@ func emulatorsTakeCore(t Template) (wrong []string) {
 // nothingOrphaned: everything belongs to a consumer, is shared by name, or watches.
 func nothingOrphaned(t Template) (wrong []string) {
 	shared := []string{
-		"GuardTable", "DeliveryQueue", "DeliveryQueuePolicy", "FailureQueue", "FailureQueuePolicy", "TrialEventBus", "TrialChangeBus", "Dashboard",
+		"GuardTable", "DeliveryQueue", "DeliveryQueuePolicy", "FailureQueue", "FailureQueuePolicy", "FailureBucket", "FailureBucketPolicy", "TrialEventBus", "TrialChangeBus", "Dashboard",
 	}
 	outputs := keys(t.Outputs)
 	for id, r := range t.Resources {

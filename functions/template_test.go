@@ -185,6 +185,12 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/4/Resource", `{"Fn::GetAtt":["CustomerErpBuffer","Arn"]}`, "must be on InventoryErpBuffer.Arn alone"},
 	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/5/Resource", `{"Ref":"StripeSecret"}`, "another secret"},
 	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/5/Resource", `"*"`, "another secret"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/6/Resource/Fn::Sub", `"${FailureBucket.Arn}/*"`, "may put and get other objects"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/6/Resource/Fn::Sub", `"${FailureBucket.Arn}/inventory-erp*"`, "may put and get other objects"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/6/Resource/Fn::Sub", `"${FailureBucket.Arn}/customer-erp/*"`, "may put and get other objects"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/6/Condition", `null`, "or in another account"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/6/Action/1", `"s3:DeleteObject"`, "no function needs"},
+	{"roles-do-no-more-than-needed", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/6/Action/1", `"s3:ListBucket"`, "no function needs"},
 
 	{"queues-keep-over-tls", "Resources/FailureQueue/Properties/MessageRetentionPeriod", `null`, "FailureQueue keeps its messages for less"},
 	{"queues-keep-over-tls", "Resources/FailureQueue/Properties/SqsManagedSseEnabled", `false`, "not encrypted"},
@@ -197,6 +203,27 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"queues-keep-over-tls", "Resources/FailureQueuePolicy", `null`, "FailureQueue answers without TLS"},
 	{"queues-keep-over-tls", "Resources/FailureQueuePolicy/Properties/PolicyDocument/Statement/0/Action", `"sqs:SendMessage"`, "FailureQueue answers without TLS"},
 	{"queues-keep-over-tls", "Resources/Forgotten", `{"Type":"AWS::SQS::Queue","Properties":{}}`, "Forgotten answers without TLS"},
+
+	{"bucket-keeps-what-no-message-holds", "Resources/FailureBucket", `null`, "there must be one bucket"},
+	{"bucket-keeps-what-no-message-holds", "Resources/Second", `{"Type":"AWS::S3::Bucket"}`, "there must be one bucket"},
+	{"bucket-keeps-what-no-message-holds", "Resources/FailureBucket/DeletionPolicy", `"Delete"`, "would be deleted"},
+	{"bucket-keeps-what-no-message-holds", "Resources/FailureBucket/UpdateReplacePolicy", `null`, "would be deleted"},
+	{"bucket-keeps-what-no-message-holds", "Resources/FailureBucket/Properties/PublicAccessBlockConfiguration/RestrictPublicBuckets", `false`, "PublicAccessBlockConfiguration must be"},
+	{"bucket-keeps-what-no-message-holds", "Resources/FailureBucket/Properties/PublicAccessBlockConfiguration", `null`, "PublicAccessBlockConfiguration must be"},
+	{"bucket-keeps-what-no-message-holds", "Resources/FailureBucket/Properties/OwnershipControls", `null`, "OwnershipControls must be"},
+	{"bucket-keeps-what-no-message-holds", "Resources/FailureBucket/Properties/BucketEncryption", `null`, "BucketEncryption must be"},
+	{"bucket-keeps-what-no-message-holds", "Resources/FailureBucket/Properties/LifecycleConfiguration/Rules/0/ExpirationInDays", `14`, "LifecycleConfiguration must be"},
+	{"bucket-keeps-what-no-message-holds", "Resources/FailureBucket/Properties/LifecycleConfiguration/Rules/0/Status", `"Disabled"`, "LifecycleConfiguration must be"},
+	{"bucket-keeps-what-no-message-holds", "Resources/FailureBucket/Properties/BucketName", `"failures"`, "a name of its own"},
+	{"bucket-keeps-what-no-message-holds", "Resources/FailureBucketPolicy", `null`, "answers without TLS"},
+	{"bucket-keeps-what-no-message-holds", "Resources/FailureBucketPolicy/Properties/PolicyDocument/Statement/0/Resource/1", `null`, "answers without TLS"},
+	{"bucket-keeps-what-no-message-holds", "Resources/FailureBucketPolicy/Properties/PolicyDocument/Statement/0/Effect", `"Allow"`, "answers without TLS, or its policy allows"},
+	{"bucket-keeps-what-no-message-holds", "Resources/FailureBucketPolicy/Properties/PolicyDocument/Statement/0/Condition", `null`, "answers without TLS"},
+	{"bucket-keeps-what-no-message-holds", "Resources/FailureBucketPolicy/Properties/PolicyDocument/Statement/0/Action", `"s3:GetObject"`, "answers without TLS"},
+	{"bucket-keeps-what-no-message-holds", "Outputs/FailureBucket", `null`, "is not in the outputs"},
+	{"bucket-keeps-what-no-message-holds", "Resources/InventoryErp/Properties/Environment/Variables/FAILURE_BUCKET", `"other"`, "InventoryErp does not know FailureBucket"},
+	{"bucket-keeps-what-no-message-holds", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/6/Action", `"s3:PutObject"`, "InventoryErp may not put and get"},
+	{"bucket-keeps-what-no-message-holds", "Resources/InventoryErpRole/Properties/Policies/0/PolicyDocument/Statement/6/Effect", `"Deny"`, "InventoryErp may not put and get"},
 
 	{"buffers-come-again", "Resources/InventoryErpBuffer/Properties/RedrivePolicy", `null`, "does not give up to FailureQueue"},
 	{"buffers-come-again", "Resources/InventoryErpBuffer/Properties/RedrivePolicy/maxReceiveCount", `3`, "after 1000 receives"},
@@ -453,7 +480,7 @@ func TestDetailTypes(t *testing.T) {
 // Whoever deletes the stack is told of everything that stays.
 func TestUndeploySaysWhatStays(t *testing.T) {
 	tmpl := load(t)
-	words := map[string]string{"GuardTable": "the guard table", "FailureQueue": "the failure queue", "DeliveryQueue": "the delivery queue"}
+	words := map[string]string{"GuardTable": "the guard table", "FailureQueue": "the failure queue", "DeliveryQueue": "the delivery queue", "FailureBucket": "the failure bucket"}
 	var texts []string
 	for file, mark := range map[string]string{"Makefile": "\nundeploy:", "docs/deploy.md": "\n## Remove it\n"} {
 		b, err := os.ReadFile(filepath.Join(root, file))

@@ -53,6 +53,8 @@ var layers = []layer{
 	{"shared/telemetry", []string{"shared/verdict"}, nil},
 	{"shared/salesforce", []string{"shared/decimal", "shared/order"}, []string{jsontext}},
 	{"shared/jsonobject", nil, []string{jsontext}},
+	{"shared/failurebucket/buckettest", nil, nil},
+	{"shared/failurebucket", []string{"shared/transport"}, []string{awsSDK}},
 	{"shared/transport", []string{"shared/jsonobject", "shared/verdict"}, []string{jsontext}},
 	// Ports and connectors.
 	{"shared/billing/stripe", []string{"shared/billing", "shared/config", "shared/sink", "shared/verdict", "shared/decimal"}, []string{stripeGo}},

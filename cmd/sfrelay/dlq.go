@@ -46,6 +46,7 @@ func (f *dlqFlags) queues(ctx context.Context, s *screen, asJSON bool) (*deadlet
 func (f *dlqFlags) queuesOf(at *account.Account) (*deadletter.Queues, error) {
 	qs := &deadletter.Queues{
 		SQS: sqs.NewFromConfig(at.Config), Lambda: lambda.NewFromConfig(at.Config), OneServer: !f.AWS, Consumers: account.Consumers(at.Outputs),
+		Fetch:       account.Fetch(at.Config, at.Outputs),
 		TrustSender: !f.AWS, // the emulator gives every message the account as its sender
 	}
 	for _, q := range []struct{ name, output string }{{"failure", "FailureQueueUrl"}, {"delivery", "DeliveryQueueUrl"}} {

@@ -124,7 +124,7 @@ func TestNextCommandIsForTheSameAccount(t *testing.T) {
 // On AWS the sender counts, unless the operator says otherwise; the emulator knows none.
 func TestWhoseSenderCounts(t *testing.T) {
 	at := &account.Account{Outputs: map[string]string{
-		"FailureQueueUrl": "https://sqs.example/failure", "DeliveryQueueUrl": "https://sqs.example/delivery",
+		"FailureQueueUrl": "https://sqs.example/failure", "DeliveryQueueUrl": "https://sqs.example/delivery", "FailureBucket": "failures",
 		"CustomerErpFunction": "fn-customer-erp", "CustomerErpBufferUrl": "https://sqs.example/buffer", "CustomerErpRoleId": "AROAEXAMPLECUSTOMERERP",
 	}}
 	for _, aws := range []bool{false, true} {
@@ -135,6 +135,9 @@ func TestWhoseSenderCounts(t *testing.T) {
 		}
 		if qs.TrustSender == aws {
 			t.Errorf("AWS is %t, any sender is trusted: %t", aws, qs.TrustSender)
+		}
+		if qs.Fetch == nil {
+			t.Error("what lies in the failure bucket is not fetched")
 		}
 		if len(qs.List) != 2 || qs.List[0].FromRules || !qs.List[1].FromRules {
 			t.Errorf("queues %+v", qs.List)

@@ -109,6 +109,7 @@ func (c *stackEnv) Run(ctx context.Context, out *screen) error {
 	env := append(s.Env(),
 		"GUARD_TABLE="+outputs["GuardTable"],
 		"FAILURE_QUEUE_URL="+outputs["FailureQueueUrl"],
+		"FAILURE_BUCKET="+outputs["FailureBucket"],
 		"DELIVERY_QUEUE_URL="+outputs["DeliveryQueueUrl"],
 		"EVENT_BUS="+s.EventBus,
 		"CHANGE_BUS="+s.ChangeBus,

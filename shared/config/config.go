@@ -22,6 +22,7 @@ type Config struct {
 	GuardTable      string
 	RestoredAt      time.Time // GUARD_RESTORED_AT; zero: the table was never restored
 	FailureQueueURL string
+	FailureBucket   string   // FAILURE_BUCKET: the name of the bucket for what no message holds
 	BufferQueueURL  string   // the consumer's own buffer
 	Orgs            []string // SALESFORCE_ORGS, as written; at least one, or Reader.Err says so
 	ClientName      string   // SALESFORCE_CLIENT_NAME: our own writes carry it
@@ -46,6 +47,7 @@ func (r *Reader) Common() Config {
 	c := Config{
 		GuardTable:      r.Required("GUARD_TABLE", "the name of the guard table"),
 		FailureQueueURL: r.URL("FAILURE_QUEUE_URL", "the URL of the failure queue"),
+		FailureBucket:   r.Required("FAILURE_BUCKET", "the name of the failure bucket"),
 		BufferQueueURL:  r.OptionalURL("BUFFER_QUEUE_URL"),
 		ClientName:      r.Optional("SALESFORCE_CLIENT_NAME", ""),
 		ServiceName:     r.Optional("SERVICE_NAME", "sfrelay"),

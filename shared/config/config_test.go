@@ -21,7 +21,7 @@ func environment(pairs ...string) config.Env {
 }
 
 // least is what every function needs.
-var least = []string{"GUARD_TABLE=guard", "FAILURE_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/failure", "SALESFORCE_ORGS=00D5f000005KcCnEAK"}
+var least = []string{"GUARD_TABLE=guard", "FAILURE_QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/failure", "FAILURE_BUCKET=failures", "SALESFORCE_ORGS=00D5f000005KcCnEAK"}
 
 func TestDefaults(t *testing.T) {
 	r := config.NewReader(environment(least...))
@@ -30,7 +30,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Config{
-		GuardTable: "guard", FailureQueueURL: "https://sqs.eu-west-1.amazonaws.com/123456789012/failure",
+		GuardTable: "guard", FailureQueueURL: "https://sqs.eu-west-1.amazonaws.com/123456789012/failure", FailureBucket: "failures",
 		Orgs:     []string{"00D5f000005KcCnEAK"},
 		RetryFor: 6 * time.Hour, TimeScale: 1, LogLevel: slog.LevelInfo, ServiceName: "sfrelay",
 	}
@@ -60,7 +60,7 @@ func TestEveryVariable(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Config{
-		GuardTable: "guard", FailureQueueURL: "https://sqs.eu-west-1.amazonaws.com/123456789012/failure",
+		GuardTable: "guard", FailureQueueURL: "https://sqs.eu-west-1.amazonaws.com/123456789012/failure", FailureBucket: "failures",
 		BufferQueueURL: "https://sqs.eu-west-1.amazonaws.com/123456789012/buffer",
 		Orgs:           []string{"00D5f000005KcCn", "00D000000000001EAA"},
 		RestoredAt:     time.Date(2026, 11, 22, 12, 0, 0, 123e6, time.UTC).Local(),
@@ -100,8 +100,8 @@ func TestAllMistakesInOneMessage(t *testing.T) {
 	}
 	lines := strings.Split(err.Error(), "\n")
 	want := []string{
-		"17 mistakes in the environment:",
-		"GUARD_TABLE is missing", "FAILURE_QUEUE_URL is not a URL", "BUFFER_QUEUE_URL is not a URL",
+		"18 mistakes in the environment:",
+		"GUARD_TABLE is missing", "FAILURE_QUEUE_URL is not a URL", "FAILURE_BUCKET is missing", "BUFFER_QUEUE_URL is not a URL",
 		`ACCOUNT_FIELDS has "Email__c"`, `ACCOUNT_FIELDS has "A=C"`,
 		`RETRY_HOURS is "soon"`, `TIME_SCALE is "1.5"`, "SALESFORCE_ORGS is missing", `GUARD_RESTORED_AT is "yesterday"`,
 		`LOG_LEVEL is "LOUD"`, `BILLING is "paper"`, "STRIPE_SECRET is missing", "STRIPE_API_BASE is not a URL",

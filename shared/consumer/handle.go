@@ -48,11 +48,9 @@ func (e *RetryError) Error() string {
 
 // Handle implements Handler.
 func (a *adapter[T]) Handle(ctx context.Context, raw []byte) (*Response, error) {
-	batch, err := transport.Open(raw)
-	if err != nil {
-		batch = transport.Batch{Messages: []transport.Message{{Form: transport.Event, Event: raw, Err: err}}}
-	}
-	in := &invocation[T]{adapter: a, ctx: ctx, sqs: batch.SQS}
+	in := &invocation[T]{adapter: a, ctx: ctx}
+	batch := in.opened(raw)
+	in.sqs = batch.SQS
 	in.all(batch.Messages)
 	in.putOff()
 	if batch.SQS {
@@ -146,6 +144,10 @@ func (in *invocation[T]) decode(msg *transport.Message) {
 	}
 	if msg.Err != nil {
 		w := in.add(&work[T]{msg: msg})
+		if _, final := errors.AsType[*transport.Error](msg.Err); !final {
+			in.unfetched(w)
+			return
+		}
 		in.park(w, permanentOf(msg.Err), hinted(msg.Err, msg.Event), nil)
 		return
 	}

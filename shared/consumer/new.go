@@ -12,6 +12,7 @@ import (
 	"sfrelay/shared/guard"
 	"sfrelay/shared/salesforce"
 	"sfrelay/shared/telemetry"
+	"sfrelay/shared/transport"
 )
 
 // Env is what a consumer runs in: made in main, faked in tests.
@@ -19,6 +20,9 @@ type Env struct {
 	Store guard.Store
 	// Park sends one message to the failure queue.
 	Park func(ctx context.Context, body []byte) error
+	// Fetch gets a body that was too large for a message; transport.Fetch says what its errors
+	// mean. Nil: such a message comes again.
+	Fetch func(ctx context.Context, s transport.Stored) ([]byte, error)
 	// Lane puts what failed in a direct invocation into the consumer's own buffer. Nil: it
 	// has none, so the invocation fails, as it does when the buffer does not answer.
 	Lane Lane

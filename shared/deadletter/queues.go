@@ -74,6 +74,9 @@ type Queues struct {
 	// OneServer: the queues are those of an emulator, one server that knows at once when
 	// there is nothing. Asking then does not wait.
 	OneServer bool
+	// Fetch gets what lies in the failure bucket; transport.Fetch says what its errors mean. Nil:
+	// the stack names no bucket.
+	Fetch func(context.Context, transport.Stored) ([]byte, error)
 	// Now is asked where SQS does not say what time it is; nil: time.Now.
 	Now func() time.Time
 }
@@ -93,6 +96,9 @@ type Message struct {
 	Body     string    // whole, as it lies in the queue
 	Sent     time.Time // into this queue; zero: unknown
 	Sender   string    // as SQS knows it, SenderId: of a role's session <role id>:<session>
+	// Unfetched: the events lie in the failure bucket, and could not be had for this reason.
+	// Events then holds the message that names them.
+	Unfetched string
 	// MovedFrom is the consumer from whose buffer SQS moved the message here by itself;
 	// Sender is then the one of that buffer's message.
 	MovedFrom string
@@ -178,7 +184,7 @@ func (qs *Queues) readQueue(ctx context.Context, q Queue, f Filter, limit int, f
 				continue
 			}
 			nothingNew = 0
-			if m := qs.message(q, received); f.Match(m) && !enough() {
+			if m := qs.message(ctx, q, received); f.Match(m) && !enough() {
 				*found = append(*found, m)
 			}
 		}
@@ -225,7 +231,7 @@ func (qs *Queues) away(ctx context.Context, q Queue, handle string, d time.Durat
 	return err
 }
 
-func (qs *Queues) message(q Queue, received types.Message) Message {
+func (qs *Queues) message(ctx context.Context, q Queue, received types.Message) Message {
 	raw := transport.SQSMessage{
 		ID: aws.ToString(received.MessageId), Body: aws.ToString(received.Body),
 		Attributes: received.Attributes, Custom: map[string]string{},
@@ -240,12 +246,16 @@ func (qs *Queues) message(q Queue, received types.Message) Message {
 	if ms, err := strconv.ParseInt(received.Attributes["SentTimestamp"], 10, 64); err == nil {
 		m.Sent = time.UnixMilli(ms).UTC()
 	}
-	for i, opened := range transport.OpenSQS(raw) {
+	fetch := func(s transport.Stored) ([]byte, error) { return qs.fetch(ctx, s) }
+	for i, opened := range transport.OpenSQSWith(raw, fetch) {
 		if i == 0 {
 			m.Form, m.Target, m.Class, m.Reason = opened.Form, opened.Target, opened.Class, opened.Reason
 			m.Attempts, m.FirstAt, m.Consumer = opened.Attempts, opened.FirstAt, qs.consumerOf(opened)
 			if opened.Err != nil {
 				m.Reason = opened.Err.Error()
+			}
+			if opened.Unfetched {
+				m.Unfetched = m.Reason
 			}
 		}
 		e := event(opened)
@@ -256,6 +266,17 @@ func (qs *Queues) message(q Queue, received types.Message) Message {
 		m.FirstAt = m.Sent
 	}
 	return m
+}
+
+// fetch gets what a consumer of this stack has put into the failure bucket.
+func (qs *Queues) fetch(ctx context.Context, s transport.Stored) ([]byte, error) {
+	if _, ours := qs.byName(s.Consumer); !ours {
+		return nil, fmt.Errorf("this stack has no consumer %q", s.Consumer)
+	}
+	if qs.Fetch == nil {
+		return nil, errors.New("the stack names no failure bucket; deploy this version with make deploy")
+	}
+	return qs.Fetch(ctx, s)
 }
 
 // content is the consumer and the events of a message: the same for a copy that the
@@ -275,6 +296,9 @@ func (m Message) content() string {
 // event says of a message what can be said without the consumer.
 func event(m transport.Message) Event {
 	e := Event{JSON: m.Event}
+	if m.Unfetched {
+		return e
+	}
 	decoded, err := salesforce.Decode(m.Event, salesforce.Options{})
 	if err != nil {
 		e.Refused = err.Error()

@@ -39,6 +39,9 @@ type Result struct {
 // Refusal says why a message cannot be redriven, empty when it can. A function takes a
 // bundle whole: it is refused if any member is.
 func (qs *Queues) Refusal(m Message) string {
+	if m.Unfetched != "" { // its class is not known, which may be one that forbids it
+		return "the event cannot be read: " + m.Unfetched
+	}
 	for _, e := range m.Events {
 		if e.Consumer != m.Consumer {
 			return fmt.Sprintf("the message bundles events of different consumers, %q and %q, and no function may take it whole; see it with: sfrelay dlq show ID", m.Consumer, e.Consumer)
@@ -171,7 +174,7 @@ func (p *pass) over(ctx context.Context, q Queue) (err error) {
 				continue
 			}
 			nothingNew = 0
-			if err := in.decide(ctx, p.message(q, m), handle); err != nil {
+			if err := in.decide(ctx, p.message(ctx, q, m), handle); err != nil {
 				return err
 			}
 		}

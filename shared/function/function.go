@@ -26,6 +26,7 @@ import (
 	"sfrelay/shared/awsclient"
 	"sfrelay/shared/config"
 	"sfrelay/shared/consumer"
+	"sfrelay/shared/failurebucket"
 	"sfrelay/shared/guard"
 	"sfrelay/shared/guard/dynamo"
 	"sfrelay/shared/salesforce"
@@ -41,6 +42,8 @@ type Function struct {
 	store  guard.Store
 	aws    aws.Config
 	queue  *sqs.Client
+	bucket *failurebucket.Bucket
+	name   string // of the consumer
 	orgs   salesforce.OrgList
 	log    *telemetry.Log
 	secret *secretsmanager.Client
@@ -63,7 +66,9 @@ func Main(define func(*Function) consumer.Definition) {
 // definition together: a deployment is corrected once.
 func start(ctx context.Context, env config.Env, define func(*Function) consumer.Definition) (f *Function, h consumer.Handler, err error) {
 	if f, err = prepare(ctx, env); err == nil {
-		h, err = consumer.New(define(f), f.consumerEnv())
+		if h, err = consumer.New(define(f), f.consumerEnv()); err == nil {
+			f.name = h.Name()
+		}
 	}
 	return f, h, errors.Join(f.Err(), err)
 }
@@ -83,6 +88,9 @@ func prepare(ctx context.Context, env config.Env) (*Function, error) {
 	f.queue = sqs.NewFromConfig(f.aws, func(o *sqs.Options) {
 		o.HTTPClient = awsclient.OwnBody(o.HTTPClient) // a lost answer would park an event twice
 	})
+	if f.bucket, err = failurebucket.New(f.aws, f.Config.FailureBucket); f.Config.FailureBucket != "" {
+		r.Check("FAILURE_BUCKET", err)
+	}
 	f.secret = secretsmanager.NewFromConfig(f.aws)
 	return f, nil
 }
@@ -96,7 +104,7 @@ func (f *Function) Secret(nameOrARN string) func(context.Context) (string, error
 func (f *Function) consumerEnv() consumer.Env {
 	c := f.Config
 	s := consumer.Env{
-		Store: f.store, Park: f.park, Log: f.log,
+		Store: f.store, Park: f.park, Fetch: f.bucket.Get, Log: f.log,
 		Orgs: f.orgs, ClientName: c.ClientName, Rename: map[string]map[string]string{"Account": c.AccountFields},
 		RestoredAt: c.RestoredAt, RetryFor: c.RetryFor, Scale: c.TimeScale,
 	}
@@ -112,10 +120,27 @@ func (f *Function) Link(ctx context.Context, owner, org string, k consumer.Key) 
 	return guard.ReadItem(r).Link, err
 }
 
+// message is a body as SQS takes it. What does not fit lies in the failure bucket before a
+// message says so.
+func (f *Function) message(ctx context.Context, body []byte) (*string, error) {
+	if m, fits := transport.Fit(body); fits {
+		return aws.String(string(m)), nil
+	}
+	s, err := transport.Store(f.name, body)
+	if err == nil {
+		err = f.bucket.Put(ctx, s, body)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("a message of %d bytes: %w", len(body), err)
+	}
+	return aws.String(string(s.Encode())), nil
+}
+
 func (f *Function) park(ctx context.Context, body []byte) error {
-	_, err := f.queue.SendMessage(ctx, &sqs.SendMessageInput{
-		QueueUrl: aws.String(f.Config.FailureQueueURL), MessageBody: aws.String(string(transport.Fit(body))),
-	})
+	m, err := f.message(ctx, body)
+	if err == nil {
+		_, err = f.queue.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: aws.String(f.Config.FailureQueueURL), MessageBody: m})
+	}
 	return err
 }
 
@@ -124,11 +149,14 @@ func (f *Function) putOff(ctx context.Context, messages [][]byte, delay time.Dur
 	seconds := int32((delay + time.Second - 1) / time.Second)
 	errs := make([]error, len(messages))
 	var group sync.WaitGroup
-	for i, m := range messages {
+	for i, body := range messages {
 		group.Go(func() {
-			_, errs[i] = f.queue.SendMessage(ctx, &sqs.SendMessageInput{
-				QueueUrl: aws.String(f.Config.BufferQueueURL), MessageBody: aws.String(string(transport.Fit(m))), DelaySeconds: seconds,
-			})
+			var m *string
+			if m, errs[i] = f.message(ctx, body); errs[i] == nil {
+				_, errs[i] = f.queue.SendMessage(ctx, &sqs.SendMessageInput{
+					QueueUrl: aws.String(f.Config.BufferQueueURL), MessageBody: m, DelaySeconds: seconds,
+				})
+			}
 		})
 	}
 	group.Wait()

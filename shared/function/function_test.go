@@ -63,7 +63,7 @@ func env(t *testing.T, endpoint string, pairs ...string) config.Env {
 	} {
 		t.Setenv(name, value)
 	}
-	m := map[string]string{"GUARD_TABLE": "guard", "FAILURE_QUEUE_URL": endpoint + "/failure", "SALESFORCE_ORGS": "00D5f000005KcCn"}
+	m := map[string]string{"GUARD_TABLE": "guard", "FAILURE_QUEUE_URL": endpoint + "/failure", "FAILURE_BUCKET": "failures", "SALESFORCE_ORGS": "00D5f000005KcCn"}
 	for _, p := range pairs {
 		name, value, _ := strings.Cut(p, "=")
 		m[name] = value
@@ -197,7 +197,7 @@ func TestWithoutABufferNothingIsDeferred(t *testing.T) {
 // A function whose list of orgs is empty takes no event at all, and says so.
 func TestAllMistakesBeforeTheFirstEvent(t *testing.T) {
 	for _, orgs := range []string{"", ",", "00D5f000005KcCn,001000000000001"} {
-		f, _, err := start(t.Context(), env(t, "http://127.0.0.1:1", "SALESFORCE_ORGS="+orgs, "GUARD_TABLE=", "TIME_SCALE=2"),
+		f, _, err := start(t.Context(), env(t, "http://127.0.0.1:1", "SALESFORCE_ORGS="+orgs, "GUARD_TABLE=", "FAILURE_BUCKET=Not/A/Bucket", "TIME_SCALE=2"),
 			func(f *Function) consumer.Definition {
 				f.Only("BILLING", "stripe", "the billing system")
 				f.Check("STRIPE_SECRET", errors.New("is wrong"))
@@ -206,7 +206,7 @@ func TestAllMistakesBeforeTheFirstEvent(t *testing.T) {
 		if f == nil || err == nil {
 			t.Fatal("it would start")
 		}
-		for _, want := range []string{"SALESFORCE_ORGS", "GUARD_TABLE", "TIME_SCALE", "BILLING", "STRIPE_SECRET", `"Wrong As Well"`} {
+		for _, want := range []string{"SALESFORCE_ORGS", "GUARD_TABLE", "FAILURE_BUCKET", "TIME_SCALE", "BILLING", "STRIPE_SECRET", `"Wrong As Well"`} {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("orgs %q: %q is not named in:\n%v", orgs, want, err)
 			}

@@ -29,13 +29,16 @@ const (
 // raw is a batch of which no member can be told.
 //
 // Messages may share memory with raw.
-func Open(raw []byte) (Batch, error) {
+func Open(raw []byte) (Batch, error) { return OpenWith(raw, nil) }
+
+// OpenWith is Open with what lies in the failure bucket.
+func OpenWith(raw []byte, fetch Fetch) (Batch, error) {
 	limit := maxInside
 	s := shape(raw)
 	if s == batchShape {
 		limit = maxMessages
 	}
-	o := opener{left: limit}
+	o := opener{left: limit, fetch: fetch}
 	var err error
 	b := Batch{SQS: s == batchShape}
 	switch s {
@@ -70,6 +73,7 @@ const (
 	parkedShape
 	laneShape
 	packedShape
+	storedShape
 )
 
 // keys are those by which wrappings are told apart.
@@ -93,6 +97,8 @@ const (
 	packedKey
 	packedBodyKey
 	timestampKey
+	storedKey
+	objectKey
 )
 
 var keysByName = map[string]keys{
@@ -102,6 +108,7 @@ var keysByName = map[string]keys{
 	`"requestContext"`: requestContextKey, `"requestPayload"`: requestPayloadKey,
 	`"event"`: eventKey, `"consumer"`: consumerKey, `"class"`: classKey, `"lane"`: laneKey,
 	`"packed"`: packedKey, `"body"`: packedBodyKey, `"timestamp"`: timestampKey,
+	`"stored"`: storedKey, `"key"`: objectKey,
 }
 
 // shape tells the wrappings apart by their top-level keys, without keeping a value. It
@@ -137,6 +144,8 @@ func shape(raw []byte) wrapping {
 		return onFailureShape
 	case has(packedKey | packedBodyKey):
 		return packedShape
+	case has(storedKey | objectKey):
+		return storedShape
 	case has(laneKey | eventKey | consumerKey):
 		return laneShape
 	case has(eventKey | consumerKey | classKey):
@@ -145,8 +154,11 @@ func shape(raw []byte) wrapping {
 	return bareShape
 }
 
-// opener counts the messages it may still make.
-type opener struct{ left int }
+type opener struct {
+	left     int // messages that it may still make
+	fetch    Fetch
+	unpacked bool // what it is in was packed or stored
+}
 
 func (o *opener) one(m Message) []Message {
 	if o.left--; o.left < 0 {
@@ -176,6 +188,8 @@ func (o *opener) shaped(s wrapping, raw []byte, depth int) []Message {
 		return o.parked(raw, depth)
 	case packedShape:
 		return o.packed(raw, depth)
+	case storedShape:
+		return o.stored(raw, depth)
 	case laneShape:
 		return o.waiting(raw, depth)
 	case batchShape:
@@ -370,8 +384,11 @@ type SQSMessage struct {
 
 // OpenSQS finds the events in one SQS message: more than one when it holds the
 // record of a failed batch.
-func OpenSQS(m SQSMessage) []Message {
-	o := opener{left: maxMessages}
+func OpenSQS(m SQSMessage) []Message { return OpenSQSWith(m, nil) }
+
+// OpenSQSWith is OpenSQS with what lies in the failure bucket.
+func OpenSQSWith(m SQSMessage, fetch Fetch) []Message {
+	o := opener{left: maxMessages, fetch: fetch}
 	return o.sqs(m, 0)
 }
 
@@ -414,7 +431,7 @@ func (o *opener) sqs(msg SQSMessage, depth int) []Message {
 
 // inside opens the body of a message, which may hold a few events.
 func (o *opener) inside(body []byte) []Message {
-	i := opener{left: maxInside}
+	i := opener{left: maxInside, fetch: o.fetch}
 	messages := i.open(body, 1)
 	if i.left < 0 {
 		return o.broken(body, "invalid-batch", "", tooMany(maxInside))

@@ -20,10 +20,13 @@ const (
 
 // Fit is a body as it can be sent: as it is, or packed where it is too large for a
 // message. JSON shrinks to a fifth and less, so hardly anything is too large after that;
-// what is stays as it is, and SQS refuses it.
-func Fit(body []byte) []byte {
+// what is does not fit.
+func Fit(body []byte) (message []byte, fits bool) {
 	if len(body) <= MaxBody {
-		return body
+		return body, true
+	}
+	if len(body) > maxUnpacked { // nobody would unpack it
+		return nil, false
 	}
 	var b bytes.Buffer
 	b.WriteString(`{"packed":"gzip","body":"`)
@@ -34,9 +37,9 @@ func Fit(body []byte) []byte {
 	_ = text.Close()
 	b.WriteString(`"}`)
 	if b.Len() > MaxBody {
-		return body
+		return nil, false
 	}
-	return b.Bytes()
+	return b.Bytes(), true
 }
 
 // unpack is the body of which Fit made this.
@@ -71,14 +74,16 @@ func unpack(raw []byte) ([]byte, error) {
 	return body, nil
 }
 
-// packed opens what Fit made. It is the outermost there is: nothing packed is inside.
+// packed opens what Fit made. Nothing inside of it, however deep, is packed or stored again.
 func (o *opener) packed(raw []byte, depth int) []Message {
-	body, err := unpack(raw)
-	if err == nil && shape(body) == packedShape {
-		err = &jsonobject.Error{Where: "/body", What: "it is packed twice"}
+	if o.unpacked {
+		return o.broken(raw, "invalid-packed", "", "it lies in a message that was packed or stored itself")
 	}
+	body, err := unpack(raw)
 	if err != nil {
 		return o.broken(raw, "invalid-packed", place(err), "this is no message that a consumer has packed")
 	}
+	o.unpacked = true
+	defer func() { o.unpacked = false }()
 	return o.open(body, depth+1)
 }

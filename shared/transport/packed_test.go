@@ -34,8 +34,8 @@ func TestALargeMessageIsPacked(t *testing.T) {
 	}
 	p := transport.Parked{Event: []byte(large), Consumer: "customer-erp", Class: "permanent/x", Records: []string{"0015f00002J9YYEAA3"}, Error: strings.Repeat("e", 300)}
 	body := p.Encode()
-	sent := transport.Fit(body)
-	if len(body) <= transport.MaxBody || len(sent) > transport.MaxBody/2 {
+	sent, fits := transport.Fit(body)
+	if !fits || len(body) <= transport.MaxBody || len(sent) > transport.MaxBody/2 {
 		t.Fatalf("%d bytes are sent as %d", len(body), len(sent))
 	}
 	for what, raw := range map[string]string{"redriven": string(sent), "in a queue": batch(record("m1", string(sent), "")), "failed": onFailure(string(sent))} {
@@ -45,23 +45,31 @@ func TestALargeMessageIsPacked(t *testing.T) {
 		}
 	}
 	w := transport.Waiting{Event: []byte(large), Consumer: "customer-erp", Class: "unknown"}
-	if m := lane(string(transport.Fit(w.EncodeAround(transport.Quote(w.Event)))), "1795348805000", ""); len(m) != 1 || m[0].Form != transport.Lane || string(m[0].Event) != large {
+	sent, _ = transport.Fit(w.EncodeAround(transport.Quote(w.Event)))
+	if m := lane(string(sent), "1795348805000", ""); len(m) != 1 || m[0].Form != transport.Lane || string(m[0].Event) != large {
 		t.Errorf("%d messages", len(m))
 	}
-	if small := p.Encode()[:1000]; !bytes.Equal(transport.Fit(small), small) {
+	small := p.Encode()[:1000]
+	if sent, fits := transport.Fit(small); !fits || !bytes.Equal(sent, small) {
 		t.Error("a small message is packed")
 	}
 }
 
-// What does not shrink stays as it is, for SQS to refuse.
-func TestWhatDoesNotShrinkStays(t *testing.T) {
+// What does not shrink fits no message; nor does what nobody would unpack.
+func TestWhatDoesNotShrinkDoesNotFit(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	body := make([]byte, transport.MaxBody+1)
 	for i := range body {
 		body[i] = byte(r.Uint32())
 	}
-	if got := transport.Fit(body); !bytes.Equal(got, body) {
+	if got, fits := transport.Fit(body); fits {
 		t.Errorf("%d bytes", len(got))
+	}
+	if got, fits := transport.Fit(make([]byte, 4<<20+1)); fits {
+		t.Errorf("more than 4 MiB become %d bytes", len(got))
+	}
+	if _, fits := transport.Fit(make([]byte, 4<<20)); !fits {
+		t.Error("4 MiB of nothing do not fit")
 	}
 }
 
@@ -77,6 +85,9 @@ func TestBadPackets(t *testing.T) {
 		"of another type": `{"packed":"gzip","body":1}`,
 	} {
 		m := lane(body, "", "")
+		if what == "packed twice" {
+			body = packed([]byte(event)) // the inner one
+		}
 		if len(m) != 1 || m[0].Err == nil || !strings.HasPrefix(m[0].Err.Error(), "invalid-packed") || string(m[0].Event) != body {
 			t.Errorf("%s: %d messages, %v", what, len(m), m[0].Err)
 		}

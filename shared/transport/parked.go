@@ -196,7 +196,10 @@ func (o *opener) parked(raw []byte, depth int) []Message {
 	for i := range messages {
 		m := &messages[i]
 		m.Form, m.Redrive = ParkedMessage, true
-		m.Records, m.Consumer, m.Class, m.Reason, m.Attempts = p.Records, p.Consumer, p.Class, p.Error, p.Attempts
+		m.Consumer, m.Class, m.Reason, m.Attempts = p.Consumer, p.Class, p.Error, p.Attempts
+		if p.Records != nil { // else all that is inside, which may be a message about some of them
+			m.Records = p.Records
+		}
 		m.FirstAt, m.LastAt = p.FirstAt, p.LastAt
 	}
 	return messages

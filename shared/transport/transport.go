@@ -38,7 +38,12 @@ type Batch struct {
 type Message struct {
 	Form  Form
 	Event []byte // verbatim, may be broken JSON
-	Err   error  // *Error: this member could not be opened; Event then holds what it was
+	// Err: this member could not be opened; Event then holds what it was. It is final where it
+	// is an *Error; else the member may be opened later.
+	Err error
+	// Unfetched: Event is the message about an object of the failure bucket that could not be
+	// had; Consumer is the one that has put it there.
+	Unfetched bool
 
 	Records  []string      // only these record ids of the event; nil: all
 	Redrive  bool          // it was processed before and failed: an on-failure record or a parked message
@@ -62,7 +67,7 @@ type Message struct {
 
 // Error says why a wrapping could not be opened. It is permanent.
 type Error struct {
-	Name  string // stable: invalid-batch, invalid-record, invalid-on-failure, invalid-parked, invalid-lane, invalid-packed, payload-dropped, nested-too-deep
+	Name  string // stable: invalid-batch, invalid-record, invalid-on-failure, invalid-parked, invalid-lane, invalid-packed, invalid-stored, object-gone, payload-dropped, nested-too-deep
 	Where string // JSON pointer
 	What  string // for people
 }

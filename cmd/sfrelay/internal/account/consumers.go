@@ -1,10 +1,16 @@
 package account
 
 import (
+	"context"
+	"fmt"
 	"regexp"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"sfrelay/shared/deadletter"
+	"sfrelay/shared/failurebucket"
+	"sfrelay/shared/transport"
 )
 
 // Consumers are those that the outputs name: <LogicalId>Function, <LogicalId>BufferUrl and
@@ -17,6 +23,22 @@ func Consumers(outputs map[string]string) []deadletter.Consumer {
 		}
 	}
 	return all
+}
+
+// Fetch gets what lies in the failure bucket of the stack; nil where the outputs name none, as
+// those of earlier versions.
+func Fetch(cfg aws.Config, outputs map[string]string) func(context.Context, transport.Stored) ([]byte, error) {
+	name := outputs["FailureBucket"]
+	if name == "" {
+		return nil
+	}
+	bucket, err := failurebucket.New(cfg, name)
+	if err != nil {
+		return func(context.Context, transport.Stored) ([]byte, error) {
+			return nil, fmt.Errorf("the output FailureBucket of the stack: %w", err)
+		}
+	}
+	return bucket.Get
 }
 
 // ByTarget is the name of the consumer behind the ARN of a rule's target, its

@@ -2,10 +2,13 @@ package bus
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Event is one event as EventBridge would deliver it. JSON is its text, which is
@@ -79,5 +82,30 @@ func (e Event) WithID(id string) (Event, error) {
 		return Event{}, err
 	}
 	e.ID, e.JSON = id, text
+	return e, nil
+}
+
+// Filled is the same event with size bytes, without blanks: a field of its payload, which no
+// consumer reads, is a text that hardly shrinks, the same in every run.
+func (e Event) Filled(size int) (Event, error) {
+	var b bytes.Buffer
+	if err := json.Compact(&b, e.JSON); err != nil {
+		return Event{}, err
+	}
+	const payload, name, end = `"payload":{`, `"Filler__c":"`, `",`
+	before, after, found := bytes.Cut(b.Bytes(), []byte(payload))
+	n := size - b.Len() - len(name) - len(end)
+	if !found || bytes.HasPrefix(after, []byte("}")) || n < 1 {
+		return Event{}, fmt.Errorf("an event of %d bytes cannot be filled to %d: it needs a payload with a field", b.Len(), size)
+	}
+	text := []byte(nil)
+	for i := uint64(0); len(text) < n; i++ {
+		for _, v := range sha256.Sum256(binary.BigEndian.AppendUint64(nil, i)) {
+			if c := '!' + v%94; !bytes.ContainsRune([]byte(`"\<>&`), rune(c)) { // what no writer of JSON escapes
+				text = append(text, c)
+			}
+		}
+	}
+	e.JSON = slices.Concat(before, []byte(payload+name), text[:n], []byte(end), after)
 	return e, nil
 }

@@ -1,6 +1,9 @@
 package bus_test
 
 import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -59,5 +62,50 @@ func TestWithIDTouchesNothingElse(t *testing.T) {
 	}
 	if again.ID != "2" || events[0].ID != "1" || again.Source != "s" {
 		t.Errorf("%+v from %+v", again, events[0])
+	}
+}
+
+// A filled event has the size that was asked for, all that it had before, and a text that
+// gzip hardly makes smaller.
+func TestFilled(t *testing.T) {
+	read := func(text string) bus.Event {
+		events, err := bus.Read(strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return events[0]
+	}
+	const size = 1_000_000
+	e, err := read(`{"id":"1", "source":"s","detail-type":"T","detail":{"id":"x", "payload":{"Amount__c": 99.90}}}`).Filled(size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		ID     string
+		Detail struct {
+			ID      string
+			Payload struct {
+				Amount json.Number `json:"Amount__c"`
+				Filler string      `json:"Filler__c"`
+			}
+		}
+	}
+	if err := json.Unmarshal(e.JSON, &got); err != nil || len(e.JSON) != size || e.ID != "1" || got.ID != "1" || got.Detail.ID != "x" || got.Detail.Payload.Amount != "99.90" {
+		t.Fatalf("%v, %d bytes, %q %+v", err, len(e.JSON), got.ID, got.Detail.Payload.Amount)
+	}
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = z.Write([]byte(got.Detail.Payload.Filler))
+	_ = z.Close()
+	if n := len(got.Detail.Payload.Filler); b.Len()*4 < n*3 || strings.ContainsAny(got.Detail.Payload.Filler, `"\<>&`) {
+		t.Errorf("%d bytes shrink to %d", n, b.Len())
+	}
+	for _, text := range []string{`{"id":"1","detail":{}}`, `{"id":"1","detail":{"payload":{}}}`} {
+		if _, err := read(text).Filled(size); err == nil {
+			t.Errorf("%s can be filled", text)
+		}
+	}
+	if _, err := read(`{"id":"1","detail":{"payload":{"a":1}}}`).Filled(30); err == nil {
+		t.Error("an event is filled to less than it has")
 	}
 }

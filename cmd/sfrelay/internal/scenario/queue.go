@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,6 +22,7 @@ type message struct {
 	queue   string // failure, delivery
 	id      string // of the SQS message
 	eventID string // EventBridge's; empty for a broken event
+	stored  bool   // it lies in the failure bucket
 }
 
 // queuesOf are the two queues of what failed.
@@ -28,6 +30,7 @@ func queuesOf(cfg aws.Config, outputs map[string]string) *deadletter.Queues {
 	return &deadletter.Queues{
 		SQS: sqs.NewFromConfig(cfg), OneServer: true, TrustSender: true, // as for every command on the local stack
 		Lambda:    lambda.NewFromConfig(cfg),
+		Fetch:     account.Fetch(cfg, outputs),
 		Consumers: account.Consumers(outputs),
 		List:      []deadletter.Queue{{Name: "failure", URL: outputs["FailureQueueUrl"]}, {Name: "delivery", URL: outputs["DeliveryQueueUrl"]}},
 	}
@@ -52,6 +55,7 @@ func (p *play) messages(ctx context.Context) ([]message, error) {
 			all = append(all, message{
 				queued: queued{Consumer: m.Consumer, Class: m.Class, Form: string(m.Form)},
 				queue:  m.Queue.Name, id: m.ID, eventID: envelope.ID,
+				stored: strings.HasPrefix(m.Body, `{"stored":`),
 			})
 		}
 	}

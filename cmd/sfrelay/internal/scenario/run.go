@@ -271,6 +271,9 @@ func (p *play) command(ctx context.Context, args []string) error {
 	}
 	for _, m := range before {
 		if !stays[m.id] {
+			if p.filled(m.eventID) != m.stored {
+				p.wrong("%s: its message of %s was in the failure bucket: %t", p.nameOf(m.eventID), m.Consumer, m.stored)
+			}
 			p.awaited = append(p.awaited, verdicts.Awaited{EventID: m.eventID, Consumer: m.Consumer, Since: since})
 		}
 	}
@@ -436,6 +439,11 @@ func (p *play) nameOf(eventID string) string {
 		}
 	}
 	return eventID
+}
+
+// filled reports whether an event of the scenario is one that was filled.
+func (p *play) filled(eventID string) bool {
+	return slices.ContainsFunc(p.scenario.Steps, func(s Step) bool { return s.Fill > 0 && s.event.ID == eventID })
 }
 
 func (p *play) wrong(format string, args ...any) {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"sfrelay/cmd/sfrelay/internal/bus"
+	"sfrelay/shared/transport"
 	"sfrelay/shared/verdict"
 )
 
@@ -39,6 +40,9 @@ type Step struct {
 	Send string `json:"send,omitempty"`
 	Name string `json:"name,omitempty"` // default: the file's name without its ending
 	What string `json:"what,omitempty"` // for people
+	// Fill lets the event grow to so many bytes, at most 1 MiB. What is parked of it and taken
+	// by a redrive must have been in the failure bucket.
+	Fill int `json:"fill,omitempty"`
 
 	// Pause lets seconds pass, at most 60: for a fault that lasts.
 	Pause int `json:"pause,omitempty"`
@@ -151,6 +155,8 @@ func (s *Step) load(dir string, files map[string]bool) error {
 		return errors.New("say exactly one of send, pause, wait, sandbox, run")
 	case s.Pause < 0 || s.Pause > 60:
 		return fmt.Errorf("a pause of %d seconds; use 1 to 60", s.Pause)
+	case s.Fill < 0 || s.Fill > transport.MaxBody || s.Fill > 0 && s.Send == "":
+		return fmt.Errorf("a fill of %d bytes; use up to %d, and beside a send", s.Fill, transport.MaxBody)
 	case s.Sandbox != "" && s.Sandbox != "billing" && s.Sandbox != "erp":
 		return fmt.Errorf("no sandbox is called %q; use billing or erp", s.Sandbox)
 	case s.Send == "":
@@ -178,6 +184,11 @@ func (s *Step) load(dir string, files map[string]bool) error {
 		}
 	}
 	files[s.Send] = true
+	if s.Fill != 0 {
+		if s.event, err = s.event.Filled(s.Fill); err != nil {
+			return fmt.Errorf("%s: %w", s.Send, err)
+		}
+	}
 	return nil
 }
 
