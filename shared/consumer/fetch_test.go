@@ -54,7 +54,12 @@ func newShop(t *testing.T) *shop {
 			}
 			return s.fetch(ctx, st)
 		},
-		Defer: func(_ context.Context, _, handle string, d time.Duration) error { s.deferred[handle] = d; return nil },
+		Defer: func(_ context.Context, messages []consumer.Deferral) error {
+			for _, m := range messages {
+				s.deferred[m.ReceiptHandle] = m.For
+			}
+			return nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
