@@ -370,7 +370,7 @@ func (w *world) state() uint64 {
 		if wk.held {
 			flags |= 4
 		}
-		if wk.asked {
+		if wk.began {
 			flags |= 8
 		}
 		h.num(flags)

@@ -16,7 +16,6 @@ const (
 	PutHalf       Fault = "put half"          // it answers an error and has the first of several messages
 	PutUnanswered Fault = "put's answer lost" // it answers an error and has all
 	PutDoubled    Fault = "put doubled"       // it has every message twice
-	DiesBeforePut Fault = "dies before put"   // crash before, at a put only
 	DiesAfterPut  Fault = "dies after put"    // the process dies between put and acknowledgement
 	ReceivedTwice Fault = "received twice"    // SQS brings a message of the buffer to a second worker at the same time
 	Outage        Fault = "outage"            // once: the sink refuses everything from now on, until a choice ends that
@@ -70,7 +69,8 @@ const (
 	waitingFor  = 3 * pause
 	directTries = 3 // Lambda Developer Guide, "Asynchronous invocation"
 
-	idsOfAMessage = 1000 // of what is made of it; second receipts begin at half of it
+	idsOfAMessage = 1000    // of what is put for it
+	secondReceipt = 1 << 28 // beyond the number of the first
 
 	retriesUsedUp verdict.Class = "retries used up"
 )
@@ -82,7 +82,7 @@ type mail struct {
 	direct, undecided, ours      bool
 	receives                     int
 	sentAt, receivedAt, failedAt int64
-	since                        int64 // what the specification counts its age from: it failed, or was received
+	since                        int64 // what the specification counts its age from: it was begun, or received
 	class                        verdict.Class
 	puts                         *puts
 	twin                         *message // the other receipt of the same message
@@ -152,9 +152,9 @@ func (wk *Worker) givesUp(change int) bool {
 	old := !m.direct && !m.redrive && w.now-m.since >= RetryFor.Milliseconds()
 	switch {
 	case spent && !old:
-		w.violate("change %d is given up %v after its first failure", change, time.Duration(w.now-m.since)*time.Millisecond)
+		w.violate("change %d is given up %v after it was begun", change, time.Duration(w.now-m.since)*time.Millisecond)
 	case old && !spent:
-		w.violate("change %d is tried again %v after its first failure", change, time.Duration(w.now-m.since)*time.Millisecond)
+		w.violate("change %d is tried again %v after it was begun", change, time.Duration(w.now-m.since)*time.Millisecond)
 	}
 	return spent
 }
@@ -208,7 +208,7 @@ func (wk *Worker) rest() {
 		if failed {
 			o.put.failedAt = w.now
 		}
-		if wk.asked {
+		if wk.began {
 			o.put.since = w.now
 		}
 		all = rules.Took(wk.wait(o).err) && all
@@ -258,7 +258,7 @@ func (w *world) put(wk *Worker, o *op, arrive int) {
 // copied is a second receipt of a message, while the first is on its way.
 func (w *world) copied(m *message) {
 	second := *m
-	second.id += idsOfAMessage / 2
+	second.id += secondReceipt
 	second.after, second.waits = w.now, false
 	second.twin, m.twin = m, &second
 	w.queue = append(w.queue, &second)
@@ -329,7 +329,7 @@ func (w *world) nothingLost() {
 // laneApplies says at which steps the lane's faults can happen.
 func (w *world) laneApplies(f Fault, wk *Worker) bool {
 	switch o := wk.pending; f {
-	case PutLost, PutUnanswered, PutDoubled, DiesBeforePut, DiesAfterPut:
+	case PutLost, PutUnanswered, PutDoubled, DiesAfterPut:
 		return o.put != nil
 	case PutHalf:
 		return o.put != nil && len(o.put.changes) > 1
@@ -344,9 +344,6 @@ func (w *world) laneApplies(f Fault, wk *Worker) bool {
 func (w *world) laneInject(f Fault, wk *Worker) {
 	o := wk.pending
 	switch f {
-	case DiesBeforePut:
-		w.crash(wk)
-		return
 	case DiesAfterPut:
 		w.perform(wk, o)
 		w.crash(wk)

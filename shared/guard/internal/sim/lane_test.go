@@ -13,7 +13,7 @@ import (
 
 // What may go wrong between function, buffer, Lambda and sink.
 var (
-	atTheBuffer = []sim.Fault{sim.PutLost, sim.PutHalf, sim.PutUnanswered, sim.PutDoubled, sim.DiesBeforePut, sim.DiesAfterPut, sim.ReceivedTwice}
+	atTheBuffer = []sim.Fault{sim.PutLost, sim.PutHalf, sim.PutUnanswered, sim.PutDoubled, sim.DiesAfterPut, sim.ReceivedTwice}
 	outage      = []sim.Fault{sim.Outage}
 	deaths      = []sim.Fault{sim.DiesAfterPut}
 	forGood     = []sim.Fault{sim.Rejected}
@@ -65,7 +65,7 @@ func laneRows(more int) []*sim.Scenario {
 	rows := []*sim.Scenario{
 		manyRecords("", sim.Either, 1, atTheBuffer, bounded, forGood),
 		manyRecords(", deaths", sim.Buffered, 2+more, deaths),
-		withLane(", deaths", anAction(sim.FencedKey, 1), sim.Direct, 3+2*more, deaths),
+		withLane(", deaths", anAction(sim.FencedKey, 1), sim.Direct, 2+more, deaths),
 		withLane(", once", anAction(sim.UniqueKey, 1), sim.Either, 2, atTheBuffer, bounded, forGood),
 		withLane(", once", anAction(sim.NothingPark, 1), sim.Either, 2, atTheBuffer, bounded, forGood),
 		withLane(", once, buffer", anAction(sim.LookupOnly, 1), sim.Either, 2+more, atTheBuffer),

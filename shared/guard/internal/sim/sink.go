@@ -180,7 +180,7 @@ func (s *sinkState) take(r *request) answer {
 
 // handle is the connector: what it does with an attempt at this kind of sink.
 func (wk *Worker) handle(_ context.Context, a guard.Attempt) guard.Outcome {
-	wk.asked = true
+	wk.began = true
 	if wk.w.sc.Policy == guard.EachOnce {
 		return wk.act(a)
 	}

@@ -200,7 +200,7 @@ type Worker struct {
 	until   int64
 	epoch   int64 // of its claim
 	held    bool  // by the breaker
-	asked   bool  // it made an attempt
+	began   bool  // it holds a claim, and knows that
 	acked   bool  // what it left undone lies in the lane
 }
 
@@ -734,8 +734,11 @@ func (wk *Worker) wait(o *op) *op {
 
 // Write implements guard.Store.
 func (wk *Worker) Write(_ context.Context, w guard.Write) (guard.Record, bool, error) {
-	if w.Name == guard.Claim {
+	switch w.Name {
+	case guard.Claim:
 		wk.claims++
+	case guard.Complete, guard.GiveBack:
+		wk.began = true
 	}
 	o := wk.wait(&op{write: &w})
 	return o.old, o.ok, o.err
@@ -815,7 +818,8 @@ func (wk *Worker) run() {
 // random makes tokens that name their message and the claims it was granted, so that the
 // same state has the same bytes whatever path led to it. A refused claim leaves none.
 func (wk *Worker) random() [10]byte {
-	return [10]byte{1, byte(wk.id), byte(wk.msg.granted), byte(wk.id >> 8), byte(wk.id >> 16)}
+	id := wk.id
+	return [10]byte{1, byte(id), byte(wk.msg.granted), byte(id >> 8), byte(id >> 16), byte(id >> 24), byte(id >> 32)}
 }
 
 // Now is the worker's clock.
