@@ -38,7 +38,7 @@ const (
 // fails stays in its queue.
 type Lane struct {
 	Path  Path
-	Many  bool // a change stands for as many records as a message of the lane holds
+	Many  bool // a change stands for more records than an event of the buffer may have
 	Rules Rules
 }
 
@@ -137,7 +137,7 @@ func (m *message) delivery() lane.Delivery {
 		return t
 	}
 	return lane.Delivery{
-		Buffered: !m.direct && !m.redrive, Redrive: m.redrive, Ours: m.ours || m.redrive, Receives: m.receives,
+		Buffered: !m.direct && !m.redrive, Redrive: m.redrive, Ours: m.ours, Receives: m.receives,
 		SentAt: at(m.sentAt), ReceivedAt: at(m.receivedAt), FailedAt: at(m.failedAt),
 	}
 }
@@ -170,6 +170,9 @@ func (wk *Worker) withhold() {
 // puts what the lane takes.
 func (wk *Worker) rest() {
 	w, m, rules := wk.w, wk.msg, wk.w.sc.Lane.Rules
+	if wk.dead {
+		return
+	}
 	forgets := rules.Forgets(m.delivery(), w.clock(), waitingFor)
 	unfinished := 0
 	for i, r := range wk.results {
@@ -186,7 +189,7 @@ func (wk *Worker) rest() {
 		}
 	}
 	if w.sc.Lane.Many {
-		unfinished *= lane.Portion
+		unfinished *= lane.Portion + 1
 	}
 	if unfinished == 0 || !rules.Takes(m.delivery(), unfinished) {
 		return
@@ -212,6 +215,9 @@ func (wk *Worker) rest() {
 			o.put.since = w.now
 		}
 		all = rules.Took(wk.wait(o).err) && all
+		if wk.dead {
+			return
+		}
 	}
 	wk.acked = wk.acked || all
 }
@@ -229,7 +235,7 @@ func (w *world) park(change int, class verdict.Class) {
 func (w *world) counts(wk *Worker, o *op) {
 	p := wk.msg.puts
 	for _, c := range o.put.changes {
-		if !wk.msg.ours {
+		if !wk.msg.ours && !wk.msg.redrive {
 			p.most[c] = max(p.most[c], 1)
 			if wk.msg.direct {
 				p.most[c] = directTries
@@ -428,7 +434,7 @@ func (w *world) hash(h *hasher, m *message) {
 	h.num(flags)
 	for _, c := range m.changes {
 		h.num(int64(c))
-		if !m.ours && m.puts != nil {
+		if !m.ours {
 			h.num(int64(m.puts.of[c]))
 		}
 	}

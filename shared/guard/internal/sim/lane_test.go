@@ -42,7 +42,7 @@ func twoChanges(sink sim.SinkKind) *sim.Scenario {
 	return history("FieldMerge, "+string(sink), sink, "full", "f")
 }
 
-// oneEvent brings all changes in one event, in which each stands for 25 records.
+// oneEvent brings all changes in one event.
 func oneEvent(sc *sim.Scenario) *sim.Scenario {
 	all := []int{}
 	for i := range sc.Changes {
@@ -65,7 +65,7 @@ func laneRows(more int) []*sim.Scenario {
 	rows := []*sim.Scenario{
 		manyRecords("", sim.Either, 1, atTheBuffer, bounded, forGood),
 		manyRecords(", deaths", sim.Buffered, 2+more, deaths),
-		withLane(", deaths", anAction(sim.FencedKey, 1), sim.Direct, 2+more, deaths),
+		withLane(", deaths", anAction(sim.FencedKey, 1), sim.Direct, 2+2*more, deaths),
 		withLane(", once", anAction(sim.UniqueKey, 1), sim.Either, 2, atTheBuffer, bounded, forGood),
 		withLane(", once", anAction(sim.NothingPark, 1), sim.Either, 2, atTheBuffer, bounded, forGood),
 		withLane(", once, buffer", anAction(sim.LookupOnly, 1), sim.Either, 2+more, atTheBuffer),
@@ -113,6 +113,9 @@ func TestMutantsOfTheLane(t *testing.T) {
 		"put a message of the lane anew": {func(r *sim.Rules) {
 			r.Takes = func(d lane.Delivery, unfinished int) bool { return d.Ours && !d.Redrive || d.Takes(unfinished) }
 		}, "times for one event"},
+		"put a redrive": {func(r *sim.Rules) {
+			r.Takes = func(d lane.Delivery, unfinished int) bool { return d.Redrive || d.Takes(unfinished) }
+		}, "is put 1 times for one event"},
 		"acknowledge before the put":   {func(r *sim.Rules) { r.AckFirst = true }, "is lost"},
 		"drop what the buffer refuses": {func(r *sim.Rules) { r.Took = func(error) bool { return true } }, "is lost"},
 		"park without an attempt": {func(r *sim.Rules) {

@@ -710,7 +710,7 @@ func (w *world) redriveParked() bool {
 			w.parked = append(w.parked, p)
 			continue
 		}
-		w.queue = append(w.queue, &message{id: w.nextID, changes: []int{p.change}, redrive: true, resync: p.class == verdict.OverwroteNewer, mail: mail{class: p.class}})
+		w.queue = append(w.queue, &message{id: w.nextID, changes: []int{p.change}, redrive: true, resync: p.class == verdict.OverwroteNewer, mail: mail{class: p.class, puts: &puts{}}})
 		w.nextID++
 		w.redrive++
 		sent = true
