@@ -69,11 +69,12 @@ func laneRows(more int) []*sim.Scenario {
 		withLane(", once", anAction(sim.UniqueKey, 1), sim.Either, 2, atTheBuffer, bounded, forGood),
 		withLane(", once", anAction(sim.NothingPark, 1), sim.Either, 2, atTheBuffer, bounded, forGood),
 		withLane(", once, buffer", anAction(sim.LookupOnly, 1), sim.Either, 2+more, atTheBuffer),
-		withLane("", twoStates(sim.FencedVersion), sim.Either, 1, atTheBuffer, everything),
-		withLane("", anAction(sim.KeyWindow, 2), sim.Either, 1, atTheBuffer, bounded),
+		withLane(", one event", oneEvent(twoStates(sim.LastWins)), sim.Either, 1, atTheBuffer, bounded),
 	}
 	if more > 0 {
 		rows = append(rows,
+			withLane("", twoStates(sim.FencedVersion), sim.Either, 1, atTheBuffer, everything),
+			withLane("", anAction(sim.KeyWindow, 2), sim.Either, 1, atTheBuffer, bounded),
 			withLane("", twoChanges(sim.FencedVersion), sim.Either, 1, atTheBuffer, everything),
 			withLane("", twoChanges(sim.LastWins), sim.Either, 1, atTheBuffer, bounded),
 			withLane("", anAction(sim.FencedKey, 2), sim.Either, 1, atTheBuffer, everything),
