@@ -43,7 +43,8 @@ var layers = []layer{
 	// The heart: the standard library and nothing else.
 	{"shared/order", nil, nil},
 	{"shared/verdict", nil, nil},
-	{"shared/guard/internal", []string{"shared/guard", "shared/order", "shared/verdict"}, nil},
+	{"shared/lane", []string{"shared/verdict"}, nil},
+	{"shared/guard/internal", []string{"shared/guard", "shared/lane", "shared/order", "shared/verdict"}, nil},
 	{"shared/guard/dynamo", []string{"shared/guard", "shared/awsclient"}, []string{awsSDK, smithy}},
 	{"shared/guard", []string{"shared/guard.", "shared/order", "shared/verdict"}, nil},
 	{"shared/sink", []string{"shared/sink", "shared/verdict"}, nil},
@@ -62,7 +63,7 @@ var layers = []layer{
 	{"shared/erp/httpsink", []string{"shared/erp", "shared/config", "shared/sink", "shared/verdict"}, nil},
 	{"shared/erp", []string{"shared/erp", "shared/sink", "shared/verdict", "shared/decimal"}, nil},
 	// What joins them.
-	{"shared/consumer", []string{"shared/decimal", "shared/guard", "shared/order", "shared/salesforce", "shared/sink", "shared/transport", "shared/telemetry", "shared/verdict"},
+	{"shared/consumer", []string{"shared/decimal", "shared/guard", "shared/lane", "shared/order", "shared/salesforce", "shared/sink", "shared/transport", "shared/telemetry", "shared/verdict"},
 		[]string{"github.com/google/uuid"}},
 	{"shared/deadletter", []string{"shared/transport", "shared/salesforce", "shared/verdict"}, []string{awsSDK}},
 	{"shared/function", []string{"shared"}, []string{awsSDK, "github.com/aws/aws-lambda-go"}},

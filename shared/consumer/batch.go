@@ -73,14 +73,15 @@ func (in *invocation[T]) alone(m *transport.Message) {
 // that dies later leaves a line for everything that it did. What a buffer has brought so
 // often that the queue would soon move it away itself is parked first.
 func (in *invocation[T]) finish(w *work[T]) {
-	if in.sqs && (w.msg.ReceiveCount >= mostReceives || in.tooLong(w.msg)) && !w.acknowledged() && !in.foreign(w.msg) {
+	d := in.delivery(w.msg)
+	if d.Forgotten(in.env.Now(), in.scaled(waitingFor)) && !w.acknowledged() && !in.foreign(w.msg) {
 		cause := fmt.Errorf("delivered %d times since %s without success", w.msg.ReceiveCount, w.msg.SentAt.Format(time.RFC3339))
 		if w.line.Error != "" {
 			cause = fmt.Errorf("%w, the last time: %s", cause, w.line.Error)
 		}
 		in.park(w, w.line.Class, cause, w.records())
 	}
-	if first := failingSince(w.msg); in.sqs && !first.IsZero() && (w.msg.Form == transport.Lane || w.msg.ReceiveCount > 1) {
+	if first := d.Since(); in.sqs && !first.IsZero() && (w.msg.Form == transport.Lane || w.msg.ReceiveCount > 1) {
 		w.line.Waited = max(in.env.Now().Sub(first), 0)
 	}
 	in.env.Log.Write(w.line)

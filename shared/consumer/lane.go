@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"sfrelay/shared/lane"
 	"sfrelay/shared/salesforce"
 	"sfrelay/shared/transport"
 	"sfrelay/shared/verdict"
@@ -26,25 +27,23 @@ const (
 	retryFor     = 6 * time.Hour      // of a change that fails, from its first failure on
 	doubtFor     = time.Hour          // the same of class unknown, where the sink takes others
 	waitingFor   = 5 * 24 * time.Hour // a message whose changes only wait is parked before its queue forgets it
-	lanePortion  = 25                 // records of one message
 	lanePortions = 8                  // messages of one event: each holds the whole of it
 	lateAfter    = 30 * time.Minute
 	lateUntil    = 30 * time.Hour   // EventBridge tries for 24 hours, Lambda keeps an event for 6: what is older was not on its way
 	longestDelay = 15 * time.Minute // that SQS keeps a new message away (SQS API Reference, SendMessage)
 )
 
-// laned reports whether what fails of the message goes to the lane. A redrive does not: it
-// answers, and its message stays where it is. Out of the buffer only an event of many
-// records does, when it is received for the first time.
-func (in *invocation[T]) laned(msg *transport.Message, unfinished int) bool {
-	switch {
-	case msg.Redrive || msg.Consumer != "" || in.foreign(msg):
-		return false
-	case in.sqs:
-		return msg.ReceiveCount <= 1 && unfinished > lanePortion
-	default:
-		return true
+// delivery is what the lane's decisions need to know of a message.
+func (in *invocation[T]) delivery(msg *transport.Message) lane.Delivery {
+	return lane.Delivery{
+		Buffered: in.sqs, Redrive: msg.Redrive, Ours: msg.Consumer != "",
+		Receives: msg.ReceiveCount, SentAt: msg.SentAt, ReceivedAt: msg.ReceivedAt, FailedAt: msg.FailedAt,
 	}
+}
+
+// laned reports whether what fails of the message goes to the lane.
+func (in *invocation[T]) laned(msg *transport.Message, unfinished int) bool {
+	return in.delivery(msg).Takes(unfinished)
 }
 
 // late reports whether an event has been on its way to the function for so long that it
@@ -97,7 +96,7 @@ func (in *invocation[T]) putOffOf(msg *transport.Message, works []*work[T]) {
 	quoted := transport.Quote(msg.Event)
 	failed, waiting := works[:0:0], works[:0:0]
 	for _, w := range works {
-		if w.line.Attempt > 0 && w.line.Verdict == verdict.Failed {
+		if lane.Failed(w.line.Attempt, w.line.Verdict) {
 			failed = append(failed, w)
 		} else {
 			waiting = append(waiting, w)
@@ -109,7 +108,7 @@ func (in *invocation[T]) putOffOf(msg *transport.Message, works []*work[T]) {
 			continue
 		}
 		w := transport.Waiting{Consumer: in.def.name, Class: part[0].line.Class}
-		if part[0].line.Attempt > 0 && part[0].line.Verdict == verdict.Failed {
+		if lane.Failed(part[0].line.Attempt, part[0].line.Verdict) {
 			w.FirstAt = in.env.Now()
 		}
 		delay := min(in.pause(part[0]), longestDelay)
@@ -141,7 +140,7 @@ func portions[T any](m transport.Waiting, quoted []byte, works []*work[T]) (bodi
 		}
 		ids = append(ids, records...)
 	}
-	for chunk := range slices.Chunk(ids, max(lanePortion, (len(ids)+lanePortions-1)/lanePortions)) {
+	for chunk := range slices.Chunk(ids, max(lane.Portion, (len(ids)+lanePortions-1)/lanePortions)) {
 		m.Records = chunk
 		bodies = append(bodies, m.EncodeAround(quoted))
 	}
@@ -154,27 +153,9 @@ func (in *invocation[T]) giveUp(w *work[T], class verdict.Class) bool {
 	if !in.sqs {
 		return false // it has only begun, or is a redrive, which answers
 	}
-	first := failingSince(w.msg)
-	if first.IsZero() {
-		return false
-	}
-	age := in.env.Now().Sub(first)
-	longest := in.scaled(in.env.RetryFor)
-	return age >= longest || class == verdict.Unknown && age >= min(in.scaled(doubtFor), longest) && in.health.tookOther(w.subject, first)
-}
-
-// failingSince is when a message out of the buffer failed first, as far as is known: it was
-// received before. Never when it was sent: it may have lain there unread.
-func failingSince(msg *transport.Message) time.Time {
-	if msg.FailedAt.IsZero() {
-		return msg.ReceivedAt
-	}
-	return msg.FailedAt
-}
-
-// tooLong reports whether the buffer will soon forget a message.
-func (in *invocation[T]) tooLong(msg *transport.Message) bool {
-	return !msg.SentAt.IsZero() && in.env.Now().Sub(msg.SentAt) >= in.scaled(waitingFor)
+	d, now, longest := in.delivery(w.msg), in.env.Now(), in.scaled(in.env.RetryFor)
+	return d.Spent(now, longest) ||
+		class == verdict.Unknown && d.Spent(now, min(in.scaled(doubtFor), longest)) && in.health.tookOther(w.subject, d.Since())
 }
 
 func (a *adapter[T]) scaled(d time.Duration) time.Duration {

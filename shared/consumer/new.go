@@ -62,9 +62,6 @@ const (
 	parallel     = 8               // subjects worked on at once
 	longestPause = 15 * time.Minute
 	otherEvent   = 2 * time.Minute // how far the other event of the same fact may be behind
-	// mostReceives is how often a buffer may bring a message. The queue's own limit is
-	// 1000 (template.yaml): what SQS moves away then has lost its consumer and reason.
-	mostReceives = 990
 )
 
 // Handler is a consumer ready to run. It is safe for concurrent invocations.

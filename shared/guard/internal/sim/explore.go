@@ -286,8 +286,9 @@ func (h *hasher) text(s string) {
 }
 
 // record hashes an item by what it can still mean: a time that is over is over, and of
-// a token the time matters only where a day may pass or a table be restored.
-func (w *world) record(r guard.Record) hasher {
+// a token the time matters only where a day may pass or a table be restored. With me it is
+// hashed by what it can mean to that worker.
+func (w *world) record(r guard.Record, me *Worker) hasher {
 	if r == nil {
 		return 1
 	}
@@ -298,8 +299,14 @@ func (w *world) record(r guard.Record) hasher {
 		switch a.Name {
 		case "u":
 			h.num(max(a.Value.Num-w.now, 0))
+		case "a", "n":
+			if w.sc.Lane == nil { // attempts limit nothing there, and epochs are told apart by base
+				h.num(a.Value.Num)
+			}
 		case "o", "w":
-			if w.sc.DayPasses || w.sc.Restore {
+			if w.sc.Lane != nil {
+				w.owner(&h, a.Value.Str, me)
+			} else if w.sc.DayPasses || w.sc.Restore {
 				h.text(a.Value.Str)
 			} else {
 				h.text(a.Value.Str[6:])
@@ -314,9 +321,9 @@ func (w *world) record(r guard.Record) hasher {
 }
 
 // mix adds an answer to what a worker has seen.
-func (w *world) mix(seen uint64, o *op) uint64 {
-	h := hasher(seen)
-	h.num(int64(w.record(o.old)))
+func (w *world) mix(wk *Worker, o *op) uint64 {
+	h := hasher(wk.seen)
+	h.num(int64(w.record(o.old, wk)))
 	if o.ok {
 		h.num(1)
 	}
@@ -346,12 +353,12 @@ func (w *world) staleness(o *op) int64 {
 // state is all that the rest of a history can depend on.
 func (w *world) state() uint64 {
 	h := hashStart
-	h.num(int64(w.record(w.item)))
+	h.num(int64(w.record(w.item, nil)))
 	h.text(w.sink.String())
 	for _, wk := range w.workers {
-		h.num(int64(wk.id))
+		w.who(&h, wk.msg)
 		h.num(int64(wk.seen))
-		h.num(int64(wk.msg.granted))
+		w.claimed(&h, wk)
 		h.num(max(wk.until-w.now, -1))
 		flags := int64(0)
 		if wk.late {
@@ -360,20 +367,34 @@ func (w *world) state() uint64 {
 		if wk.zombie {
 			flags |= 2
 		}
+		if wk.held {
+			flags |= 4
+		}
+		if wk.began {
+			flags |= 8
+		}
 		h.num(flags)
 		h.num(w.staleness(wk.pending))
 	}
+	inOrder := h
 	for _, m := range w.queue {
-		h.num(int64(m.id))
+		if w.sc.Lane != nil {
+			h = hashStart
+		}
+		w.who(&h, m)
 		h.num(max(m.after-w.now, 0))
-		h.num(int64(m.granted))
+		w.hash(&h, m)
 		if m.waits {
 			h.num(3)
+		}
+		if w.sc.Lane != nil { // of which nobody is told by its number
+			inOrder += h
+			h = inOrder
 		}
 	}
 	for _, r := range w.flying {
 		h.text(r.String())
-		h.num(r.epoch)
+		h.num(r.epoch - w.base())
 		h.num(max(r.deadline-w.now, -1))
 		h.text(string(r.version[:]))
 		for _, f := range w.sc.Fields {
@@ -385,7 +406,15 @@ func (w *world) state() uint64 {
 		h.text(string(p.class))
 	}
 	h.num(int64(w.faults))
-	h.num(int64(w.redrive))
+	if w.sc.Lane == nil {
+		h.num(int64(w.redrive))
+	}
+	h.num(int64(w.ended))
+	if w.out {
+		h.num(7)
+	} else if w.was {
+		h.num(8)
+	}
 	if w.sc.DayPasses || w.sc.Restore {
 		h.num(w.now)
 		h.num(w.restored)

@@ -3,6 +3,7 @@ package sim_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -121,7 +122,7 @@ func TestReplay(t *testing.T) {
 	if name == "" || schedule == "" && seed == "" {
 		return
 	}
-	for _, sc := range append(append(append(actionRows(9), stateRows(9)...), recordRows(9)...), crowds()...) {
+	for _, sc := range slices.Concat(actionRows(9), stateRows(9), recordRows(9), crowds(), laneRows(9), laneCrowds()) {
 		if sc.Name != name {
 			continue
 		}

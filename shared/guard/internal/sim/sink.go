@@ -128,6 +128,9 @@ func (s *sinkState) hold() {
 // take carries a request out, now.
 func (s *sinkState) take(r *request) answer {
 	kind := s.sc.Sink
+	if s.w.out {
+		return answer{refused: true}
+	}
 	switch r.kind {
 	case lookup:
 		return answer{found: s.effects > 0}
@@ -177,6 +180,7 @@ func (s *sinkState) take(r *request) answer {
 
 // handle is the connector: what it does with an attempt at this kind of sink.
 func (wk *Worker) handle(_ context.Context, a guard.Attempt) guard.Outcome {
+	wk.began = true
 	if wk.w.sc.Policy == guard.EachOnce {
 		return wk.act(a)
 	}
@@ -328,6 +332,7 @@ func (sc *Scenario) rivals() bool {
 
 // finish compares the end of a history with the specification.
 func (w *world) finish() {
+	w.nothingLost()
 	s := w.sink
 	if w.sc.Policy == guard.EachOnce {
 		w.checkEffects(true)
@@ -387,7 +392,7 @@ func (w *world) checkEffects(end bool) {
 
 func (s *sinkState) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d %d %x %v %v ", s.effects, s.epoch, s.version, s.retired, s.exists)
+	fmt.Fprintf(&b, "%d %d %x %v %v ", s.effects, s.epoch-s.w.base(), s.version, s.retired, s.exists)
 	keys := make([]string, 0, len(s.values))
 	for k := range s.values {
 		keys = append(keys, k)

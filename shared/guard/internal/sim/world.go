@@ -80,6 +80,7 @@ type Scenario struct {
 	Skew       []time.Duration
 	Broken     func(guard.Write) guard.Write // for mutants of the protocol
 	Protocol   Protocol                      // nil: the guard
+	Lane       *Lane                         // nil: what fails comes again from a buffer, and is parked by attempts
 	// LambdaRetries delivers as Lambda's asynchronous queue does: three tries, one and
 	// two minutes apart, then into the dead-letter queue, which is redriven at the end.
 	LambdaRetries bool
@@ -112,6 +113,8 @@ type option struct {
 	m     *message
 	r     *request
 	t     int64
+
+	direct, held bool // of optDeliver, in a world with a lane
 }
 
 type optionKind byte
@@ -121,6 +124,7 @@ const (
 	optDeliver                   // a message
 	optLand                      // a request that was on its way
 	optPass                      // time, to t
+	optMend                      // the sink is back
 	optFault                     // something goes wrong at a worker's step
 	optDay                       // a day passes
 	optRestore                   // the table forgets the item
@@ -138,6 +142,8 @@ type message struct {
 	waits   bool  // for the item to be free
 	tries   int   // deliveries
 	granted int   // claims that passed
+	made    int   // messages put for it
+	mail
 }
 
 type world struct {
@@ -164,6 +170,8 @@ type world struct {
 	nextID   int
 	options  []option
 	judge    func() // instead of finish
+	out, was bool   // the sink is down; it was at some time
+	ended    uint64 // changes that have come to an end, in a world with a lane
 }
 
 type parked struct {
@@ -190,6 +198,10 @@ type Worker struct {
 	late    bool // time passed over it
 	zombie  bool // and it sends all the same
 	until   int64
+	epoch   int64 // of its claim
+	held    bool  // by the breaker
+	began   bool  // it holds a claim, and knows that
+	acked   bool  // what it left undone lies in the lane
 }
 
 // op is a step that waits for its turn.
@@ -198,6 +210,7 @@ type op struct {
 	read  bool
 	req   *request
 	sleep time.Duration
+	put   *message // into the buffer, for each of its changes
 
 	old guard.Record
 	ok  bool
@@ -222,6 +235,7 @@ func newWorld(sc *Scenario, ch chooser) *world {
 		if i < len(sc.After) {
 			m.after = start + sc.After[i].Milliseconds()
 		}
+		w.mailed(m)
 		w.queue = append(w.queue, m)
 		w.nextID++
 	}
@@ -274,7 +288,8 @@ func (w *world) take(o option) {
 	case optStep:
 		w.step(o.wk)
 	case optDeliver:
-		w.deliver(o.m)
+		w.received(o.m, o.direct)
+		w.deliver(o.m, o.held)
 	case optLand:
 		w.land(o.r)
 	case optPass:
@@ -284,6 +299,9 @@ func (w *world) take(o option) {
 			w.note("Note", o.wk.name(), string(o.fault))
 		}
 		w.inject(o.fault, o.wk)
+	case optMend:
+		w.note("Note", "", "the sink is back")
+		w.out = false
 	case optDay:
 		w.dayLeft = false
 		w.pass(o.t)
@@ -316,8 +334,11 @@ func (w *world) enumerate() {
 			break
 		}
 		if m.after <= w.now && (!m.waits || w.free()) && !w.twinBefore(i) {
-			opts = append(opts, option{kind: optDeliver, m: m})
+			opts = w.offers(opts, m)
 		}
+	}
+	if w.out && slices.ContainsFunc(w.workers, func(wk *Worker) bool { return wk.pending.req != nil }) {
+		opts = append(opts, option{kind: optMend}) // it makes a difference to a request only
 	}
 	for _, r := range w.flying {
 		opts = append(opts, option{kind: optLand, r: r})
@@ -351,7 +372,7 @@ func (w *world) twinBefore(i int) bool {
 	m := w.queue[i]
 	for _, o := range w.queue[:i] {
 		if o.after == m.after && o.waits == m.waits && o.tries == m.tries && o.redrive == m.redrive &&
-			o.resync == m.resync && slices.Equal(o.changes, m.changes) {
+			o.resync == m.resync && o.mail == m.mail && slices.Equal(o.changes, m.changes) {
 			return true
 		}
 	}
@@ -381,11 +402,14 @@ func (w *world) nextTime() (int64, bool) {
 			best, ok = t, true
 		}
 	}
-	if u, there := w.item.Get("u"); there {
-		consider(u.Num + w.slowest())
-	}
 	for _, m := range w.queue {
 		consider(m.after)
+	}
+	if w.sc.Lane != nil {
+		return best, ok // nobody waits for anything else
+	}
+	if u, there := w.item.Get("u"); there {
+		consider(u.Num + w.slowest())
 	}
 	for _, r := range w.flying {
 		consider(r.deadline)
@@ -420,7 +444,7 @@ func (w *world) applies(f Fault, wk *Worker) bool {
 	case Pause, ZombieSend:
 		return !wk.late && wk.until > w.now
 	}
-	return false
+	return w.laneApplies(f, wk)
 }
 
 func (w *world) inject(f Fault, wk *Worker) {
@@ -469,6 +493,8 @@ func (w *world) inject(f Fault, wk *Worker) {
 	case Pause, ZombieSend:
 		wk.late, wk.zombie = true, f == ZombieSend
 		w.pass(wk.until)
+	default:
+		w.laneInject(f, wk)
 	}
 }
 
@@ -477,7 +503,9 @@ func (w *world) crash(wk *Worker) {
 	wk.dead = true
 	wk.stop()
 	w.remove(wk)
-	w.again(wk.msg, w.now, true)
+	if !wk.acked {
+		w.again(wk.msg, w.now, true)
+	}
 }
 
 func (w *world) remove(wk *Worker) {
@@ -487,11 +515,15 @@ func (w *world) remove(wk *Worker) {
 // again brings a message back. One that waits comes when the item is free: deliveries
 // in between would only hear "busy".
 func (w *world) again(m *message, after int64, waits bool) {
+	if w.sc.Lane != nil {
+		w.laneAgain(m, after)
+		return
+	}
 	if w.sc.LambdaRetries {
 		m.tries++
 		if m.tries >= 3 {
 			for _, c := range m.changes {
-				w.parked = append(w.parked, parked{c, "retries used up"})
+				w.parked = append(w.parked, parked{c, retriesUsedUp})
 			}
 			return
 		}
@@ -505,12 +537,16 @@ func (w *world) again(m *message, after int64, waits bool) {
 	}
 	m.after, m.waits = after, waits
 	w.queue = append(w.queue, m)
+	w.inOrder()
+}
+
+func (w *world) inOrder() {
 	slices.SortFunc(w.queue, func(a, b *message) int { return a.id - b.id })
 }
 
-func (w *world) deliver(m *message) {
+func (w *world) deliver(m *message, held bool) {
 	w.queue = slices.DeleteFunc(w.queue, func(x *message) bool { return x == m })
-	wk := &Worker{w: w, msg: m, id: m.id}
+	wk := &Worker{w: w, msg: m, id: m.id, held: held}
 	if len(w.sc.Skew) > 0 {
 		wk.skew = w.sc.Skew[m.id%len(w.sc.Skew)]
 	}
@@ -526,7 +562,7 @@ func (w *world) deliver(m *message) {
 // resume hands the worker its answer and lets it go on to its next step.
 func (w *world) resume(wk *Worker) {
 	if o := wk.pending; o != nil {
-		wk.seen = w.mix(wk.seen, o)
+		wk.seen = w.mix(wk, o)
 	}
 	o, more := wk.next()
 	if more {
@@ -570,6 +606,9 @@ func (w *world) perform(wk *Worker, o *op) {
 				if u, ok := next.Get("u"); ok {
 					wk.until = u.Num
 				}
+				if n, ok := next.Get("n"); ok {
+					wk.epoch = n.Num
+				}
 			}
 			if !wr.ReturnOld {
 				o.old = nil
@@ -591,6 +630,9 @@ func (w *world) perform(wk *Worker, o *op) {
 		}
 		o.ans = w.sink.take(o.req)
 		w.note(wk.name(), "sink", o.req.String()+" -> "+o.ans.String())
+	case o.put != nil:
+		w.counts(wk, o)
+		w.put(wk, o, len(o.put.changes))
 	case o.sleep > 0:
 		if len(w.workers) == 1 {
 			w.pass(w.now + o.sleep.Milliseconds())
@@ -615,7 +657,7 @@ func (w *world) done(wk *Worker) {
 	again, waits := false, false
 	for _, r := range wk.results {
 		w.acked = append(w.acked, r.Verdict)
-		if !r.Verdict.Acknowledged() {
+		if !r.Verdict.Acknowledged() && !wk.acked {
 			again = true
 			waits = waits || r.Verdict == verdict.Busy
 			after = max(after, r.NotBefore.UnixMilli())
@@ -627,6 +669,9 @@ func (w *world) done(wk *Worker) {
 			vs = append(vs, strings.TrimSpace(string(r.Verdict)+" "+string(r.Class)))
 		}
 		w.note("Note", wk.name(), strings.Join(vs, ", "))
+	}
+	if w.sc.Lane != nil {
+		w.laneDone(wk, again)
 	}
 	if !again {
 		return
@@ -640,8 +685,16 @@ func (w *world) done(wk *Worker) {
 // redriveParked sends what was parked through again once everything is quiet: each
 // class as an operator would.
 func (w *world) redriveParked() bool {
-	if len(w.parked) == 0 || w.redrive > 2*len(w.sc.Deliveries)+2 {
+	most := 2*len(w.sc.Deliveries) + 2
+	if w.sc.Lane != nil {
+		most = maxDelivers // one by one, and every copy may lie there
+	}
+	if len(w.parked) == 0 || w.redrive > most {
 		return false
+	}
+	if w.sc.Lane != nil {
+		w.out = false // nobody redrives into an outage
+		w.pass(w.later(w.now))
 	}
 	if w.sc.LambdaRetries && w.redrive > 0 {
 		return false // a comparison allows one redrive
@@ -653,11 +706,11 @@ func (w *world) redriveParked() bool {
 	w.parked = nil
 	sent := false
 	for _, p := range todo {
-		if p.class == verdict.ChangedAfterDone || p.class == verdict.InDoubt || p.class == sameInstant {
+		if sent && w.sc.Lane != nil || p.class == verdict.ChangedAfterDone || p.class == verdict.InDoubt || p.class == sameInstant {
 			w.parked = append(w.parked, p)
 			continue
 		}
-		w.queue = append(w.queue, &message{id: w.nextID, changes: []int{p.change}, redrive: true, resync: p.class == verdict.OverwroteNewer})
+		w.queue = append(w.queue, &message{id: w.nextID, changes: []int{p.change}, redrive: true, resync: p.class == verdict.OverwroteNewer, mail: mail{class: p.class, puts: &puts{}}})
 		w.nextID++
 		w.redrive++
 		sent = true
@@ -681,8 +734,11 @@ func (wk *Worker) wait(o *op) *op {
 
 // Write implements guard.Store.
 func (wk *Worker) Write(_ context.Context, w guard.Write) (guard.Record, bool, error) {
-	if w.Name == guard.Claim {
+	switch w.Name {
+	case guard.Claim:
 		wk.claims++
+	case guard.Complete, guard.GiveBack:
+		wk.began = true
 	}
 	o := wk.wait(&op{write: &w})
 	return o.old, o.ok, o.err
@@ -700,15 +756,23 @@ func (wk *Worker) ask(r *request) answer { return wk.wait(&op{req: r}).ans }
 
 func (wk *Worker) run() {
 	sc := wk.w.sc
+	if wk.held {
+		wk.withhold()
+		wk.rest()
+		return
+	}
 	call := guard.Call{
 		Org: "org", Subject: "subject", Redrive: wk.msg.redrive, GiveUp: func(_ int, _ verdict.Class, n int64) bool { return n >= int64(cmp.Or(sc.Attempts, 3)) },
 		Park: func(_ context.Context, p guard.Parking) error {
 			if wk.dead {
 				return errCrashed
 			}
-			wk.w.parked = append(wk.w.parked, parked{wk.msg.changes[p.Change], p.Class})
+			wk.w.park(wk.msg.changes[p.Change], p.Class)
 			return nil
 		},
+	}
+	if sc.Lane != nil {
+		call.GiveUp = func(i int, _ verdict.Class, _ int64) bool { return wk.givesUp(wk.msg.changes[i]) }
 	}
 	for _, i := range wk.msg.changes {
 		c := sc.Changes[i]
@@ -746,12 +810,16 @@ func (wk *Worker) run() {
 		panic(err)
 	}
 	wk.results = g.Do(context.Background(), call, wk.handle).Results
+	if sc.Lane != nil {
+		wk.rest()
+	}
 }
 
 // random makes tokens that name their message and the claims it was granted, so that the
 // same state has the same bytes whatever path led to it. A refused claim leaves none.
 func (wk *Worker) random() [10]byte {
-	return [10]byte{1, byte(wk.id), byte(wk.msg.granted)}
+	id := wk.id
+	return [10]byte{1, byte(id), byte(wk.msg.granted), byte(id >> 8), byte(id >> 16), byte(id >> 24), byte(id >> 32)}
 }
 
 // Now is the worker's clock.
