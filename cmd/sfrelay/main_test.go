@@ -38,6 +38,8 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"dlq", "list", "--queue", "x"}, wrongUse, "See: sfrelay dlq list --help"},
 		{[]string{"explain", "../../events/04-account-update-phone.json", "--orgs", "x"}, wrongUse, "See: sfrelay explain --help"},
 		{[]string{"completion", "cmd"}, wrongUse, "bash"},
+		{[]string{"run", "--scenario", "../../events/scenario", "--delay", "1001ms"}, wrongUse, "write e.g. 300ms"},
+		{[]string{"sandbox", "--delay", "3"}, wrongUse, "write e.g. 300ms"},
 	} {
 		s, out, err := testScreen()
 		if code := run(t.Context(), test.args, s); code != test.code {
