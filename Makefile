@@ -74,6 +74,16 @@ slow: ## The scenario with slow calls beside 24 busy loops, in both delivery mod
 	@$(MAKE) --no-print-directory -j2 local python
 	@set -e; for mode in direct buffered; do .ci/busy 24 $(SLOW_RUN) --mode $$mode; done
 
+.PHONY: outage
+outage: ## Billing and ERP are down for a minute while events come, in both delivery modes; some 4 minutes
+	@$(MAKE) --no-print-directory -j2 local python
+	@set -e; for mode in direct buffered; do dist/sfrelay run --scenario events/outage --mode $$mode; done
+
+.PHONY: bulk
+bulk: ## 20,000 records in 100 events through the local stack, in both delivery modes; some 6 minutes
+	@$(MAKE) --no-print-directory -j2 local python
+	@set -e; for mode in direct buffered; do dist/sfrelay bulk --mode $$mode; done
+
 # The scenario, then the guard's contract against the DynamoDB of the same stack. Elsewhere than on Linux Go takes no
 # certificates from the environment. The emulator adds to a text without a word, which Amazon's DynamoDB refuses: DynamoDB
 # Local holds those cases.
