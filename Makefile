@@ -70,7 +70,7 @@ test: go ## Everything that CI runs: lint, the scenario on the local stack, all 
 # Calls may take as long as on AWS; only waits are scaled. make test plays it without the loops.
 SLOW_RUN = dist/sfrelay run --delay 300ms
 .PHONY: slow
-slow: ## The scenario with slow calls beside 24 busy loops, in both delivery modes; some 10 minutes
+slow: ## The scenario with slow calls beside 24 busy loops, in both delivery modes; some 6 minutes
 	@$(MAKE) --no-print-directory -j2 local python
 	@set -e; for mode in direct buffered; do .ci/busy 24 $(SLOW_RUN) --mode $$mode; done
 
