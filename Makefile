@@ -57,12 +57,32 @@ test: go ## Everything that CI runs: lint, the scenario on the local stack, all 
 	@$(GO_TOOL) golangci-lint run --allow-parallel-runners
 	@AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	@$(MAKE) --no-print-directory e2e
+	@$(SLOW_RUN) --mode buffered >.cache/slow.log || { cat .cache/slow.log; exit 1; }
+	@tail -n 2 .cache/slow.log
 	@$(MAKE) --no-print-directory prove >.cache/prove.log || { cat .cache/prove.log; exit 1; }
 	@grep -hE 'schedules|[0-9]+ mutants|doubled or wrong|operations of' .cache/prove.log
 	@MUTANTS=sample go test -count=1 -run TestMutants -v ./shared >.cache/mutants.log || { cat .cache/mutants.log; exit 1; }
 	@grep -E '^[0-9]+ mutants' .cache/mutants.log
 	@go test -race -timeout 20m ./...
 	@go test -run 'TestAllocations|TestWorkIsBoundedByBytes' ./shared/guard/internal/bench ./shared/consumer # the race detector allocates too
+
+# The scenario where nothing is fast: every call of table and sinks takes 300 ms more, and 24 busy loops take the processor.
+# Calls may take as long as on AWS; only waits are scaled. make test plays it without the loops.
+SLOW_RUN = dist/sfrelay run --delay 300ms
+.PHONY: slow
+slow: ## The scenario with slow calls beside 24 busy loops, in both delivery modes; some 6 minutes
+	@$(MAKE) --no-print-directory -j2 local python
+	@set -e; for mode in direct buffered; do .ci/busy 24 $(SLOW_RUN) --mode $$mode; done
+
+.PHONY: outage
+outage: ## Billing and ERP are down for a minute while events come, in both delivery modes; some 4 minutes
+	@$(MAKE) --no-print-directory -j2 local python
+	@set -e; for mode in direct buffered; do dist/sfrelay run --scenario events/outage --mode $$mode; done
+
+.PHONY: bulk
+bulk: ## 20,000 records in 100 events through the local stack, in both delivery modes; some 6 minutes
+	@$(MAKE) --no-print-directory -j2 local python
+	@set -e; for mode in direct buffered; do dist/sfrelay bulk --mode $$mode; done
 
 # The scenario, then the guard's contract against the DynamoDB of the same stack. Elsewhere than on Linux Go takes no
 # certificates from the environment. The emulator adds to a text without a word, which Amazon's DynamoDB refuses: DynamoDB

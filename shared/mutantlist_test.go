@@ -121,6 +121,12 @@ var guardMutants = []mutant{
 		test: "TestTheHandlerEndsBeforeTheLease", protects: "a request has settled before the next one may begin",
 	},
 	{
+		name: "effect-is-scaled", file: "guard/config.go",
+		old:  "t := times{effect: effect, margin:",
+		new:  "t := times{effect: scaleBy(effect, s), margin:",
+		test: "TestTheHandlerEndsBeforeTheLease", protects: "a call may take as long on a local stack as on AWS",
+	},
+	{
 		name: "redriven-and-gone", file: "guard/aside.go",
 		old:  "if !r.call.Redrive && r.marks.has(mark) {",
 		new:  "if r.marks.has(mark) {",

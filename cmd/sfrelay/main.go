@@ -22,6 +22,7 @@ type commands struct {
 	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
 
 	Run        runCommand        `cmd:"" help:"Play a scenario on a new local stack and compare the result with what the scenario expects."`
+	Bulk       bulkCommand       `cmd:"" help:"Send a bulk load through a new local stack and compare what the sinks hold."`
 	Send       sendCommand       `cmd:"" help:"Deliver events as EventBridge would."`
 	Explain    explainCommand    `cmd:"" help:"Say what an event is, and which consumers take it."`
 	Stack      stackCommand      `cmd:"" help:"The whole pipeline on this machine."`

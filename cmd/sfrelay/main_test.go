@@ -38,6 +38,10 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"dlq", "list", "--queue", "x"}, wrongUse, "See: sfrelay dlq list --help"},
 		{[]string{"explain", "../../events/04-account-update-phone.json", "--orgs", "x"}, wrongUse, "See: sfrelay explain --help"},
 		{[]string{"completion", "cmd"}, wrongUse, "bash"},
+		{[]string{"run", "--scenario", "../../events/scenario", "--delay", "1001ms"}, wrongUse, "write e.g. 300ms"},
+		{[]string{"bulk", "--records", "201"}, wrongUse, "--records from 1 to 200"},
+		{[]string{"bulk", "--events", "0"}, wrongUse, "--events from 1 to 1000"},
+		{[]string{"sandbox", "--delay", "3"}, wrongUse, "write e.g. 300ms"},
 	} {
 		s, out, err := testScreen()
 		if code := run(t.Context(), test.args, s); code != test.code {
@@ -73,7 +77,7 @@ func TestSendIsNotDoneWhenSomethingIsParked(t *testing.T) {
 
 func TestCompletion(t *testing.T) {
 	for words, want := range map[string]string{
-		"":                                 "run send explain stack dlq sandbox version completion",
+		"":                                 "run bulk send explain stack dlq sandbox version completion",
 		"dl":                               "dlq",
 		"dlq ":                             "list show redrive",
 		"dlq list --queue ":                "failure delivery all",

@@ -18,6 +18,7 @@ type runCommand struct {
 	rootFlag
 	Scenario string `default:"events/scenario" type:"existingdir" help:"Directory with scenario.json."`
 	Mode     string `enum:",direct,buffered" default:"" env:"DELIVERY_MODE" help:"DeliveryMode of the template: direct (default) or buffered."`
+	Delay    delay  `placeholder:"DURATION" help:"Let every call of the guard's table and of the sinks wait for so long first, e.g. 300ms; 1s at most."`
 	Keep     bool   `help:"Keep the stack running afterwards."`
 }
 
@@ -34,7 +35,7 @@ func (c *runCommand) Run(ctx context.Context, out *screen) (err error) {
 	if err := stack.Down(ctx, c.Dir); err != nil { // what a killed run left
 		return err
 	}
-	local, err := up(ctx, out, c.rootFlag, stack.Options{Dir: c.Dir, Mode: c.Mode, Orgs: s.Orgs})
+	local, err := up(ctx, out, c.rootFlag, stack.Options{Dir: c.Dir, Mode: c.Mode, Orgs: s.Orgs, Delay: time.Duration(c.Delay)})
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 type sandboxCommand struct {
 	Stripe string `default:"127.0.0.1:0" help:"Loopback address of the Stripe sandbox."`
 	ERP    string `name:"erp" default:"127.0.0.1:0" help:"Loopback address of the ERP sandbox."`
+	Delay  delay  `placeholder:"DURATION" help:"Let every request to either wait for so long first, e.g. 300ms; 1s at most."`
 	JSON   bool   `name:"json" help:"Print the addresses and the key as one line of JSON."`
 }
 
@@ -38,9 +39,10 @@ func (c *sandboxCommand) Run(ctx context.Context, out *screen) error {
 	} else {
 		out.Out.Printf("Stripe %s\nERP    %s\nKey    %s, for /_sandbox/… in the header %s\nEnd with Ctrl-C.\n", at["stripe"], at["erp"], key, door.KeyHeader)
 	}
+	wait := func() { time.Sleep(time.Duration(c.Delay)) }
 	servers := []*http.Server{
-		{Handler: door.Before(stripeSandbox(), billing.Addr(), key), ReadHeaderTimeout: 10 * time.Second},
-		{Handler: door.Before(erpSandbox(), ledger.Addr(), key), ReadHeaderTimeout: 10 * time.Second},
+		{Handler: door.Before(door.Delayed(stripeSandbox(), wait), billing.Addr(), key), ReadHeaderTimeout: 10 * time.Second},
+		{Handler: door.Before(door.Delayed(erpSandbox(), wait), ledger.Addr(), key), ReadHeaderTimeout: 10 * time.Second},
 	}
 	failed := make(chan error, len(servers))
 	for i, l := range []net.Listener{billing, ledger} {
@@ -55,6 +57,20 @@ func (c *sandboxCommand) Run(ctx context.Context, out *screen) error {
 		err = errors.Join(err, s.Close())
 	}
 	return err
+}
+
+// delay is how long calls are held up. More than a second would meet the time-outs of the
+// functions' clients, which is another trial.
+type delay time.Duration
+
+// UnmarshalText reads a duration as Go writes them.
+func (d *delay) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil || v < 0 || v > time.Second {
+		return fmt.Errorf("%q is no delay of at most a second; write e.g. 300ms", text)
+	}
+	*d = delay(v)
+	return nil
 }
 
 // listenLoopback refuses addresses that others on the network could reach.

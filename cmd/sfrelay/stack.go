@@ -73,6 +73,9 @@ func describe(p *terminal.Printer, s *stack.Stack) {
 		terminal.Row("", "ERP    "+s.ERPURL),
 		terminal.Row("delivery", fmt.Sprintf("%s, all waits scaled by 1/%.0f", s.Mode, 1/s.TimeScale)),
 	)
+	if s.Delay > 0 {
+		p.Table(0, terminal.Row("delay   ", fmt.Sprintf("%s before every call of the guard's table and of the sinks", s.Delay)))
+	}
 }
 
 type stackDown struct{ stackDir }

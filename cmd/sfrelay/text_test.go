@@ -106,6 +106,10 @@ var texts = map[string]func(t *testing.T, s *screen, value string){
 		r.Print(s.Out)
 	},
 	"run, what differs": func(t *testing.T, s *screen, value string) { s.Err.Error("sfrelay", differs{value, value}) },
+	"bulk": func(t *testing.T, s *screen, value string) {
+		(&bulkCommand{Events: 1, Records: 2}).summary(s, value, scenario.BulkState{Took: time.Second, ERP: 2, Billing: 2, ERPCalls: 2, Stripe: 2})
+	},
+	"bulk, what differs": func(t *testing.T, s *screen, value string) { s.Err.Error("sfrelay", bulkDiffers{value, value}) },
 	"stack up": func(t *testing.T, s *screen, value string) {
 		describe(s.Out, &stack.Stack{Endpoint: value, EventBus: value, ChangeBus: value, StripeURL: value, ERPURL: value, Mode: value})
 	},

@@ -38,7 +38,7 @@ type Env struct {
 	RestoredAt time.Time                    // the guard table was restored to this point
 
 	RetryFor time.Duration // how long a change is tried again before it is parked; 0: 6 h
-	Scale    float64       // of all times; 0: 1
+	Scale    float64       // of all waits; 0: 1
 
 	Now    func() time.Time                                      // nil: time.Now
 	Sleep  func(done <-chan struct{}, d time.Duration) (ok bool) // nil: a timer

@@ -43,8 +43,9 @@ type Sink struct {
 	ParkInDoubt bool
 }
 
-// Config is all that a Guard is made of. Times are those of AWS; Scale shortens
-// them for a local stack.
+// Config is all that a Guard is made of. Times are those of AWS; Scale shortens what is
+// waited for on a local stack. Effect is no wait: it is how long work may take, and a
+// smaller machine does not work faster.
 type Config struct {
 	Consumer string // part of every key: never rename
 	Policy   Policy
@@ -54,7 +55,7 @@ type Config struct {
 	Effect time.Duration // longest time of one attempt; 0: 10 s
 	Settle time.Duration // longest time a sent request may still take effect
 	Margin time.Duration // clock difference and late kills; 0: 2 s
-	Scale  float64       // factor for all of them and for waits; 0: 1. Margin and Settle stay above 250 ms
+	Scale  float64       // factor for Settle, Margin and waits; 0: 1. Margin and Settle stay above 250 ms
 
 	RestoredAt time.Time // the table was restored to this point; zero: never
 
@@ -118,7 +119,7 @@ func (c Config) validate() error {
 	return errors.Join(errs...)
 }
 
-// scaled are the protocol's times under Config.Scale.
+// scaled are the protocol's times, the waits among them under Config.Scale.
 func (c Config) scaled() times {
 	s := c.scale()
 	effect, margin := c.Effect, c.Margin
@@ -128,7 +129,7 @@ func (c Config) scaled() times {
 	if margin == 0 {
 		margin = defaultMargin
 	}
-	t := times{effect: scaleBy(effect, s), margin: max(scaleBy(margin, s), leastPause)}
+	t := times{effect: effect, margin: max(scaleBy(margin, s), leastPause)}
 	if c.Settle > 0 {
 		t.settle = max(scaleBy(c.Settle, s), leastPause)
 	}
@@ -144,5 +145,5 @@ func (c Config) scale() float64 {
 
 func scaleBy(d time.Duration, s float64) time.Duration { return time.Duration(float64(d) * s) }
 
-// Lease is how long a claim lasts: effect + settle + margin, scaled.
+// Lease is how long a claim lasts: effect, and settle + margin, scaled.
 func (c Config) Lease() time.Duration { return c.scaled().lease() }

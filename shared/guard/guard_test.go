@@ -845,6 +845,12 @@ func TestTheHandlerEndsBeforeTheLease(t *testing.T) {
 	if lease := w.cfg.Lease(); lease != 17*time.Second { // 10 effect + 5 settle + 2 margin
 		t.Errorf("the lease is %v", lease)
 	}
+	// A local stack waits less, and its sink is no faster: 10 effect + 0.5 settle + 0.25 margin, the least.
+	local := w.cfg
+	local.Scale = 0.1
+	if lease := local.Lease(); lease != 10750*time.Millisecond {
+		t.Errorf("the lease of a local stack is %v", lease)
+	}
 }
 
 // Keys of up to 2,048 bytes stay as they are; longer ones keep a beginning by which

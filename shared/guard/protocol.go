@@ -18,7 +18,7 @@ import (
 // the winners are decided from the returned item alone.
 const maxClaimFields = 70
 
-// times are the durations of a protocol, already scaled.
+// times are the durations of a protocol; the waits are already scaled.
 type times struct {
 	effect, settle, margin time.Duration
 }

@@ -34,6 +34,17 @@ func Before(h http.Handler, at net.Addr, key string) http.Handler {
 	})
 }
 
+// Delayed is h behind a slow line: wait is called before every request, those to the
+// sandbox itself below /_sandbox/ excepted.
+func Delayed(h http.Handler, wait func()) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/_sandbox/") {
+			wait()
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
 // says reports whether a request says the key. An empty key opens nothing.
 func says(r *http.Request, key string) bool {
 	given := r.Header.Get(KeyHeader)

@@ -113,3 +113,19 @@ func TestAnEmptyKeyOpensNothing(t *testing.T) {
 		t.Error("the API is closed too")
 	}
 }
+
+// Every request of a function waits; what people ask of the sandbox itself does not.
+func TestDelayed(t *testing.T) {
+	waited, served := 0, 0
+	h := door.Delayed(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		if served++; waited == 0 {
+			t.Error("served before it waited")
+		}
+	}), func() { waited++ })
+	for _, path := range []string{"/v1/customers", "/records/stock", "/v1/customers", "/_sandbox/state", "/_sandbox/faults"} {
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil))
+	}
+	if waited != 3 || served != 5 {
+		t.Errorf("of 5 requests %d were served, %d after a wait; want 5 and 3", served, waited)
+	}
+}

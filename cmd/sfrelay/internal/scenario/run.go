@@ -52,6 +52,14 @@ type Result struct {
 	Mistakes   []string // how the result differs from what was wanted; none: as wanted
 	Deliveries int
 	Attempts   int // of consumers: invocations per event and consumer
+	Outages    []Outage
+}
+
+// Outage is the time between a fault of a sandbox and its removal.
+type Outage struct {
+	Sink   string // billing or erp
+	Lasted time.Duration
+	Calls  int // that the sandbox got meanwhile
 }
 
 // Row is one event in the table.
@@ -84,6 +92,7 @@ type play struct {
 	awaited   []verdicts.Awaited
 	lines     []verdicts.Line
 	left      []message // in the queues at the end
+	outages   map[string]outage
 	result    Result
 }
 
@@ -94,7 +103,7 @@ func (r Runner) Run(ctx context.Context, s *Scenario) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &play{Runner: r, scenario: s, bus: bus.New(cfg), delivered: map[string][]bus.Delivery{}}
+	p := &play{Runner: r, scenario: s, bus: bus.New(cfg), delivered: map[string][]bus.Delivery{}, outages: map[string]outage{}}
 	if p.outputs, err = account.Outputs(ctx, cfg, stack.Name); err != nil {
 		return nil, err
 	}
@@ -211,8 +220,39 @@ func (p *play) sandbox(ctx context.Context, step *Step) error {
 	if len(step.Fault) > 0 {
 		method, body = http.MethodPost, step.Fault
 	}
-	_, err := p.ask(ctx, method, url, body)
-	return err
+	if _, err := p.ask(ctx, method, url, body); err != nil {
+		return err
+	}
+	return p.noteOutage(ctx, step)
+}
+
+// outage is one that lasts.
+type outage struct {
+	since time.Time
+	calls int // that the sandbox had got before
+}
+
+// noteOutage counts what a sink is asked while it is broken.
+func (p *play) noteOutage(ctx context.Context, step *Step) error {
+	b, err := p.ask(ctx, http.MethodGet, p.sandboxURL(step.Sandbox)+"/_sandbox/state", nil)
+	if err != nil {
+		return err
+	}
+	var state struct {
+		Requests []struct{} `json:"requests"`
+	}
+	if err := json.Unmarshal(b, &state); err != nil {
+		return fmt.Errorf("the state of %s: %w", step.Sandbox, err)
+	}
+	began, lasts := p.outages[step.Sandbox]
+	switch {
+	case len(step.Fault) > 0 && !lasts:
+		p.outages[step.Sandbox] = outage{time.Now(), len(state.Requests)}
+	case len(step.Fault) == 0 && lasts:
+		delete(p.outages, step.Sandbox)
+		p.result.Outages = append(p.result.Outages, Outage{step.Sandbox, time.Since(began.since), len(state.Requests) - began.calls})
+	}
+	return nil
 }
 
 func (p *play) sandboxURL(name string) string {

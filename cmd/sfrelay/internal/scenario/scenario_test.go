@@ -64,6 +64,9 @@ func TestOursLoads(t *testing.T) {
 	if got := s.Steps[0].Name; got != "01-account-create" {
 		t.Errorf("the first step is called %q", got)
 	}
+	if _, err := Load("../../../../events/outage"); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestLoadNamesEveryMistake(t *testing.T) {

@@ -24,6 +24,9 @@ func (r *Result) Print(p *terminal.Printer) {
 		}
 		p.Table(2, rows...)
 	}
+	for _, o := range r.Outages {
+		p.Printf("%s was out of order for %.0f s and got %d requests meanwhile\n", o.Sink, o.Lasted.Seconds(), o.Calls)
+	}
 	p.Printf("\n")
 }
 

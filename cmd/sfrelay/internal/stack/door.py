@@ -1,7 +1,7 @@
 # Runs ministack behind a door. It does not check signatures of its root, and takes as root the configured access key, "test",
 # every account id and a request without any; its admin paths ask for nothing. Here the access key is the secret: a request says
 # the one of this stack, or that of a session of a role, which the emulator checks further. Browsers are not let in at all.
-import hmac, json, os, re, secrets, sys
+import asyncio, hmac, json, os, re, secrets, sys
 from http.server import BaseHTTPRequestHandler
 
 os.umask(0o077)
@@ -12,6 +12,7 @@ from ministack.services import lambda_svc, sts
 
 ROOT = os.environ["AWS_ACCESS_KEY_ID"].encode()
 HOST = (os.environ["BIND_HOST"] + ":" + os.environ["GATEWAY_PORT"]).encode()
+STORE_DELAY = float(os.environ.pop("STORE_DELAY", "0"))  # seconds before every call of DynamoDB
 SIGNED = re.compile(rb"AWS4-HMAC-SHA256 Credential=([A-Za-z0-9]+)/")
 
 
@@ -39,6 +40,8 @@ async def door(scope, receive, send, inside=emulator.app):
     if scope["type"] != "http":
         return await send({"type": "websocket.close", "code": 1008})
     if not (why := refusal(scope)):
+        if STORE_DELAY and any(n.lower() == b"x-amz-target" and v.startswith(b"DynamoDB_") for n, v in scope["headers"]):
+            await asyncio.sleep(STORE_DELAY)
         return await inside(scope, receive, send)
     body = json.dumps({"__type": "AccessDeniedException", "message": why}).encode()
     kind = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]

@@ -268,6 +268,31 @@ print(status(own, "GET"), *(status(a, m) for a in (f"127.0.0.1:{port}", f"127.0.
 	}
 }
 
+// The table is slow, and nothing else of AWS is.
+func TestEveryCallOfTheTableWaits(t *testing.T) {
+	said := inside(t, `
+STORE_DELAY, waited = 0.3, []
+async def wait(seconds):
+    waited.append(seconds)
+asyncio.sleep = wait
+async def nothing(*args):
+    pass
+def call(key, target):
+    headers = [(b"host", HOST), (b"authorization", b"AWS4-HMAC-SHA256 Credential=" + key + b"/x"), (b"X-Amz-Target", target)]
+    coroutine = door({"type": "http", "method": "POST", "path": "/", "headers": headers}, nothing, nothing, nothing)
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        pass
+for target in (b"DynamoDB_20120810.UpdateItem", b"DynamoDB_20120810.GetItem", b"AmazonSQS.SendMessage", b"secretsmanager.GetSecretValue"):
+    call(ROOT, target)
+call(b"other", b"DynamoDB_20120810.UpdateItem")
+print(waited, "STORE_DELAY" in os.environ)`)
+	if said != "[0.3, 0.3] False\n" {
+		t.Errorf("%s, want two waits, and the functions do not see it", said)
+	}
+}
+
 // The emulator's own places for state are in /tmp, under names that anybody can take first.
 func TestNothingLiesOutsideOfTheDirectory(t *testing.T) {
 	s := &Stack{dir: t.TempDir()}

@@ -73,7 +73,8 @@ func (s *Stack) python(tools, program, port, key, secret string) *exec.Cmd {
 		"AWS_SECRET_ACCESS_KEY=" + secret,
 		"LAMBDA_ASYNC_RETRY_BASE_SECONDS=" + scaled(firstPause),
 		"LAMBDA_ASYNC_RETRY_MAX_SECONDS=" + scaled(secondPause),
-		"AWS_ENDPOINT_URL=" + s.Endpoint, // where the functions find AWS
+		"STORE_DELAY=" + strconv.FormatFloat(s.Delay.Seconds(), 'f', -1, 64), // of door.py
+		"AWS_ENDPOINT_URL=" + s.Endpoint,                                     // where the functions find AWS
 		"AWS_CA_BUNDLE=" + s.file("ca.pem"),
 		"AWS_DEFAULT_REGION=" + Region,
 		"AWS_EC2_METADATA_DISABLED=true",

@@ -50,19 +50,20 @@ const (
 type Stack struct {
 	dir string
 
-	Endpoint   string    `json:"endpoint"`
-	StripeURL  string    `json:"stripeUrl,omitempty"`
-	ERPURL     string    `json:"erpUrl,omitempty"`
-	SandboxKey string    `json:"sandboxKey"` // of what the sandboxes have below /_sandbox/
-	EventBus   string    `json:"eventBus"`
-	ChangeBus  string    `json:"changeBus"`
-	Orgs       string    `json:"orgs"`
-	Mode       string    `json:"mode"`
-	TimeScale  float64   `json:"timeScale"`
-	Deployed   bool      `json:"deployed"`
-	Emulator   Process   `json:"emulator"`
-	Sandbox    Process   `json:"sandbox"`
-	Since      time.Time `json:"since"`
+	Endpoint   string        `json:"endpoint"`
+	StripeURL  string        `json:"stripeUrl,omitempty"`
+	ERPURL     string        `json:"erpUrl,omitempty"`
+	SandboxKey string        `json:"sandboxKey"` // of what the sandboxes have below /_sandbox/
+	EventBus   string        `json:"eventBus"`
+	ChangeBus  string        `json:"changeBus"`
+	Orgs       string        `json:"orgs"`
+	Mode       string        `json:"mode"`
+	TimeScale  float64       `json:"timeScale"`
+	Delay      time.Duration `json:"delay,omitempty"` // before every call of DynamoDB and of the sandboxes
+	Deployed   bool          `json:"deployed"`
+	Emulator   Process       `json:"emulator"`
+	Sandbox    Process       `json:"sandbox"`
+	Since      time.Time     `json:"since"`
 }
 
 // ErrDown is returned by Open where no stack runs.

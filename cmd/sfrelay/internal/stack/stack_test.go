@@ -230,6 +230,19 @@ func TestStartSandbox(t *testing.T) {
 	}
 }
 
+// The delay of a stack is also that of its sandboxes.
+func TestTheSandboxIsToldTheDelay(t *testing.T) {
+	s := &Stack{dir: t.TempDir(), Delay: 300 * time.Millisecond}
+	defer func() { _ = s.Down(context.Background()) }()
+	script := `printf '{"stripe":"%s","erp":"%s","key":"c"}\n' "$1" "$2"; exec sleep 60`
+	if err := s.startSandbox(context.Background(), Options{Sandbox: []string{"sh", "-c", script, "sandbox"}}); err != nil {
+		t.Fatal(err)
+	}
+	if s.StripeURL != "--delay" || s.ERPURL != "300ms" {
+		t.Errorf("the sandbox is called with %q %q", s.StripeURL, s.ERPURL)
+	}
+}
+
 func TestOpenAndDownWithoutAStack(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := Open(dir); !errors.Is(err, ErrDown) {

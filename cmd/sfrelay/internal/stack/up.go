@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,16 +29,17 @@ type Options struct {
 	Dir  string // where state and logs lie
 	Root string // the checkout: template.yaml, samconfig.toml, .ci/tools
 
-	Mode    string // DeliveryMode: direct or buffered
-	Orgs    string // SalesforceOrgs; the first one names the buses
-	ERPURL  string // another ERP than the sandbox
+	Mode    string        // DeliveryMode: direct or buffered
+	Orgs    string        // SalesforceOrgs; the first one names the buses
+	ERPURL  string        // another ERP than the sandbox
+	Delay   time.Duration // before every call of DynamoDB and of the sandboxes
 	Log     io.Writer
 	Sandbox []string // command line that serves the sandboxes, see startSandbox
 }
 
 // TimeScale is the one factor by which the local stack shortens every wait of
 // AWS and of the functions, Lambda's pauses between attempts included, so that
-// they keep their proportions.
+// they keep their proportions. How long work may take is not scaled.
 const TimeScale = 1.0 / 30
 
 // Lambda pauses one minute before the second attempt of an asynchronous event and
@@ -79,7 +81,7 @@ func Up(ctx context.Context, o Options) (*Stack, error) {
 		return nil, err
 	}
 
-	s := &Stack{dir: dir, Mode: or(o.Mode, "direct"), Orgs: or(o.Orgs, DefaultOrg), TimeScale: TimeScale, Since: time.Now().UTC()}
+	s := &Stack{dir: dir, Mode: or(o.Mode, "direct"), Orgs: or(o.Orgs, DefaultOrg), TimeScale: TimeScale, Delay: o.Delay, Since: time.Now().UTC()}
 	first, _, _ := strings.Cut(s.Orgs, ",")
 	s.EventBus = "aws.partner/salesforce.com/" + first + "/" + eventChannel
 	s.ChangeBus = "aws.partner/salesforce.com/" + first + "/" + changeChannel
@@ -138,7 +140,11 @@ func (s *Stack) refit(o Options) error {
 // reads where they listen: the first line it prints is
 // {"stripe":"http://…","erp":"http://…","key":"…"}.
 func (s *Stack) startSandbox(ctx context.Context, o Options) error {
-	cmd := exec.Command(o.Sandbox[0], o.Sandbox[1:]...)
+	command := o.Sandbox
+	if s.Delay > 0 {
+		command = append(slices.Clone(command), "--delay", s.Delay.String())
+	}
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Dir = s.dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.file("tmp"), "TMPDIR=" + s.file("tmp")}
 	log := s.file("sandbox.log")
