@@ -100,10 +100,11 @@ func newHTTP(r reach) *http.Client { return sinkhttp.Over(newTransport(r, nil)) 
 func newTransport(r reach, resolver *net.Resolver) *http.Transport {
 	d := &net.Dialer{Timeout: 5 * time.Second, Control: r.control, Resolver: resolver}
 	return &http.Transport{
-		DialContext:         d.DialContext,
-		ForceAttemptHTTP2:   true,
-		IdleConnTimeout:     90 * time.Second,
-		TLSHandshakeTimeout: 5 * time.Second,
-		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+		DialContext:            d.DialContext,
+		ForceAttemptHTTP2:      true,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    5 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 	}
 }
