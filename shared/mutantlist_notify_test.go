@@ -47,7 +47,7 @@ var notifyMutants = []mutant{
 		name: "the-epoch-is-in-the-id", file: "notify/webhook/webhook.go",
 		old:  `ref.ActionKey("tell", 0)`,
 		new:  `ref.ActionKey("tell", int(ref.Epoch))`,
-		test: "TestTheID", protects: "an attempt in doubt is sent again with the same id",
+		test: "TestEveryEventIsToldAndActedOnOnce", protects: "an attempt in doubt is sent again with the same id",
 	},
 	{
 		name: "blanks-between-secrets", file: "notify/webhook/webhook.go",
@@ -78,5 +78,17 @@ var notifyMutants = []mutant{
 		old:  "off > Tolerance || off < -Tolerance",
 		new:  "off > Tolerance",
 		test: "TestReceiverHoldsTheSuite", protects: "a time of the future is as wrong as one of the past",
+	},
+	{
+		name: "the-sandbox-keeps-connections", file: "sandbox/webhook/sandbox.go",
+		old:  `w.Header().Set("Connection", "close")`,
+		new:  "",
+		test: "TestAFaultIsNotHiddenByAKeptConnection", protects: "a fault that was ordered is seen",
+	},
+	{
+		name: "headers-without-end", file: "notify/webhook/address.go",
+		old:  "MaxResponseHeaderBytes: 64 << 10,",
+		new:  "",
+		test: "TestHeadersAreBounded", protects: "what is read of an answer is bounded, its headers too",
 	},
 }

@@ -299,17 +299,25 @@ func TestTheBodyOfAnAnswerSaysNothing(t *testing.T) {
 			w.Header().Set("Content-Length", "500")
 			_, _ = io.WriteString(w, "{")
 		},
-		"endless": func(w http.ResponseWriter, r *http.Request) {
-			for r.Context().Err() == nil {
-				if _, err := w.Write(make([]byte, 1<<12)); err != nil {
-					return
-				}
-			}
+		"longer than what is read of it": func(w http.ResponseWriter, r *http.Request) {
+			_, _ = w.Write(make([]byte, 64<<10))
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done() // the rest never comes, until the caller leaves
 		},
 	} {
 		if _, err := connect(t, receive(t, answer).URL, sinkhttp.Static(first)).Tell(t.Context(), ref, change()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestHeadersAreBounded(t *testing.T) {
+	s := receive(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Long", strings.Repeat("marker", 20<<10))
+	})
+	_, err := connect(t, s.URL, sinkhttp.Static(first)).Tell(t.Context(), ref, change())
+	if e, ok := errors.AsType[*sink.Error](err); !ok || e.Class != verdict.Unknown || e.Applied != sink.Maybe || strings.Contains(err.Error(), "marker") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"sfrelay/shared/notify"
 	"sfrelay/shared/notify/receivertest"
 	"sfrelay/shared/notify/webhook"
+	"sfrelay/shared/sandbox/faults"
 	webhooksandbox "sfrelay/shared/sandbox/webhook"
 	"sfrelay/shared/sink"
 	"sfrelay/shared/sink/sinkhttp"
@@ -81,6 +82,35 @@ func TestWhatIsKept(t *testing.T) {
 	}
 	if len(st.Requests) != 5 || st.Requests[0].Status != 200 || st.Requests[0].Signatures != 1 {
 		t.Errorf("requests %+v", st.Requests)
+	}
+}
+
+// net/http would send a request again whose kept connection breaks, and take the fault that
+// was ordered for a dead connection.
+func TestAFaultIsNotHiddenByAKeptConnection(t *testing.T) {
+	s, url := serve(t, secret("first"))
+	c, err := webhook.New(sinkhttp.Static(secret("first")), url, webhook.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tell := func() error {
+		_, err := c.Tell(t.Context(), sink.Ref{Consumer: "contact-notify", Org: "00D000000000001EAA", Subject: "Contact/003000000000001AAA/1"},
+			notify.Notification{Object: "Contact", RecordID: "003000000000001AAA", Kind: notify.Updated, At: time.UnixMilli(1763800000000), Version: strings.Repeat("0", 40)})
+		return err
+	}
+	if err := tell(); err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []faults.Kind{faults.Down, faults.LostResponse} {
+		if err := s.Faults.Add(faults.Fault{Kind: kind}); err != nil {
+			t.Fatal(err)
+		}
+		if err := tell(); err == nil {
+			t.Errorf("%s was not seen", kind)
+		}
+	}
+	if st := s.State(); len(st.Requests) != 3 || st.Requests[1].Status != 0 || st.Messages[0].Repeats != 1 {
+		t.Errorf("%+v", st)
 	}
 }
 
