@@ -23,6 +23,7 @@ require (
 	github.com/google/uuid v1.6.0
 	github.com/lestrrat-go/jsval v0.0.0-20181205002323-20277e9befc0
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
+	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1
 	github.com/stripe/stripe-go/v85 v85.0.0
 	github.com/stripe/stripe-mock v0.203.0
 	go.yaml.in/yaml/v4 v4.0.0

@@ -20,7 +20,7 @@ import (
 )
 
 // kits are folders that no function links.
-var kits = []string{"sandbox", "sinktest", "consumertest", "guardtest", "sim", "bench", "testdata", "dynamotest"}
+var kits = []string{"sandbox", "sinktest", "receivertest", "consumertest", "guardtest", "sim", "bench", "testdata", "dynamotest"}
 
 // classes are those that the code below the import paths can write.
 func classes(t *testing.T, roots ...string) []string {

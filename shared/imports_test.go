@@ -29,6 +29,8 @@ const (
 	// The tokens only: reading into structs by reflection weighs 200 KB in a function.
 	jsontext = "github.com/go-json-experiment/json/jsontext"
 	stripeGo = "github.com/stripe/stripe-go"
+	// What signs and verifies as Standard Webhooks says: one file over the standard library.
+	standardWebhooks = "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
 var layers = []layer{
@@ -36,6 +38,7 @@ var layers = []layer{
 	{"shared/guard/guardtest", []string{"shared/guard", "shared/order", "shared/verdict"}, nil},
 	{"shared/guard/dynamo/dynamotest", nil, []string{awsSDK}},
 	{"shared/erp/sinktest", []string{"shared"}, nil},
+	{"shared/notify/receivertest", nil, nil},
 	{"shared/consumer/consumertest", []string{"shared"}, nil},
 	// Systems to break, for tests and the local stack.
 	{"shared/sandbox/stripe", []string{"shared"}, []string{"github.com/stripe", "github.com/lestrrat-go", json2}},
@@ -62,6 +65,8 @@ var layers = []layer{
 	{"shared/billing", []string{"shared/sink", "shared/decimal"}, nil},
 	{"shared/erp/httpsink", []string{"shared/erp", "shared/config", "shared/sink", "shared/verdict"}, nil},
 	{"shared/erp", []string{"shared/erp", "shared/sink", "shared/verdict", "shared/decimal"}, nil},
+	{"shared/notify/webhook", []string{"shared/notify.", "shared/config", "shared/sink", "shared/verdict"}, []string{jsontext, standardWebhooks}},
+	{"shared/notify", []string{"shared/sink"}, nil},
 	// What joins them.
 	{"shared/consumer", []string{"shared/decimal", "shared/guard", "shared/lane", "shared/order", "shared/salesforce", "shared/sink", "shared/transport", "shared/telemetry", "shared/verdict"},
 		[]string{"github.com/google/uuid"}},
@@ -133,6 +138,8 @@ func TestTheRulesRefuse(t *testing.T) {
 		{"shared/verdict", "sfrelay/shared/sink"},
 		{"shared/util", "sfrelay/shared/guard"},
 		{"functions", "sfrelay/shared/billing/stripe"},
+		{"shared/notify/webhook", "github.com/go-json-experiment/json"},
+		{"shared/notify/receivertest", "sfrelay/shared/notify/webhook"},
 		{"functions", "sfrelay/functions/inventory-erp"},
 		{"cmd/sfrelay", "sfrelay/functions/inventory-erp"},
 		{"functions/inventory-erp", "github.com/aws/aws-sdk-go-v2/aws"},

@@ -28,6 +28,7 @@ var unlimited = []string{
 	"shared/guard/dynamo/dynamotest",
 	"shared/guard/guardtest",
 	"shared/guard/internal",
+	"shared/notify/receivertest",
 	"shared/sandbox",
 }
 

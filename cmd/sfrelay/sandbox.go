@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -12,41 +14,42 @@ import (
 	"sfrelay/shared/sandbox/door"
 	erpsandbox "sfrelay/shared/sandbox/erp"
 	stripesandbox "sfrelay/shared/sandbox/stripe"
+	webhooksandbox "sfrelay/shared/sandbox/webhook"
 )
 
 type sandboxCommand struct {
 	Stripe string `default:"127.0.0.1:0" help:"Loopback address of the Stripe sandbox."`
 	ERP    string `name:"erp" default:"127.0.0.1:0" help:"Loopback address of the ERP sandbox."`
-	Delay  delay  `placeholder:"DURATION" help:"Let every request to either wait for so long first, e.g. 300ms; 1s at most."`
-	JSON   bool   `name:"json" help:"Print the addresses and the key as one line of JSON."`
+	Notify string `default:"127.0.0.1:0" help:"Loopback address of the sandbox of a receiver of notifications."`
+	Delay  delay  `placeholder:"DURATION" help:"Let every request to any of them wait for so long first, e.g. 300ms; 1s at most."`
+	JSON   bool   `name:"json" help:"Print the addresses, the key and the receiver's signing secret as one line of JSON."`
 }
 
 func (c *sandboxCommand) Run(ctx context.Context, out *screen) error {
-	billing, err := listenLoopback(c.Stripe)
-	if err != nil {
-		return err
+	var at [3]net.Listener // Stripe, ERP, receiver
+	for i, address := range []string{c.Stripe, c.ERP, c.Notify} {
+		l, err := listenLoopback(address)
+		if err != nil {
+			return err
+		}
+		at[i] = l
 	}
-	ledger, err := listenLoopback(c.ERP)
+	secret := newSigningSecret()
+	receiver, err := webhooksandbox.New(webhooksandbox.Options{Secrets: []string{secret}})
 	if err != nil {
 		return err
 	}
 	key := stack.NewKey()
-	at := map[string]string{"stripe": "http://" + billing.Addr().String(), "erp": "http://" + ledger.Addr().String(), "key": key}
-	if c.JSON {
-		if err := out.Out.JSON(at); err != nil {
-			return err
-		}
-	} else {
-		out.Out.Printf("Stripe %s\nERP    %s\nKey    %s, for /_sandbox/… in the header %s\nEnd with Ctrl-C.\n", at["stripe"], at["erp"], key, door.KeyHeader)
+	if err := c.print(out, at, key, secret); err != nil {
+		return err
 	}
 	wait := func() { time.Sleep(time.Duration(c.Delay)) }
-	servers := []*http.Server{
-		{Handler: door.Before(door.Delayed(stripeSandbox(), wait), billing.Addr(), key), ReadHeaderTimeout: 10 * time.Second},
-		{Handler: door.Before(door.Delayed(erpSandbox(), wait), ledger.Addr(), key), ReadHeaderTimeout: 10 * time.Second},
-	}
-	failed := make(chan error, len(servers))
-	for i, l := range []net.Listener{billing, ledger} {
-		go func() { failed <- servers[i].Serve(l) }()
+	var servers []*http.Server
+	failed := make(chan error, len(at))
+	for i, h := range []http.Handler{stripeSandbox(), erpSandbox(), receiver} {
+		s := &http.Server{Handler: door.Before(door.Delayed(h, wait), at[i].Addr(), key), ReadHeaderTimeout: 10 * time.Second}
+		servers = append(servers, s)
+		go func() { failed <- s.Serve(at[i]) }()
 	}
 	select {
 	case err := <-failed:
@@ -71,6 +74,23 @@ func (d *delay) UnmarshalText(text []byte) error {
 	}
 	*d = delay(v)
 	return nil
+}
+
+func (c *sandboxCommand) print(out *screen, at [3]net.Listener, key, secret string) error {
+	url := func(i int) string { return "http://" + at[i].Addr().String() }
+	if c.JSON {
+		return out.Out.JSON(map[string]string{"stripe": url(0), "erp": url(1), "notify": url(2), "key": key, "notifySecret": secret})
+	}
+	out.Out.Printf("Stripe %s\nERP    %s\nNotify %s, with the signing secret %s\nKey    %s, for /_sandbox/… in the header %s\nEnd with Ctrl-C.\n",
+		url(0), url(1), url(2), secret, key, door.KeyHeader)
+	return nil
+}
+
+// newSigningSecret is one that nobody can guess, in the form of Standard Webhooks.
+func newSigningSecret() string {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // it never fails: the process would have ended
+	return "whsec_" + base64.StdEncoding.EncodeToString(key)
 }
 
 // listenLoopback refuses addresses that others on the network could reach.

@@ -28,8 +28,19 @@ const (
 	Latency      Kind = "latency"       // done after a while, whether the caller waits or not
 )
 
-// Kinds lists them all.
+// Kinds lists those that every sink has.
 var Kinds = []Kind{Down, Unavailable, Throttled, ErrorBefore, ErrorAfter, LostResponse, Latency}
+
+// The kinds that only a receiver of notifications has. Nothing was done.
+const (
+	Unauthorized Kind = "unauthorized" // 401
+	Refused      Kind = "refused"      // 400
+	Gone         Kind = "gone"         // 410
+	Redirect     Kind = "redirect"     // 307, to another path of the same receiver
+)
+
+// OfReceivers lists them.
+var OfReceivers = []Kind{Unauthorized, Refused, Gone, Redirect}
 
 // MaxLatency is the longest wait a fault may ask for.
 const MaxLatency = time.Minute
@@ -62,6 +73,8 @@ func NewHold() *Hold {
 
 // Plan holds orders. The zero value is an empty one; it is safe for concurrent use.
 type Plan struct {
+	Also []Kind // what may be ordered beside Kinds
+
 	mu     sync.Mutex
 	faults []*Fault
 }
@@ -71,8 +84,8 @@ func (p *Plan) Add(faults ...Fault) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, f := range faults {
-		if !slices.Contains(Kinds, f.Kind) {
-			return fmt.Errorf("unknown kind of fault %q: use one of %q", f.Kind, Kinds)
+		if known := slices.Concat(Kinds, p.Also); !slices.Contains(known, f.Kind) {
+			return fmt.Errorf("unknown kind of fault %q: use one of %q", f.Kind, known)
 		}
 		if _, err := path.Match(f.Path, "/"); err != nil {
 			return fmt.Errorf("path %q of the fault: %w", f.Path, err)

@@ -41,6 +41,20 @@ func TestTake(t *testing.T) {
 	}
 }
 
+// What only some sinks have is refused by the others, rather than taken and never done.
+func TestKindsOfSomeSinks(t *testing.T) {
+	var every faults.Plan
+	receiver := faults.Plan{Also: faults.OfReceivers}
+	for _, kind := range []faults.Kind{"unauthorized", "refused", "gone", "redirect"} {
+		if every.Add(faults.Fault{Kind: kind}) == nil {
+			t.Errorf("every sink takes %s", kind)
+		}
+		if err := receiver.Add(faults.Fault{Kind: kind}, faults.Fault{Kind: faults.Down}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestOrderingOverHTTP(t *testing.T) {
 	var p faults.Plan
 	for body, want := range map[string]int{

@@ -36,7 +36,11 @@ var ErrTooLong = fmt.Errorf("the answer is longer than %d bytes", MaxBody)
 // the context. A redirect is an answer like any other, so credentials never leave
 // for another address.
 func NewClient() *http.Client {
-	t := http.DefaultTransport.(*http.Transport).Clone()
+	return Over(http.DefaultTransport.(*http.Transport).Clone())
+}
+
+// Over is such a client over a transport of the connector's own.
+func Over(t *http.Transport) *http.Client {
 	t.MaxIdleConnsPerHost = 16
 	return &http.Client{
 		Transport:     transport{t},
