@@ -7,6 +7,7 @@ import (
 	"sfrelay/shared/billing"
 	"sfrelay/shared/consumer"
 	"sfrelay/shared/erp"
+	"sfrelay/shared/notify"
 )
 
 // Ports are the ways to the sinks of all consumers. Those that are nil leave a
@@ -17,6 +18,7 @@ type Ports struct {
 	Links            consumer.LinkReader
 	ERPCustomers     erp.Customers
 	Stock            erp.Stock
+	Receiver         notify.Receiver
 }
 
 // All are the definitions of all consumers, by name. Whatever has to agree with them
@@ -25,6 +27,7 @@ type Ports struct {
 // It is a function, because a variable would link every consumer into every binary.
 func All(p Ports) []consumer.Definition {
 	return []consumer.Definition{
+		ContactNotify(p.Receiver, nil),
 		CustomerBilling(p.BillingCustomers),
 		CustomerERP(p.ERPCustomers),
 		InventoryERP(p.Stock),

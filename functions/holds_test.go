@@ -10,6 +10,7 @@ import (
 // holds has a line for each consumer: events in the order of their commits, which are
 // then delivered in twenty other orders, twice each and with every fault of a sink.
 var holds = map[string]func(*testing.T){
+	"contact-notify":   func(t *testing.T) { consumertest.New(t, functions.ContactNotify(newMailbox(), nil)).Holds(story()...) },
 	"customer-billing": func(t *testing.T) { consumertest.New(t, functions.CustomerBilling(newRegister())).Holds(life()...) },
 	"customer-erp":     func(t *testing.T) { consumertest.New(t, functions.CustomerERP(newLedger())).Holds(life()...) },
 	"inventory-erp":    func(t *testing.T) { consumertest.New(t, functions.InventoryERP(newShelf())).Holds(levels()...) },

@@ -154,7 +154,8 @@ func rulesKeep(t Template) (wrong []string) {
 }
 
 // rulesSwitch: one rule per consumer and bus, for what the consumer's row says; an empty
-// bus name switches it off, the delivery mode turns its target.
+// bus name switches it off, and so does an empty NotifyUrl for those that call it; the
+// delivery mode turns its target.
 func rulesSwitch(t Template) (wrong []string) {
 	for id, r := range t.eventRules() {
 		consumer, bus := t.ruleOf(id)
@@ -173,6 +174,13 @@ func rulesSwitch(t Template) (wrong []string) {
 		want := fmt.Sprintf(`{"Fn::If":["Create%sBus",{"Ref":"Trial%sBus"},{"Ref":"%sBusName"}]}`, bus, bus, bus)
 		if text(r.Properties["EventBusName"]) != want {
 			wrong = append(wrong, id+" is not on its bus")
+		}
+		without := "ENABLED"
+		if at(t.Resources[consumer].Properties, "Environment", "Variables", "NOTIFY_URL") != nil {
+			without = "DISABLED"
+		}
+		if want := fmt.Sprintf(`{"Fn::If":["HasNotifyUrl","ENABLED",%q]}`, without); text(r.Properties["State"]) != want {
+			wrong = append(wrong, fmt.Sprintf("%s has the state %s, want %s", id, text(r.Properties["State"]), want))
 		}
 		want = fmt.Sprintf(`[{"Fn::If":["Buffered",{"Fn::GetAtt":["%sBuffer","Arn"]},{"Fn::GetAtt":["%s","Arn"]}]}]`, consumer, consumer)
 		var arns []any
@@ -261,6 +269,7 @@ var (
 	}
 	ofBilling = []string{"BILLING", "STRIPE_API_BASE", "STRIPE_SECRET"}
 	ofERP     = []string{"ERP", "ERP_SECRET", "ERP_URL"}
+	ofNotices = []string{"NOTIFY_FIELDS", "NOTIFY_PRIVATE_ADDRESSES", "NOTIFY_SECRET", "NOTIFY_URL"}
 )
 
 // functionsKnow: the variables that the functions read, secrets by reference only.
@@ -283,12 +292,15 @@ func functionsKnow(t Template) (wrong []string) {
 		if set["ERP"] != nil {
 			want = append(want, ofERP...)
 		}
+		if set["NOTIFY_URL"] != nil {
+			want = append(want, ofNotices...)
+		}
 		slices.Sort(want)
 		if got := keys(set); !slices.Equal(got, want) {
 			wrong = append(wrong, fmt.Sprintf("%s has the variables %v, must be %v", id, got, want))
 		}
-		for _, name := range []string{"StripeSecret", "ErpSecret"} {
-			if pattern, _ := at(t.Parameters[name], "AllowedPattern").(string); !strings.HasPrefix(pattern, "arn:") {
+		for _, name := range []string{"StripeSecret", "ErpSecret", "NotifySecret"} {
+			if pattern, _ := at(t.Parameters[name], "AllowedPattern").(string); !strings.HasPrefix(strings.TrimPrefix(pattern, "("), "arn:") {
 				wrong = append(wrong, name+" takes more than the ARN of a secret")
 			}
 		}
@@ -313,7 +325,7 @@ func rolesAreSmall(t Template) (wrong []string) {
 			wrong = append(wrong, id+" has managed policies, which allow actions on everything")
 		}
 		set, _ := at(t.Resources[function].Properties, "Environment", "Variables").(map[string]any)
-		secret := ref(set["STRIPE_SECRET"]) + ref(set["ERP_SECRET"])
+		secret := ref(set["STRIPE_SECRET"]) + ref(set["ERP_SECRET"]) + refIf(set["NOTIFY_SECRET"])
 		policies, _ := role.Properties["Policies"].([]any)
 		for _, policy := range policies {
 			statements, _ := at(policy, "PolicyDocument", "Statement").([]any)
@@ -371,7 +383,7 @@ func needless(statement any, function, secret, linksOf string) string {
 				return "may read other items than its own and those that its row names"
 			}
 		case "secretsmanager:GetSecretValue":
-			if ref(at(statement, "Resource")) != secret {
+			if resource := at(statement, "Resource"); ref(resource)+refIf(resource) != secret {
 				return "may read another secret than its sink's"
 			}
 			continue
@@ -710,6 +722,15 @@ func at(v any, path ...string) any {
 func ref(v any) string {
 	name, _ := at(v, "Ref").(string)
 	return name
+}
+
+// refIf is what a Fn::If refers to where its condition holds.
+func refIf(v any) string {
+	branches, _ := at(v, "Fn::If").([]any)
+	if len(branches) != 3 {
+		return ""
+	}
+	return ref(branches[1])
 }
 
 // getAtt is Resource.Attribute of a Fn::GetAtt.

@@ -87,6 +87,10 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"rules-keep-what-they-cannot-deliver", "Resources/InventoryErpEvents/Properties/EventPattern/source", `null`, "do not come from the relay"},
 	{"rules-keep-what-they-cannot-deliver", "Resources/InventoryErpEvents/Properties/EventPattern/detail-type", `null`, "events of any name"},
 
+	{"rules-switch-between-function-and-buffer", "Resources/ContactNotifyChanges/Properties/State", `null`, "ContactNotifyChanges has the state null"},
+	{"rules-switch-between-function-and-buffer", "Resources/ContactNotifyChanges/Properties/State/Fn::If/2", `"ENABLED"`, "ContactNotifyChanges has the state"},
+	{"rules-switch-between-function-and-buffer", "Resources/CustomerErpEvents/Properties/State/Fn::If/2", `"DISABLED"`, "CustomerErpEvents has the state"},
+	{"roles-do-no-more-than-needed", "Resources/ContactNotifyRole/Properties/Policies/0/PolicyDocument/Statement/5/Resource/Fn::If/1", `{"Ref":"StripeSecret"}`, "another secret"},
 	{"rules-switch-between-function-and-buffer", "Resources/CustomerErpEvents/Condition", `null`, "not switched off"},
 	{"rules-switch-between-function-and-buffer", "Resources/CustomerErpEvents/Condition", `"HasChanges"`, "not switched off"},
 	{"rules-switch-between-function-and-buffer", "Resources/CustomerErpEvents/Properties/EventBusName", `{"Ref":"EventBusName"}`, "not on its bus"},
@@ -135,7 +139,7 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"queues-take-from-their-own", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/2/Condition/ArnNotEquals/aws:PrincipalArn", `{"Fn::Sub":"arn:aws:iam::${AWS::AccountId}:role/*"}`, "a role that begins the same may send: true"},
 	{"queues-take-from-their-own", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/2/Condition/ArnNotLike", `null`, "CustomerErpBuffer with 2 operators: an operator may send: false"},
 	{"queues-take-from-their-own", "Resources/CustomerErpBufferPolicy/Properties/PolicyDocument/Statement/2/Condition/ArnNotLike", `{"aws:PrincipalArn":{"Ref":"Operators"},"aws:SourceArn":"arn:aws:events:*:*:rule/*"}`, "CustomerErpBuffer with 0 operators: a user who says he is a rule may send: true"},
-	{"queues-take-from-their-own", "Resources/FailureQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnNotEquals/aws:PrincipalArn/3", `null`, "FailureQueue with 0 operators: InventoryErpRole may send: false"},
+	{"queues-take-from-their-own", "Resources/FailureQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnNotEquals/aws:PrincipalArn/4", `null`, "FailureQueue with 0 operators: InventoryErpRole may send: false"},
 	{"queues-take-from-their-own", "Resources/FailureQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnNotEquals", `null`, "FailureQueue with 0 operators: CustomerErpRole may send: false"},
 	{"queues-take-from-their-own", "Resources/FailureQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnNotLike", `null`, "FailureQueue with 2 operators: an operator by a pattern may send: false"},
 	{"queues-take-from-their-own", "Resources/DeliveryQueuePolicy/Properties/PolicyDocument/Statement/2/Condition/BoolIfExists", `null`, "DeliveryQueue with 0 operators: CustomerErpChanges may send: false"},
@@ -274,7 +278,7 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"nothing-is-orphaned", "Outputs/InventoryErpRoleId/Value", `{"Fn::GetAtt":["CustomerErpRole","RoleId"]}`, "not in the outputs"},
 
 	{"dashboard-finds-what-there-is", "Resources/Dashboard", `null`, "the dashboard is no JSON"},
-	{"dashboard-finds-what-there-is", "Resources/Dashboard/Properties/DashboardBody/Fn::Sub/1/Consumers/Fn::Join/1/3", `null`, "InventoryErp is not on the dashboard"},
+	{"dashboard-finds-what-there-is", "Resources/Dashboard/Properties/DashboardBody/Fn::Sub/1/Consumers/Fn::Join/1/4", `null`, "InventoryErp is not on the dashboard"},
 	{"dashboard-finds-what-there-is", "Resources/Dashboard/Properties/DashboardBody/Fn::Sub/1/Consumers/Fn::Join/1/3", `{"Fn::Sub":"\\\"${InventoryErpLogs}\\\""}`, "nothing is called"},
 	{"dashboard-finds-what-there-is", "Resources/Dashboard/Properties/DashboardBody/Fn::Sub/1/Buses", `{"Fn::Sub":"\\\"${AWS::StackName}-\\\""}`, `nothing is called "sfrelay-"`},
 	{"dashboard-finds-what-there-is", "Resources/Dashboard/Properties/DashboardBody/Fn::Sub/1/Buses", `{"Fn::Sub":"${AWS::StackName}"}`, "is not in double quotes"},

@@ -74,7 +74,7 @@ var layers = []layer{
 	{"shared/function", []string{"shared"}, []string{awsSDK, "github.com/aws/aws-lambda-go"}},
 	{"shared", nil, nil}, // a new folder needs a rule of its own
 	// Definitions know ports and no connector: all of them are in every binary.
-	{"functions.", []string{"shared/billing.", "shared/erp.", "shared/consumer.", "shared/sink.", "shared/decimal", "shared/jsonobject", "shared/verdict"}, []string{jsontext}},
+	{"functions.", []string{"shared/billing.", "shared/erp.", "shared/consumer.", "shared/sink.", "shared/decimal", "shared/jsonobject", "shared/verdict", "shared/notify.", "shared/salesforce"}, []string{jsontext}},
 	{"functions", []string{"functions.", "shared"}, []string{}},
 	{"cmd", []string{"functions.", "shared", "cmd"}, []string{"github.com", "gopkg.in", "golang.org", "go.yaml.in"}},
 }

@@ -268,6 +268,36 @@ var consumerMutants = []mutant{
 		test: "TestChangedIsExact", protects: "a value that the channel added was not changed",
 	},
 	{
+		name: "any-waits-for-the-record", file: "consumer/prepare.go",
+		old:  "out.partial, reason, paths = reason != \"\", \"\", []string{}",
+		new:  "out.partial = reason != \"\"",
+		test: "TestAnyChangeOfAnyField", protects: "who only wants to know is told of a gap",
+	},
+	{
+		name: "any-says-all", file: "consumer/prepare.go",
+		old:  "out.partial, reason, paths = reason != \"\", \"\", []string{}",
+		new:  "reason, paths = \"\", []string{}",
+		test: "TestAnyChangeOfAnyField", protects: "who is told of a gap knows that it is one",
+	},
+	{
+		name: "any-reads-whole-fields", file: "consumer/binding.go",
+		old:  "fetch && e.fetch && b.any && r.Kind == salesforce.CDC",
+		new:  "fetch && e.fetch && false",
+		test: "TestAnyChangeOfAnyField", protects: "a field without its value does not keep a notice back",
+	},
+	{
+		name: "any-ignores-what-it-does-not-read", file: "consumer/binding.go",
+		old:  "case k == salesforce.CDC && b.any:",
+		new:  "case false:",
+		test: "TestAnyChangeOfAnyField", protects: "a notice of a change of a field that nobody reads",
+	},
+	{
+		name: "empty-fields-were-changed", file: "consumer/prepare.go",
+		old:  "if !v.Enriched() && !v.Null() {",
+		new:  "if !v.Enriched() {",
+		test: "TestAnyChangeOfAnyField", protects: "a new record is told with the fields that it has",
+	},
+	{
 		name: "no-time-to-put-off", file: "consumer/apply.go",
 		old:  "in.guard.Do(in.beforeClosing(), call,",
 		new:  "in.guard.Do(in.ctx, call,",

@@ -18,7 +18,8 @@ import (
 const partnerSource = "aws.partner/salesforce.com/"
 
 // probes are one event of every kind that the consumers of a stack take, and that says
-// nothing: it tries rules, permissions, functions and logs, and no sink hears of it.
+// nothing: it tries rules, permissions, functions and logs, and no sink hears of it. A
+// consumer that is switched off gets none.
 func probes(at *account.Account, now time.Time) ([]bus.Event, error) {
 	if len(at.Orgs) == 0 {
 		return nil, fmt.Errorf("the stack has no SalesforceOrgs to send a probe for; deploy it with make deploy")
@@ -26,7 +27,11 @@ func probes(at *account.Account, now time.Time) ([]bus.Event, error) {
 	var events []bus.Event
 	var types []string
 	for _, def := range functions.All(functions.Ports{}) {
-		for _, s := range def.Describe().Sources {
+		description := def.Describe()
+		if slices.Contains(at.Off, description.Name) {
+			continue // no rule would take it
+		}
+		for _, s := range description.Sources {
 			name := at.Outputs["EventBus"]
 			if s.Kind == salesforce.CDC {
 				name = at.Outputs["ChangeBus"]

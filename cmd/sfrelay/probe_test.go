@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sfrelay/cmd/sfrelay/internal/account"
+	"sfrelay/cmd/sfrelay/internal/bus"
 	"sfrelay/shared/salesforce"
 )
 
@@ -16,7 +17,7 @@ func TestProbes(t *testing.T) {
 	const partner = "aws.partner/salesforce.com/00D5f000005KcCnEAK/0YL5f000000CabWGAS"
 	now := time.Date(2026, 11, 27, 4, 0, 0, 0, time.UTC)
 	events := []string{"Cloud_Customer_Sync__e", "Inventory_Update__e", "Opportunity_Won__e"}
-	changes := []string{"AccountChangeEvent", "OpportunityChangeEvent"}
+	changes := []string{"AccountChangeEvent", "ContactChangeEvent", "OpportunityChangeEvent"}
 	for _, c := range []struct {
 		what    string
 		outputs map[string]string
@@ -54,6 +55,10 @@ func TestProbes(t *testing.T) {
 		if len(slices.Compact(types)) != len(ids) {
 			t.Errorf("%s: %q with %d ids", c.what, types, len(ids))
 		}
+	}
+	got, err := probes(&account.Account{Outputs: map[string]string{"ChangeBus": "x"}, Orgs: []string{"00D5f000005KcCnEAK"}, Off: []string{"contact-notify"}}, now)
+	if err != nil || slices.ContainsFunc(got, func(e bus.Event) bool { return e.DetailType == "ContactChangeEvent" }) || len(got) < 2 {
+		t.Errorf("a consumer that is switched off gets a probe: %v, %v", got, err)
 	}
 	for _, at := range []*account.Account{{Outputs: map[string]string{"EventBus": "x"}}, {Orgs: []string{"00D5f000005KcCnEAK"}}} {
 		if got, err := probes(at, now); err == nil {

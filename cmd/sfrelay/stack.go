@@ -71,6 +71,7 @@ func describe(p *terminal.Printer, s *stack.Stack) {
 		terminal.Row("", s.ChangeBus),
 		terminal.Row("sinks", "Stripe "+s.StripeURL),
 		terminal.Row("", "ERP    "+s.ERPURL),
+		terminal.Row("", "webhook "+s.NotifyURL),
 		terminal.Row("delivery", fmt.Sprintf("%s, all waits scaled by 1/%.0f", s.Mode, 1/s.TimeScale)),
 	)
 	if s.Delay > 0 {

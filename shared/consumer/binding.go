@@ -22,6 +22,7 @@ type binding struct {
 	codes  []string // guard codes in the order of fields, Record only
 	// paths by source kind, for ignored, echo and fetch decisions
 	cdcPaths, eventPaths []string
+	any                  bool // every field of change events counts, and none has to be whole
 }
 
 type boundField struct {
@@ -43,7 +44,7 @@ var (
 // bind reads the tags of t. rename maps the default names of change event fields to
 // those of this org. With an error, the binding holds what could be read.
 func bind(t reflect.Type, s *shape, rename map[string]string) (*binding, error) {
-	b := &binding{}
+	b := &binding{any: s.any}
 	if t.Kind() != reflect.Struct {
 		return b, fmt.Errorf("it reads a %v: write a struct with a tag on every field", t)
 	}
@@ -236,15 +237,19 @@ func setter(t reflect.Type, object string) func(reflect.Value, salesforce.Value)
 
 // ignores reports whether the change touches nothing that the consumer reads.
 func (b *binding) ignores(said *salesforce.Said) bool {
-	paths := b.paths(said.Kind)
-	return len(paths) > 0 && !said.Touches(paths)
+	return !said.Touches(b.paths(said.Kind))
 }
 
+// paths are the fields that the consumer reads of a source; nil is every one.
 func (b *binding) paths(k salesforce.Kind) []string {
-	if k == salesforce.CDC {
+	switch {
+	case k == salesforce.CDC && b.any:
+		return nil
+	case k == salesforce.CDC:
 		return b.cdcPaths
+	default:
+		return b.eventPaths
 	}
-	return b.eventPaths
 }
 
 // A fieldError names a field whose value does not fit; never the value.
@@ -283,6 +288,9 @@ func (b *binding) read(dst reflect.Value, r reading) (carried []string, err erro
 	for i := range b.fields {
 		f := &b.fields[i]
 		ok, err := f.read(dst, r)
+		if e, fetch := errors.AsType[*fieldError](err); fetch && e.fetch && b.any && r.Kind == salesforce.CDC {
+			continue // it is not known, which is no reason not to tell of the change
+		}
 		if err != nil {
 			return nil, err
 		}

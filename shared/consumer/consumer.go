@@ -123,6 +123,12 @@ type Action[T any] struct {
 	// WriteBack is that of Record.
 	WriteBack []string
 
+	// Any acts on a change of any field, also on one of which the event does not say all (a
+	// gap event, a text as a difference): Change.Partial says so, and T holds what the event
+	// has of it. Without it a change concerns the Action if it touches a field of T, and the
+	// record is needed whole.
+	Any bool
+
 	To sink.Port // its contract decides what an attempt in doubt may do
 
 	// InDoubt says what becomes of an attempt that may have reached the sink, where the
@@ -143,6 +149,15 @@ type Change[T any] struct {
 	// Changed reports whether the change itself changed the field of a change event:
 	// an update names it, a create or undelete has a value for it.
 	Changed func(field string) bool
+
+	Type    salesforce.ChangeType
+	Version string // 40 hex digits: of two of one record, the greater one is newer; empty without one
+	Partial bool   // the event does not say all that was changed; only with Action.Any
+	// Names are the fields for which Changed is true, of a compound one its parts.
+	Names func() []string
+	// Value is what the event says of a field, as a text; nil is null. ok is false where it
+	// does not say, or says only what is different.
+	Value func(field string) (value *string, ok bool)
 }
 
 // Once is what an Action happens once for.

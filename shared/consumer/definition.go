@@ -33,6 +33,7 @@ type shape struct {
 	perEvent bool
 	keyed    bool
 	write    []string // WriteBack
+	any      bool     // of change events: whatever field, and not only whole ones
 	wrong    []error  // mistakes that only its kind can name
 }
 
@@ -99,7 +100,7 @@ func (r Record[T]) definition() definition[T] {
 func (a Action[T]) definition() definition[T] {
 	d := definition[T]{shape: shape{
 		name: a.Name, policy: guard.EachOnce, object: a.Object, changes: a.Changes, events: a.Events, port: a.To, write: a.WriteBack,
-		inDoubt: a.InDoubt, action: a.Once.action, perEvent: a.Once.event, keyed: a.Once.key != nil,
+		inDoubt: a.InDoubt, any: a.Any, action: a.Once.action, perEvent: a.Once.event, keyed: a.Once.key != nil,
 	}}
 	if (d.action != "" && d.perEvent) || (!d.keyed && !d.perEvent && d.action == "") {
 		d.bad("Once is missing: choose consumer.PerRecord, consumer.PerKey or consumer.PerEvent")
@@ -113,6 +114,9 @@ func (a Action[T]) definition() definition[T] {
 			d.bad("Once is PerKey of a %T: it must take what the Action reads and not be nil", a.Once.key)
 		}
 		d.keyOf = func(c Change[T]) Key { return key(c.Content) }
+	}
+	if a.Any && !a.Changes {
+		d.bad("Any is about change events, and it takes none: set Changes, or leave Any out")
 	}
 	if a.When == nil && d.deletes() {
 		d.bad("When is missing: without it the Action would act on deletes too; look at Change.Deleted there")

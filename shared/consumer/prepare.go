@@ -58,6 +58,8 @@ type body[T any] struct {
 	content T
 	fields  []string // codes of those that the change carries; Record only
 	changed func(field string) bool
+	names   func() []string
+	partial bool
 	fetch   error // why the record has to be read from Salesforce
 	err     error // why the change is refused
 
@@ -70,7 +72,7 @@ func (d *definition[T]) readBody(b *binding, ch *salesforce.Change, at place, so
 	if out.read {
 		return
 	}
-	out.read, out.changed = true, changedIn(ch.Said)
+	out.read, out.changed, out.names = true, changedIn(ch.Said), sync.OnceValue(func() []string { return namesIn(ch.Said) })
 	defer func() {
 		if p := recover(); p != nil {
 			out.err = panicked(p)
@@ -78,6 +80,9 @@ func (d *definition[T]) readBody(b *binding, ch *salesforce.Change, at place, so
 	}()
 	paths := b.paths(ch.Kind)
 	reason := ch.FetchReason(paths)
+	if d.any && ch.Kind == salesforce.CDC {
+		out.partial, reason, paths = reason != "", "", []string{}
+	}
 	switch fields := ch.FetchFields(paths); {
 	case at.thin:
 		reason = fetchThin
@@ -133,6 +138,10 @@ func (d *definition[T]) judge(b *binding, org string, ch *salesforce.Change, sou
 	j.seen = Change[T]{
 		Org: org, RecordID: j.recordID, Content: read.content, Deleted: j.deleted, CDC: ch.Kind == salesforce.CDC,
 		At: j.version.Time(), Changed: read.changed,
+		Type: ch.Type, Partial: read.partial, Names: read.names, Value: valueIn(ch.Said),
+	}
+	if !j.version.IsZero() {
+		j.seen.Version = j.version.String()
 	}
 	if read.err != nil {
 		j.park(permanentOf(read.err), read.err)
@@ -295,6 +304,39 @@ func changedIn(said *salesforce.Said) func(string) bool {
 			}
 		}
 		return names[field]
+	}
+}
+
+// namesIn are the fields that a change event says were changed.
+func namesIn(said *salesforce.Said) []string {
+	switch said.Type {
+	case salesforce.Update:
+		return said.Changed
+	case salesforce.Create, salesforce.Undelete:
+		var names []string
+		for path, v := range said.Fields.All() {
+			if !v.Enriched() && !v.Null() {
+				names = append(names, path)
+			}
+		}
+		return names
+	default:
+		return nil
+	}
+}
+
+// valueIn answers what a change event says of a field.
+func valueIn(said *salesforce.Said) func(string) (*string, bool) {
+	return func(field string) (*string, bool) {
+		v, ok := said.Fields.Lookup(field)
+		switch {
+		case !ok && !v.Enriched():
+			return nil, false
+		case v.Null():
+			return nil, true
+		}
+		text, err := plainText(v) // a difference has none
+		return &text, err == nil
 	}
 }
 

@@ -24,13 +24,13 @@ func coversAny(paths []string, path string) bool {
 // Touches reports whether the change may concern a reader of the given fields. It
 // is false only for an update that names what it changed and names none of them,
 // neither a component of one nor the compound field around one.
-// LastModifiedDate and LastModifiedById never count.
+// LastModifiedDate and LastModifiedById never count. Nil stands for every field.
 func (c *Said) Touches(paths []string) bool {
 	if c.Type != Update || len(c.Changed) == 0 {
 		return true
 	}
 	return slices.ContainsFunc(c.Changed, func(name string) bool {
-		return !slices.Contains(systemFields, name) && coversAny(paths, name)
+		return !slices.Contains(systemFields, name) && (paths == nil || coversAny(paths, name))
 	})
 }
 

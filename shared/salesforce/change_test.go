@@ -23,7 +23,9 @@ func TestTouches(t *testing.T) {
 		{[]string{"NameSuffix"}, []string{"Name"}, false},
 		{[]string{"Name.FirstName"}, []string{"Name"}, true},
 		{[]string{"LastModifiedDate", "LastModifiedById"}, []string{"LastModifiedDate", "LastModifiedById"}, false},
-		{[]string{"Phone"}, nil, false},
+		{[]string{"Phone"}, nil, true},
+		{[]string{"LastModifiedDate", "LastModifiedById"}, nil, false},
+		{[]string{"Phone"}, []string{}, false},
 		{nil, []string{"Phone"}, true}, // it does not say what it changed
 	} {
 		change := salesforce.Said{Type: salesforce.Update, Changed: c.changed}

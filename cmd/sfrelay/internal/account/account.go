@@ -47,6 +47,7 @@ type Account struct {
 	Where   string            // account, region and stack, for people
 	Orgs    []string          // whose events the stack takes
 	Sinks   []Sink            // of a real account
+	Off     []string          // consumers whose rules are switched off, because the stack names no sink for them
 	Asks    bool              // Config changes nothing before Agree: it is a real account
 
 	consent consent
@@ -70,7 +71,7 @@ func (f Flags) Open(ctx context.Context) (*Account, error) {
 		return nil, fmt.Errorf("the id of the CloudFormation stack %q: %w", f.StackName, err)
 	}
 	a := &Account{
-		Config: cfg, Outputs: outputs(s), Orgs: orgs(s), Asks: f.AWS,
+		Config: cfg, Outputs: outputs(s), Orgs: orgs(s), Off: off(s), Asks: f.AWS,
 		Where: fmt.Sprintf("%saccount %s, region %s, stack %s", place, id.AccountID, id.Region, f.StackName),
 	}
 	if a.Asks {

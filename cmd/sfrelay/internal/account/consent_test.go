@@ -102,12 +102,29 @@ func TestSinksAreThoseOfTheParameters(t *testing.T) {
 			parameter("StripeApiBase", "http://127.0.0.1:8080/") + parameter("StripeSecret", secret+"a-AbCdEf") + parameter("ErpUrl", "http://[::1]:8081/erp"),
 			[]account.Sink{{Name: "Stripe", At: "127.0.0.1:8080", Key: "a-AbCdEf"}, {Name: "ERP", At: "[::1]:8081", Key: ""}},
 		},
+		{
+			parameter("NotifyUrl", "https://crm.example/hooks?token=1") + parameter("NotifySecret", secret+"hook-AbCdEf"),
+			[]account.Sink{{Name: "Stripe", At: "api.stripe.com"}, {Name: "ERP", At: "an unknown address"}, {Name: "webhook", At: "crm.example", Key: "hook-AbCdEf"}},
+		},
 		{"", []account.Sink{{Name: "Stripe", At: "api.stripe.com", Key: ""}, {Name: "ERP", At: "an unknown address", Key: ""}}},
 	} {
 		noSettings(t)
 		at, err := asked(t, http.StatusOK, fmt.Sprintf(stackOf, test.parameters))
 		if err != nil || !slices.Equal(at.Sinks, test.want) {
 			t.Errorf("%+v, %v, want %+v", at, err, test.want)
+		}
+	}
+}
+
+// A consumer is off where its parameter is there and empty: stacks of before know none.
+func TestAConsumerWithoutItsSinkIsOff(t *testing.T) {
+	for parameters, want := range map[string][]string{
+		"": nil, parameter("NotifyUrl", ""): {"contact-notify"}, parameter("NotifyUrl", "https://crm.example/"): nil,
+	} {
+		noSettings(t)
+		at, err := asked(t, http.StatusOK, fmt.Sprintf(stackOf, parameters))
+		if err != nil || !slices.Equal(at.Off, want) {
+			t.Errorf("%s: off %q, %v", parameters, at.Off, err)
 		}
 	}
 }

@@ -22,10 +22,22 @@ func sinks(s types.Stack) []Sink {
 	if base == "" {
 		base = "https://api.stripe.com" // the template's own default
 	}
-	return []Sink{
+	all := []Sink{
 		{"Stripe", host(base), secretName(parameters["StripeSecret"])},
 		{"ERP", host(parameters["ErpUrl"]), secretName(parameters["ErpSecret"])},
 	}
+	if parameters["NotifyUrl"] != "" {
+		all = append(all, Sink{"webhook", host(parameters["NotifyUrl"]), secretName(parameters["NotifySecret"])})
+	}
+	return all
+}
+
+// off are the consumers that template.yaml switches off where a parameter is empty.
+func off(s types.Stack) []string {
+	if url, named := parametersOf(s)["NotifyUrl"]; named && url == "" {
+		return []string{"contact-notify"}
+	}
+	return nil
 }
 
 func parametersOf(s types.Stack) map[string]string {

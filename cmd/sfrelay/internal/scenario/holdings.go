@@ -8,8 +8,16 @@ import (
 	"sfrelay/cmd/sfrelay/internal/terminal"
 )
 
-// printHoldings writes what the sinks hold, as far as a reader wants to see it.
+// printHoldings writes what the sinks hold, as far as a reader wants to see it. The states
+// were decoded from JSON: what does not fit is shown empty.
 func (r *Result) printHoldings(p *terminal.Printer) {
+	printBilling(p, r.Billing)
+	printERP(p, r.ERP)
+	printReceiver(p, r.Receiver)
+	p.Printf("\n")
+}
+
+func printBilling(p *terminal.Printer, state any) {
 	var billing struct {
 		Customers []struct {
 			ID, Name, Email, Phone string
@@ -22,17 +30,7 @@ func (r *Result) printHoldings(p *terminal.Printer) {
 			Lines                      struct{ Data []struct{} }
 		}
 	}
-	var erp struct {
-		Records []struct {
-			Kind, Key, ID string
-			Retired       bool
-			Fields        map[string]any
-		}
-	}
-	// Both states were decoded from JSON: what does not fit is shown empty.
-	_ = convert(r.Billing, &billing)
-	_ = convert(r.ERP, &erp)
-
+	_ = convert(state, &billing)
 	p.Printf("Billing holds\n")
 	var rows [][]terminal.Cell
 	names := map[string]string{}
@@ -45,8 +43,19 @@ func (r *Result) printHoldings(p *terminal.Printer) {
 		rows = append(rows, terminal.Row("invoice", names[i.Customer], total, i.Status, fmt.Sprintf("%d lines", len(i.Lines.Data))))
 	}
 	p.Table(2, rows...)
+}
+
+func printERP(p *terminal.Printer, state any) {
+	var erp struct {
+		Records []struct {
+			Kind, Key, ID string
+			Retired       bool
+			Fields        map[string]any
+		}
+	}
+	_ = convert(state, &erp)
 	p.Printf("The ERP holds\n")
-	rows = nil
+	var rows [][]terminal.Cell
 	for _, record := range erp.Records {
 		words := values(record.Fields)
 		switch {
@@ -58,7 +67,29 @@ func (r *Result) printHoldings(p *terminal.Printer) {
 		rows = append(rows, terminal.Row(record.Kind, record.Key, strings.Join(words, " · ")))
 	}
 	p.Table(2, rows...)
-	p.Printf("\n")
+}
+
+func printReceiver(p *terminal.Printer, state any) {
+	var receiver struct {
+		Messages []struct {
+			Type    string
+			Repeats int
+			Body    struct{ Data struct{ ID string } }
+		}
+	}
+	if _ = convert(state, &receiver); len(receiver.Messages) == 0 {
+		return
+	}
+	p.Printf("The webhook was told\n")
+	var rows [][]terminal.Cell
+	for _, m := range receiver.Messages {
+		again := ""
+		if m.Repeats > 0 {
+			again = fmt.Sprintf("and %d times again", m.Repeats)
+		}
+		rows = append(rows, terminal.Row(m.Type, m.Body.Data.ID, again))
+	}
+	p.Table(2, rows...)
 }
 
 // labels are the number and status that the customer carries.

@@ -48,6 +48,7 @@ type Result struct {
 	Consumers  []string
 	Billing    any
 	ERP        any
+	Receiver   any
 	Queues     map[string][]queued
 	Mistakes   []string // how the result differs from what was wanted; none: as wanted
 	Deliveries int
@@ -256,10 +257,14 @@ func (p *play) noteOutage(ctx context.Context, step *Step) error {
 }
 
 func (p *play) sandboxURL(name string) string {
-	if name == "billing" {
+	switch name {
+	case "billing":
 		return p.Stack.StripeURL
+	case "receiver":
+		return p.Stack.NotifyURL
+	default:
+		return p.Stack.ERPURL
 	}
-	return p.Stack.ERPURL
 }
 
 func (p *play) ask(ctx context.Context, method, url string, body []byte) ([]byte, error) {
@@ -341,7 +346,7 @@ func (p *play) collect(ctx context.Context) (err error) {
 		name string
 		want any
 		got  *any
-	}{{"billing", p.scenario.billing, &p.result.Billing}, {"erp", p.scenario.erp, &p.result.ERP}} {
+	}{{"billing", p.scenario.billing, &p.result.Billing}, {"erp", p.scenario.erp, &p.result.ERP}, {"receiver", p.scenario.receiver, &p.result.Receiver}} {
 		b, err := p.ask(ctx, http.MethodGet, p.sandboxURL(sink.name)+"/_sandbox/state", nil)
 		if err != nil {
 			return err

@@ -28,6 +28,7 @@ type Scenario struct {
 	verdicts map[string]map[string]expectation // step name -> consumer
 	billing  any                               // what the billing sandbox holds at the end
 	erp      any                               // what the ERP sandbox holds at the end
+	receiver any                               // what the sandbox of the webhook holds at the end
 	queues   map[string][]queued               // "failure", "delivery"
 }
 
@@ -50,7 +51,7 @@ type Step struct {
 	// Wait waits until every change sent so far is settled.
 	Wait bool `json:"wait,omitempty"`
 
-	// Sandbox is billing or erp. Fault is added to its faults; without one they are removed.
+	// Sandbox is billing, erp or receiver. Fault is added to its faults; without one they are removed.
 	Sandbox string          `json:"sandbox,omitempty"`
 	Fault   json.RawMessage `json:"fault,omitempty"`
 
@@ -74,6 +75,7 @@ const (
 	verdictsFile = "verdicts.json"
 	billingFile  = "billing.json"
 	erpFile      = "erp.json"
+	receiverFile = "receiver.json"
 	queuesFile   = "queues.json"
 )
 
@@ -88,6 +90,7 @@ func Load(dir string) (*Scenario, error) {
 		read(dir, verdictsFile, &verdicts),
 		read(dir, billingFile, &s.billing),
 		read(dir, erpFile, &s.erp),
+		read(dir, receiverFile, &s.receiver),
 		read(dir, queuesFile, &s.queues),
 	}
 	names := map[string]bool{}
@@ -123,6 +126,15 @@ func Load(dir string) (*Scenario, error) {
 			s.verdicts[name][consumer] = e
 		}
 	}
+	errs = append(errs, s.checkQueues(names))
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("scenario in %s:\n%w", dir, err)
+	}
+	return &s, nil
+}
+
+func (s *Scenario) checkQueues(names map[string]bool) error {
+	var errs []error
 	for queue, messages := range s.queues {
 		if queue != "failure" && queue != "delivery" {
 			errs = append(errs, fmt.Errorf("%s: no queue is called %q; use failure and delivery", queuesFile, queue))
@@ -133,10 +145,7 @@ func Load(dir string) (*Scenario, error) {
 			}
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, fmt.Errorf("scenario in %s:\n%w", dir, err)
-	}
-	return &s, nil
+	return errors.Join(errs...)
 }
 
 // again makes EventBridge ids for events that are sent more than once: the same
@@ -157,8 +166,8 @@ func (s *Step) load(dir string, files map[string]bool) error {
 		return fmt.Errorf("a pause of %d seconds; use 1 to 60", s.Pause)
 	case s.Fill < 0 || s.Fill > transport.MaxBody || s.Fill > 0 && s.Send == "":
 		return fmt.Errorf("a fill of %d bytes; use up to %d, and beside a send", s.Fill, transport.MaxBody)
-	case s.Sandbox != "" && s.Sandbox != "billing" && s.Sandbox != "erp":
-		return fmt.Errorf("no sandbox is called %q; use billing or erp", s.Sandbox)
+	case s.Sandbox != "" && s.Sandbox != "billing" && s.Sandbox != "erp" && s.Sandbox != "receiver":
+		return fmt.Errorf("no sandbox is called %q; use billing, erp or receiver", s.Sandbox)
 	case s.Send == "":
 		return nil
 	}

@@ -21,6 +21,7 @@ func write(t *testing.T, replace map[string]string) string {
 		"verdicts.json": `{"a":{"inventory-erp":"applied"},"again":{"inventory-erp":"duplicate"}}`,
 		"billing.json":  `{}`,
 		"erp.json":      `{}`,
+		"receiver.json": `{}`,
 		"queues.json":   `{"failure":[],"delivery":[]}`,
 	}
 	for name, text := range replace {
@@ -73,6 +74,7 @@ func TestLoadNamesEveryMistake(t *testing.T) {
 	for _, c := range []struct{ file, text, says string }{
 		{"scenario.json", ``, "scenario.json is missing"},
 		{"erp.json", ``, "erp.json is missing"},
+		{"receiver.json", ``, "receiver.json is missing"},
 		{"scenario.json", `{"steps":[{"sent":"a.json"}]}`, `unknown field "sent"`},
 		{"scenario.json", `{"steps":[{}]}`, "say exactly one of send, pause, wait, sandbox, run"},
 		{"scenario.json", `{"steps":[{"send":"a.json","wait":true}]}`, "say exactly one"},

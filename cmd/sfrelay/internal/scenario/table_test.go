@@ -27,6 +27,7 @@ func TestPrint(t *testing.T) {
 		`{"customers":[{"id":"cus_1","name":"Acme","email":"a@acme.example","phone":"+49 30 1","metadata":{"sf_status":"Active"}}],
 		  "invoices":[{"customer":"cus_1","status":"open","currency":"eur","total":9905,"lines":{"data":[{},{}]}}]}`: &r.Billing,
 		`{"records":[{"kind":"stock","key":"S@B","id":"1","fields":{"quantity":"5","unit":"PCE"}},{"kind":"customer","key":"001","id":"2","retired":true},{"kind":"customer","key":"002"}]}`: &r.ERP,
+		`{"messages":[{"type":"contact.created","repeats":0,"body":{"data":{"id":"003"}}},{"type":"contact.deleted","repeats":2,"body":{"data":{"id":"004"}}}]}`:                             &r.Receiver,
 	} {
 		if err := json.Unmarshal([]byte(text), state); err != nil {
 			t.Fatal(err)
@@ -53,6 +54,9 @@ The ERP holds
   stock     S@B  5 · PCE
   customer  001  retired
   customer  002  deleted before it ever came
+The webhook was told
+  contact.created  003
+  contact.deleted  004  and 2 times again
 
 delivery queue: empty
 failure queue: 1

@@ -48,11 +48,13 @@ const (
 
 // Stack is a local stack that was started, as its state file describes it.
 type Stack struct {
-	dir string
+	dir          string
+	notifySecret string // of the sandbox's webhook, until the stack has it
 
 	Endpoint   string        `json:"endpoint"`
 	StripeURL  string        `json:"stripeUrl,omitempty"`
 	ERPURL     string        `json:"erpUrl,omitempty"`
+	NotifyURL  string        `json:"notifyUrl,omitempty"`
 	SandboxKey string        `json:"sandboxKey"` // of what the sandboxes have below /_sandbox/
 	EventBus   string        `json:"eventBus"`
 	ChangeBus  string        `json:"changeBus"`

@@ -120,7 +120,7 @@ func (s *Stack) startServers(ctx context.Context, o Options, tools string) (secr
 	if err := createBucket(ctx, cloudformation.NewFromConfig(cfg)); err != nil {
 		return secretARNs{}, err
 	}
-	return createSecrets(ctx, secretsmanager.NewFromConfig(cfg))
+	return createSecrets(ctx, secretsmanager.NewFromConfig(cfg), s.notifySecret)
 }
 
 // refit says no where the running stack is not the one that was asked for.
@@ -138,7 +138,7 @@ func (s *Stack) refit(o Options) error {
 
 // startSandbox runs the command that serves Stripe's and the ERP's sandbox and
 // reads where they listen: the first line it prints is
-// {"stripe":"http://…","erp":"http://…","key":"…"}.
+// {"stripe":"http://…","erp":"http://…","notify":"http://…","notifySecret":"whsec_…","key":"…"}.
 func (s *Stack) startSandbox(ctx context.Context, o Options) error {
 	command := o.Sandbox
 	if s.Delay > 0 {
@@ -162,11 +162,12 @@ func (s *Stack) startSandbox(ctx context.Context, o Options) error {
 			return err
 		}
 		if line, _, whole := bytes.Cut(b, []byte("\n")); whole {
-			var at struct{ Stripe, ERP, Key string }
+			var at struct{ Stripe, ERP, Notify, NotifySecret, Key string }
 			if err := json.Unmarshal(line, &at); err != nil {
 				return fmt.Errorf("the sandbox did not start; see %s", log)
 			}
-			s.StripeURL, s.ERPURL, s.SandboxKey = at.Stripe, or(o.ERPURL, at.ERP), at.Key
+			s.StripeURL, s.ERPURL, s.NotifyURL, s.SandboxKey = at.Stripe, or(o.ERPURL, at.ERP), at.Notify, at.Key
+			s.notifySecret = at.NotifySecret
 			return nil
 		}
 		if !s.Sandbox.alive() {
@@ -179,7 +180,7 @@ func (s *Stack) startSandbox(ctx context.Context, o Options) error {
 	return fmt.Errorf("the sandbox did not start; see %s", log)
 }
 
-type secretARNs struct{ stripe, erp string }
+type secretARNs struct{ stripe, erp, notify string }
 
 // The keys that the sandboxes take.
 const (
@@ -208,7 +209,7 @@ func createBucket(ctx context.Context, client *cloudformation.Client) error {
 	return nil
 }
 
-func createSecrets(ctx context.Context, client *secretsmanager.Client) (secretARNs, error) {
+func createSecrets(ctx context.Context, client *secretsmanager.Client, notifySecret string) (secretARNs, error) {
 	create := func(name, value string) (string, error) {
 		out, err := client.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: &name, SecretString: &value})
 		if err == nil {
@@ -227,7 +228,11 @@ func createSecrets(ctx context.Context, client *secretsmanager.Client) (secretAR
 		return secretARNs{}, err
 	}
 	erp, err := create("sfrelay/erp", ERPKey)
-	return secretARNs{stripe: stripe, erp: erp}, err
+	if err != nil {
+		return secretARNs{}, err
+	}
+	notify, err := create("sfrelay/notify", notifySecret)
+	return secretARNs{stripe: stripe, erp: erp, notify: notify}, err
 }
 
 // operators are who may send into the queues beside EventBridge: whoever uses the stack's
@@ -244,6 +249,9 @@ func (s *Stack) deployArgs(secrets secretARNs) []string {
 		"StripeApiBase":  s.StripeURL,
 		"ErpUrl":         s.ERPURL,
 		"ErpSecret":      secrets.erp,
+		"NotifyUrl":      s.NotifyURL,
+		"NotifySecret":   secrets.notify,
+		"NotifyFields":   "Email",
 		"DeliveryMode":   s.Mode,
 		"Architecture":   map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH],
 		"TimeScale":      strconv.FormatFloat(s.TimeScale, 'f', 6, 64),
