@@ -36,7 +36,7 @@ run: ## Local stack, the scenario of events/, a table of what happened; ends by 
 	@dist/sfrelay run
 
 .PHONY: up
-up: ## Start the local stack and keep it; takes DELIVERY_MODE=buffered, ERP_URL=…, SALESFORCE_ORGS=…
+up: ## Start the local stack and keep it, or switch its mode; takes DELIVERY_MODE=buffered, ERP_URL=…, SALESFORCE_ORGS=…
 	@$(MAKE) --no-print-directory -j2 local python
 	@dist/sfrelay stack up
 
@@ -59,6 +59,8 @@ test: go ## Everything that CI runs: lint, the scenario on the local stack, all 
 	@$(MAKE) --no-print-directory e2e
 	@$(SLOW_RUN) --mode buffered >.cache/slow.log || { cat .cache/slow.log; exit 1; }
 	@tail -n 2 .cache/slow.log
+	@dist/sfrelay run --scenario events/switch >.cache/switch.log || { cat .cache/switch.log; exit 1; }
+	@tail -n 2 .cache/switch.log
 	@$(MAKE) --no-print-directory prove >.cache/prove.log || { cat .cache/prove.log; exit 1; }
 	@grep -hE 'schedules|[0-9]+ mutants|doubled or wrong|operations of' .cache/prove.log
 	@MUTANTS=sample go test -count=1 -run TestMutants -v ./shared >.cache/mutants.log || { cat .cache/mutants.log; exit 1; }

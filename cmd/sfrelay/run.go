@@ -51,6 +51,13 @@ func (c *runCommand) Run(ctx context.Context, out *screen) (err error) {
 	}
 	result, err := scenario.Runner{
 		Stack: local, Command: []string{self}, Args: []string{"--stack-dir", c.Dir},
+		Switch: func(ctx context.Context, mode string) error {
+			o, err := c.fit(stack.Options{Dir: c.Dir, Mode: mode})
+			if err == nil {
+				_, err = stack.Up(ctx, o)
+			}
+			return err
+		},
 	}.Run(ctx, s)
 	if err != nil {
 		return err

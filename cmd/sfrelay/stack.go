@@ -47,20 +47,26 @@ func (c *stackUp) Run(ctx context.Context, out *screen) error {
 // up starts a stack from a checkout, with the sandboxes served by this very program. It
 // says first which checkout.
 func up(ctx context.Context, out *screen, flag rootFlag, o stack.Options) (*stack.Stack, error) {
-	dir, err := os.Getwd()
+	o, err := flag.fit(o)
 	if err != nil {
-		return nil, err
-	}
-	if o.Root, err = flag.checkout(dir, os.Getuid()); err != nil {
 		return nil, err
 	}
 	out.Out.Table(0, terminal.Row("checkout", o.Root))
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	o.Sandbox = []string{self, "sandbox", "--json"}
 	return stack.Up(ctx, o)
+}
+
+// fit says where the checkout is and how its sandboxes are served.
+func (f rootFlag) fit(o stack.Options) (stack.Options, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return o, err
+	}
+	if o.Root, err = f.checkout(dir, os.Getuid()); err != nil {
+		return o, err
+	}
+	self, err := os.Executable()
+	o.Sandbox = []string{self, "sandbox", "--json"}
+	return o, err
 }
 
 func describe(p *terminal.Printer, s *stack.Stack) {

@@ -33,6 +33,8 @@ type Runner struct {
 	Command []string
 	// Args are appended to such a call: which stack to work on.
 	Args []string
+	// Switch deploys the stack with another delivery mode.
+	Switch func(ctx context.Context, mode string) error
 }
 
 // settleLimit is how long a wait may take: the two pauses of Lambda's retries,
@@ -132,6 +134,10 @@ func (r Runner) Run(ctx context.Context, s *Scenario) (*Result, error) {
 			err = p.settle(ctx)
 		case step.Sandbox != "":
 			err = p.sandbox(ctx, step)
+		case step.Mode != "":
+			if err = p.Switch(ctx, step.Mode); err == nil {
+				p.bus = bus.New(cfg) // the rules have other targets now
+			}
 		default:
 			err = p.command(ctx, step.Run)
 		}

@@ -32,7 +32,7 @@ type Scenario struct {
 	queues   map[string][]queued               // "failure", "delivery"
 }
 
-// Step is one thing to do. Exactly one of Send, Wait, Sandbox and Run is set.
+// Step is one thing to do. Exactly one of Send, Pause, Wait, Sandbox, Mode and Run is set.
 type Step struct {
 	Say string `json:"say,omitempty"` // heading above what follows
 
@@ -54,6 +54,9 @@ type Step struct {
 	// Sandbox is billing, erp or receiver. Fault is added to its faults; without one they are removed.
 	Sandbox string          `json:"sandbox,omitempty"`
 	Fault   json.RawMessage `json:"fault,omitempty"`
+
+	// Mode deploys the stack with another delivery mode, direct or buffered.
+	Mode string `json:"mode,omitempty"`
 
 	// Run is a command of sfrelay itself, e.g. ["dlq", "redrive"].
 	Run []string `json:"run,omitempty"`
@@ -154,14 +157,16 @@ var again = uuid.MustParse("f3f3b2a0-6a54-4f0e-9a55-5b0f6f3d1c77")
 
 func (s *Step) load(dir string, files map[string]bool) error {
 	kinds := 0
-	for _, set := range []bool{s.Send != "", s.Pause != 0, s.Wait, s.Sandbox != "", len(s.Run) > 0} {
+	for _, set := range []bool{s.Send != "", s.Pause != 0, s.Wait, s.Sandbox != "", s.Mode != "", len(s.Run) > 0} {
 		if set {
 			kinds++
 		}
 	}
 	switch {
 	case kinds != 1:
-		return errors.New("say exactly one of send, pause, wait, sandbox, run")
+		return errors.New("say exactly one of send, pause, wait, sandbox, mode, run")
+	case s.Mode != "" && s.Mode != "direct" && s.Mode != "buffered":
+		return fmt.Errorf("no delivery mode is called %q; use direct or buffered", s.Mode)
 	case s.Pause < 0 || s.Pause > 60:
 		return fmt.Errorf("a pause of %d seconds; use 1 to 60", s.Pause)
 	case s.Fill < 0 || s.Fill > transport.MaxBody || s.Fill > 0 && s.Send == "":

@@ -65,6 +65,9 @@ func TestOursLoads(t *testing.T) {
 	if got := s.Steps[0].Name; got != "01-account-create" {
 		t.Errorf("the first step is called %q", got)
 	}
+	if _, err := Load("../../../../events/switch"); err != nil {
+		t.Error(err)
+	}
 	if _, err := Load("../../../../events/outage"); err != nil {
 		t.Error(err)
 	}
@@ -76,7 +79,8 @@ func TestLoadNamesEveryMistake(t *testing.T) {
 		{"erp.json", ``, "erp.json is missing"},
 		{"receiver.json", ``, "receiver.json is missing"},
 		{"scenario.json", `{"steps":[{"sent":"a.json"}]}`, `unknown field "sent"`},
-		{"scenario.json", `{"steps":[{}]}`, "say exactly one of send, pause, wait, sandbox, run"},
+		{"scenario.json", `{"steps":[{}]}`, "say exactly one of send, pause, wait, sandbox, mode, run"},
+		{"scenario.json", `{"steps":[{"mode":"both"}]}`, `no delivery mode is called "both"`},
 		{"scenario.json", `{"steps":[{"send":"a.json","wait":true}]}`, "say exactly one"},
 		{"scenario.json", `{"steps":[{"sandbox":"crm"}]}`, `no sandbox is called "crm"`},
 		{"scenario.json", `{"steps":[{"send":"missing.json"}]}`, "missing.json"},

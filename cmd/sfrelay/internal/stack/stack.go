@@ -48,8 +48,8 @@ const (
 
 // Stack is a local stack that was started, as its state file describes it.
 type Stack struct {
-	dir          string
-	notifySecret string // of the sandbox's webhook, until the stack has it
+	dir       string
+	notifyKey string // of the sandbox's webhook, until the stack has it
 
 	Endpoint   string        `json:"endpoint"`
 	StripeURL  string        `json:"stripeUrl,omitempty"`

@@ -61,7 +61,7 @@ const (
 // run left behind half started is ended first.
 func Up(ctx context.Context, o Options) (*Stack, error) {
 	if s, err := Open(o.Dir); err == nil {
-		return s, s.refit(o)
+		return s, s.refit(ctx, o)
 	}
 	if err := Down(ctx, o.Dir); err != nil {
 		return nil, err
@@ -120,20 +120,39 @@ func (s *Stack) startServers(ctx context.Context, o Options, tools string) (secr
 	if err := createBucket(ctx, cloudformation.NewFromConfig(cfg)); err != nil {
 		return secretARNs{}, err
 	}
-	return createSecrets(ctx, secretsmanager.NewFromConfig(cfg), s.notifySecret)
+	return createSecrets(ctx, secretsmanager.NewFromConfig(cfg), s.notifyKey)
 }
 
-// refit says no where the running stack is not the one that was asked for.
-func (s *Stack) refit(o Options) error {
+// refit deploys the running stack again where it was asked for with another delivery mode.
+// It says no where more would have to change.
+func (s *Stack) refit(ctx context.Context, o Options) error {
 	switch {
-	case o.Mode != "" && o.Mode != s.Mode:
-		return fmt.Errorf("the running stack has DELIVERY_MODE=%s; end it first with: make down", s.Mode)
 	case o.Orgs != "" && o.Orgs != s.Orgs:
 		return fmt.Errorf("the running stack has SALESFORCE_ORGS=%s; end it first with: make down", s.Orgs)
 	case o.ERPURL != "" && o.ERPURL != s.ERPURL:
 		return fmt.Errorf("the running stack has ERP_URL=%s; end it first with: make down", s.ERPURL)
+	case o.Mode == "" || o.Mode == s.Mode:
+		return nil
 	}
-	return nil
+	tools, err := output(ctx, o.Root, ".ci/tools", "python")
+	if err != nil {
+		return err
+	}
+	cfg, err := s.Config(ctx)
+	if err != nil {
+		return err
+	}
+	secrets, err := secretsOf(ctx, secretsmanager.NewFromConfig(cfg))
+	if err != nil {
+		return err
+	}
+	was := s.Mode
+	s.Mode = o.Mode
+	if err := s.sam(ctx, o, tools, "deploy", s.deployArgs(secrets)...); err != nil {
+		s.Mode = was
+		return err
+	}
+	return s.save()
 }
 
 // startSandbox runs the command that serves Stripe's and the ERP's sandbox and
@@ -167,7 +186,7 @@ func (s *Stack) startSandbox(ctx context.Context, o Options) error {
 				return fmt.Errorf("the sandbox did not start; see %s", log)
 			}
 			s.StripeURL, s.ERPURL, s.NotifyURL, s.SandboxKey = at.Stripe, or(o.ERPURL, at.ERP), at.Notify, at.Key
-			s.notifySecret = at.NotifySecret
+			s.notifyKey = at.NotifySecret
 			return nil
 		}
 		if !s.Sandbox.alive() {
@@ -179,6 +198,13 @@ func (s *Stack) startSandbox(ctx context.Context, o Options) error {
 	}
 	return fmt.Errorf("the sandbox did not start; see %s", log)
 }
+
+// The names of the stack's secrets.
+const (
+	stripeSecret = "sfrelay/stripe"
+	erpSecret    = "sfrelay/erp"
+	notifySecret = "sfrelay/notify"
+)
 
 type secretARNs struct{ stripe, erp, notify string }
 
@@ -209,7 +235,7 @@ func createBucket(ctx context.Context, client *cloudformation.Client) error {
 	return nil
 }
 
-func createSecrets(ctx context.Context, client *secretsmanager.Client, notifySecret string) (secretARNs, error) {
+func createSecrets(ctx context.Context, client *secretsmanager.Client, notifyKey string) (secretARNs, error) {
 	create := func(name, value string) (string, error) {
 		out, err := client.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: &name, SecretString: &value})
 		if err == nil {
@@ -223,16 +249,28 @@ func createSecrets(ctx context.Context, client *secretsmanager.Client, notifySec
 		}
 		return "", fmt.Errorf("secret %s: %w", name, err)
 	}
-	stripe, err := create("sfrelay/stripe", StripeKey)
+	stripe, err := create(stripeSecret, StripeKey)
 	if err != nil {
 		return secretARNs{}, err
 	}
-	erp, err := create("sfrelay/erp", ERPKey)
+	erp, err := create(erpSecret, ERPKey)
 	if err != nil {
 		return secretARNs{}, err
 	}
-	notify, err := create("sfrelay/notify", notifySecret)
+	notify, err := create(notifySecret, notifyKey)
 	return secretARNs{stripe: stripe, erp: erp, notify: notify}, err
+}
+
+// secretsOf are the secrets of a stack that runs.
+func secretsOf(ctx context.Context, client *secretsmanager.Client) (all secretARNs, err error) {
+	for name, arn := range map[string]*string{stripeSecret: &all.stripe, erpSecret: &all.erp, notifySecret: &all.notify} {
+		out, err := client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &name})
+		if err != nil {
+			return all, fmt.Errorf("secret %s: %w", name, err)
+		}
+		*arn = *out.ARN
+	}
+	return all, nil
 }
 
 // operators are who may send into the queues beside EventBridge: whoever uses the stack's
