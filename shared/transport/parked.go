@@ -31,12 +31,9 @@ const dataURL = "data:application/octet-stream;base64,"
 // Encode is the message's body. An event that is a JSON object stands in it byte
 // by byte, without blanks around it; any other one as a JSON string: its text, or as a data URL (RFC 2397)
 // what no SQS message may hold as text. Consumer, class and error lose bytes that
-// are not UTF-8.
-func (p Parked) Encode() []byte { return p.EncodeAround(Quote(p.Event)) }
-
-// EncodeAround is Encode for an event that Quote was made of: several messages about one
-// event need it once. The keys never change: messages outlive deployments.
-func (p Parked) EncodeAround(quoted []byte) []byte {
+// are not UTF-8. The keys never change: messages outlive deployments.
+func (p Parked) Encode() []byte {
+	quoted := Quote(p.Event)
 	b := make([]byte, 0, len(quoted)+len(p.Error)+24*len(p.Records)+256)
 	b = append(append(b, `{"event":`...), quoted...)
 	b = appendTexts(append(b, `,"records":`...), p.Records)
