@@ -78,6 +78,7 @@ type play struct {
 	outputs   map[string]string
 	consumers []deadletter.Consumer
 	bus       *bus.Bus
+	mode      string // of delivery
 	queues    *deadletter.Queues
 	reader    *verdicts.Reader
 
@@ -97,7 +98,7 @@ func (r Runner) Run(ctx context.Context, s *Scenario) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &play{Runner: r, scenario: s, bus: bus.New(cfg), delivered: map[string][]bus.Delivery{}, outages: map[string]outage{}}
+	p := &play{Runner: r, scenario: s, bus: bus.New(cfg), mode: r.Stack.Mode, delivered: map[string][]bus.Delivery{}, outages: map[string]outage{}}
 	if p.outputs, err = account.Outputs(ctx, cfg, stack.Name); err != nil {
 		return nil, err
 	}
@@ -127,7 +128,7 @@ func (r Runner) Run(ctx context.Context, s *Scenario) (*Result, error) {
 			err = p.sandbox(ctx, step)
 		case step.Mode != "":
 			if err = p.Switch(ctx, step.Mode); err == nil {
-				p.bus = bus.New(cfg) // the rules have other targets now
+				p.bus, p.mode = bus.New(cfg), step.Mode // the rules have other targets now
 			}
 		default:
 			err = p.command(ctx, step.Run)
@@ -182,6 +183,9 @@ func (p *play) deliver(ctx context.Context, step *Step) error {
 	p.delivered[step.Name] = deliveries
 	p.result.Deliveries += len(deliveries)
 	for _, d := range deliveries {
+		if buffered := strings.HasPrefix(d.Target, "arn:aws:sqs:"); buffered != (p.mode == "buffered") {
+			p.wrong("%s went to %s, and the delivery mode is %s", step.Name, d.Target, p.mode)
+		}
 		if d.Outcome == bus.Delivered {
 			p.awaited = append(p.awaited, verdicts.Awaited{
 				EventID: step.event.ID, Consumer: account.ByTarget(p.consumers, d.Target), Since: since,

@@ -134,25 +134,43 @@ func (s *Stack) refit(ctx context.Context, o Options) error {
 	case o.Mode == "" || o.Mode == s.Mode:
 		return nil
 	}
-	tools, err := output(ctx, o.Root, ".ci/tools", "python")
-	if err != nil {
-		return err
-	}
 	cfg, err := s.Config(ctx)
 	if err != nil {
 		return err
 	}
-	secrets, err := secretsOf(ctx, secretsmanager.NewFromConfig(cfg))
+	if err := switchMode(ctx, cloudformation.NewFromConfig(cfg), o.Mode); err != nil {
+		return fmt.Errorf("switch to DELIVERY_MODE=%s: %w", o.Mode, err)
+	}
+	s.Mode = o.Mode
+	return s.save()
+}
+
+// switchMode updates the CloudFormation stack with another DeliveryMode and all else as it
+// is. SAM does it by a change set, in which the emulator sees no change: it compares
+// templates, and no parameters.
+func switchMode(ctx context.Context, client *cloudformation.Client, mode string) error {
+	described, err := client.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String(Name)})
 	if err != nil {
 		return err
 	}
-	was := s.Mode
-	s.Mode = o.Mode
-	if err := s.sam(ctx, o, tools, "deploy", s.deployArgs(secrets)...); err != nil {
-		s.Mode = was
+	in := &cloudformation.UpdateStackInput{
+		StackName: aws.String(Name), UsePreviousTemplate: aws.Bool(true),
+		Capabilities: []cftypes.Capability{cftypes.CapabilityCapabilityIam, cftypes.CapabilityCapabilityAutoExpand},
+	}
+	for _, p := range described.Stacks[0].Parameters {
+		p = cftypes.Parameter{ParameterKey: p.ParameterKey, UsePreviousValue: aws.Bool(true)}
+		if aws.ToString(p.ParameterKey) == "DeliveryMode" {
+			p.UsePreviousValue, p.ParameterValue = nil, &mode
+		}
+		in.Parameters = append(in.Parameters, p)
+	}
+	if _, err := client.UpdateStack(ctx, in); err != nil {
 		return err
 	}
-	return s.save()
+	updated := cloudformation.NewStackUpdateCompleteWaiter(client, func(o *cloudformation.StackUpdateCompleteWaiterOptions) {
+		o.MinDelay, o.MaxDelay = 50*time.Millisecond, time.Second
+	})
+	return updated.Wait(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String(Name)}, time.Minute)
 }
 
 // startSandbox runs the command that serves Stripe's and the ERP's sandbox and
@@ -199,13 +217,6 @@ func (s *Stack) startSandbox(ctx context.Context, o Options) error {
 	return fmt.Errorf("the sandbox did not start; see %s", log)
 }
 
-// The names of the stack's secrets.
-const (
-	stripeSecret = "sfrelay/stripe"
-	erpSecret    = "sfrelay/erp"
-	notifySecret = "sfrelay/notify"
-)
-
 type secretARNs struct{ stripe, erp, notify string }
 
 // The keys that the sandboxes take.
@@ -249,28 +260,16 @@ func createSecrets(ctx context.Context, client *secretsmanager.Client, notifyKey
 		}
 		return "", fmt.Errorf("secret %s: %w", name, err)
 	}
-	stripe, err := create(stripeSecret, StripeKey)
+	stripe, err := create("sfrelay/stripe", StripeKey)
 	if err != nil {
 		return secretARNs{}, err
 	}
-	erp, err := create(erpSecret, ERPKey)
+	erp, err := create("sfrelay/erp", ERPKey)
 	if err != nil {
 		return secretARNs{}, err
 	}
-	notify, err := create(notifySecret, notifyKey)
+	notify, err := create("sfrelay/notify", notifyKey)
 	return secretARNs{stripe: stripe, erp: erp, notify: notify}, err
-}
-
-// secretsOf are the secrets of a stack that runs.
-func secretsOf(ctx context.Context, client *secretsmanager.Client) (all secretARNs, err error) {
-	for name, arn := range map[string]*string{stripeSecret: &all.stripe, erpSecret: &all.erp, notifySecret: &all.notify} {
-		out, err := client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &name})
-		if err != nil {
-			return all, fmt.Errorf("secret %s: %w", name, err)
-		}
-		*arn = *out.ARN
-	}
-	return all, nil
 }
 
 // operators are who may send into the queues beside EventBridge: whoever uses the stack's
