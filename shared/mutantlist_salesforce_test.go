@@ -85,4 +85,22 @@ var salesforceMutants = []mutant{
 		new:  `if _, err := c.check(); err != nil && c.Object == "" {`,
 		test: "TestStatementsAreMadeOfNames", protects: "a sub-select is made of API names too",
 	},
+	{
+		name: "street-of-anything", file: "salesforce/restnames.go",
+		old:  `ok && c.has(part) && (c.object == "" || c.object == object) {`,
+		new:  `ok && c.has(part) {`,
+		test: "TestRESTFields", protects: "only a lead's Street is part of Address",
+	},
+	{
+		name: "any-part-of-an-address", file: "salesforce/restnames.go",
+		old:  `if c.name == name && c.has(part) &&`,
+		new:  `if c.name == name &&`,
+		test: "TestRESTFields", protects: "a part that no address has is no field",
+	},
+	{
+		name: "pc-is-found", file: "consumer/leaf.go",
+		old:  `return custom + "__c of ContactChangeEvent"`,
+		new:  `return custom`,
+		test: "TestLeafOf", protects: "a consumer that reads a __pc field is told where it is",
+	},
 }
