@@ -55,6 +55,7 @@ var layers = []layer{
 	{"shared/config", nil, nil},
 	{"shared/awsclient", nil, []string{awsSDK, smithy}},
 	{"shared/telemetry", []string{"shared/verdict"}, nil},
+	{"shared/salesforce/api", []string{"shared/config", "shared/jsonobject", "shared/salesforce."}, []string{jsontext}},
 	{"shared/salesforce", []string{"shared/decimal", "shared/order"}, []string{jsontext}},
 	{"shared/jsonobject", nil, []string{jsontext}},
 	{"shared/failurebucket/buckettest", nil, nil},

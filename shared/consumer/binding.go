@@ -123,7 +123,7 @@ func bindField(sf reflect.StructField, s *shape) (f boundField, read bool, err e
 		f.cdc = strings.Split(cdc, "|")
 	}
 	for _, path := range f.cdc {
-		if better := leafOf(path); better != "" {
+		if better := leafOf(s.object, path); better != "" {
 			err = fmt.Errorf("reads %s, which change events call %s: write that in its cdc tag", path, better)
 		}
 	}

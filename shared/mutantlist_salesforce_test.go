@@ -1,0 +1,106 @@
+package shared_test
+
+var salesforceMutants = []mutant{
+	{
+		name: "next-page-anywhere", file: "salesforce/api/api.go",
+		old:  `u.Scheme != c.org.Scheme || u.Host != c.org.Host || u.User != nil`,
+		new:  `u.User != nil`,
+		test: "TestTheOrgStaysWhereItIs", protects: "the next page is asked of the org only",
+	},
+	{
+		name: "instance-anywhere", file: "salesforce/api/session.go",
+		old:  `u.Scheme != c.org.Scheme || u.Host != c.org.Host {`,
+		new:  `u.Host == "" {`,
+		test: "TestTheOrgStaysWhereItIs", protects: "a token of another org is refused",
+	},
+	{
+		name: "redirect-with-the-session", file: "salesforce/api/api.go",
+		old:  `return http.ErrUseLastResponse`,
+		new:  `return nil`,
+		test: "TestTheOrgStaysWhereItIs", protects: "no redirect is followed with the session",
+	},
+	{
+		name: "login-for-each-who-waits", file: "salesforce/api/session.go",
+		old:  `if s.token != "" && s.token != ended {`,
+		new:  `if s.token != "" && ended == "" {`,
+		test: "TestOneLoginForAllWhoWait", protects: "of all whose session ended one logs in",
+	},
+	{
+		name: "refused-login-again", file: "salesforce/api/session.go",
+		old:  `if s.refused != nil && time.Since(s.at) < again {`,
+		new:  `if s.refused != nil && s.at.IsZero() {`,
+		test: "TestARefusedLoginNamesTheSetting", protects: "a login that was refused is not repeated for every change",
+	},
+	{
+		name: "short-answer", file: "salesforce/api/records.go",
+		old:  `if err != nil || len(all) != len(some) {`,
+		new:  `if err != nil || len(all) > len(some) {`,
+		test: "TestRetrieve", protects: "a short answer is no deleted record",
+	},
+	{
+		name: "another-record", file: "salesforce/api/records.go",
+		old:  `if rec.text("Id") != some[i] {`,
+		new:  `if rec.text("Id") == "" {`,
+		test: "TestRetrieve", protects: "a record is that which was asked for",
+	},
+	{
+		name: "missing-is-null", file: "salesforce/api/records.go",
+		old:  `return v, ok && v.Kind() == 'n'`,
+		new:  `return v, true`,
+		test: "TestQueryWithChildren", protects: "a field that the org says nothing of is not null",
+	},
+	{
+		name: "any-column-is-named", file: "salesforce/api/error.go",
+		old:  `if e.Code == codeField && strings.EqualFold(f[strings.LastIndexByte(f, '.')+1:], column) {`,
+		new:  `if e.Field = column; e.Code == "" {`,
+		test: "TestRefusals", protects: "an error names fields that were asked for only",
+	},
+	{
+		name: "any-code-is-shown", file: "salesforce/api/error.go",
+		old:  `return s != "" && len(s) <= 64 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == ""`,
+		new:  `return s != ""`,
+		test: "TestRefusals", protects: "an error holds codes, no values",
+	},
+	{
+		name: "brake-for-ever", file: "salesforce/api/error.go",
+		old:  `u.at, over = time.Now(), false`,
+		new:  `u.at = time.Now()`,
+		test: "TestTheBrakeLetsOneThroughAfterAnHour", protects: "a client that stopped asking begins again",
+	},
+	{
+		name: "brake-lets-all-through", file: "salesforce/api/error.go",
+		old:  `u.at, over = time.Now(), false`,
+		new:  `over = false`,
+		test: "TestTheBrakeLetsOneThroughAfterAnHour", protects: "after an hour one request finds out, not all",
+	},
+	{
+		name: "rows-cut-off", file: "salesforce/api/bulk.go",
+		old:  ` || resp.Header.Get("Sforce-NumberOfRecords") != strconv.Itoa(n)`,
+		new:  ` || n < 0 && strconv.Itoa(n) == ""`,
+		test: "TestBulk", protects: "rows that broke off at the end of a line are not taken for all",
+	},
+	{
+		name: "statement-of-anything", file: "salesforce/api/records.go",
+		old:  `if _, err := c.check(); err != nil {`,
+		new:  `if _, err := c.check(); err != nil && c.Object == "" {`,
+		test: "TestStatementsAreMadeOfNames", protects: "a sub-select is made of API names too",
+	},
+	{
+		name: "street-of-anything", file: "salesforce/restnames.go",
+		old:  `ok && c.has(part) && (c.object == "" || c.object == object) {`,
+		new:  `ok && c.has(part) {`,
+		test: "TestRESTFields", protects: "only a lead's Street is part of Address",
+	},
+	{
+		name: "any-part-of-an-address", file: "salesforce/restnames.go",
+		old:  `if c.name == name && c.has(part) &&`,
+		new:  `if c.name == name &&`,
+		test: "TestRESTFields", protects: "a part that no address has is no field",
+	},
+	{
+		name: "pc-is-found", file: "consumer/leaf.go",
+		old:  `return custom + "__c of ContactChangeEvent"`,
+		new:  `return custom`,
+		test: "TestLeafOf", protects: "a consumer that reads a __pc field is told where it is",
+	},
+}
