@@ -27,9 +27,21 @@ var salesforceMutants = []mutant{
 	},
 	{
 		name: "refused-login-again", file: "salesforce/api/session.go",
-		old:  `if s.refused != nil && time.Since(s.at) < again {`,
-		new:  `if s.refused != nil && s.at.IsZero() {`,
+		old:  `s.refused, s.until = err, time.Now().Add(again)`,
+		new:  `s.refused, s.until = err, time.Now()`,
 		test: "TestARefusedLoginNamesTheSetting", protects: "a login that was refused is not repeated for every change",
+	},
+	{
+		name: "failed-login-for-each", file: "salesforce/api/session.go",
+		old:  `s.until = time.Now().Add(soon)`,
+		new:  `s.until = time.Now()`,
+		test: "TestALoginThatFailsForNowIsTriedAgain", protects: "who waited for a login that failed does not log in again at once",
+	},
+	{
+		name: "hurry-of-one", file: "salesforce/api/session.go",
+		old:  `if ctx.Err() != nil { // who`,
+		new:  `if ctx == nil { // who`,
+		test: "TestALoginThatFailsForNowIsTriedAgain", protects: "the deadline of one caller refuses no other",
 	},
 	{
 		name: "short-answer", file: "salesforce/api/records.go",

@@ -171,21 +171,61 @@ func TestARefusedLoginNamesTheSetting(t *testing.T) {
 	}
 }
 
+// All who wait for a login that fails for the time being hear of it; the next second tries
+// again. Who had no time to wait spoils nothing.
 func TestALoginThatFailsForNowIsTriedAgain(t *testing.T) {
-	o, c := newOrg(t)
-	o.on(retrieve, answer{body: "[null,null]"})
-	o.login = func(url.Values) answer {
-		if len(o.logins) == 1 {
-			return answer{status: 503, body: "<html>Down for maintenance"}
+	synctest.Test(t, func(t *testing.T) {
+		c, err := api.New(func(context.Context) (string, error) { return `{"clientId":"a","clientSecret":"b"}`, nil }, "http://127.0.0.1:9")
+		if err != nil {
+			t.Fatal(err)
 		}
-		return answer{}
-	}
-	if _, err := phones(c); !temporary(err) {
-		t.Errorf("%v", err)
-	}
-	if _, err := phones(c); err != nil {
-		t.Error(err)
-	}
+		logins, hangs := 0, false
+		api.Through(c, func(r *http.Request) (*http.Response, error) {
+			w := httptest.NewRecorder()
+			switch {
+			case !strings.HasSuffix(r.URL.Path, "/token"):
+				_, _ = w.WriteString("[null,null]")
+				return w.Result(), nil
+			case hangs:
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+			if logins++; logins == 1 {
+				time.Sleep(100 * time.Millisecond)
+				w.WriteHeader(503)
+			}
+			_, _ = w.WriteString(`{"access_token":"t","instance_url":"http://127.0.0.1:9"}`)
+			return w.Result(), nil
+		})
+		var wait sync.WaitGroup
+		for range 20 {
+			wait.Go(func() {
+				if _, err := phones(c); !temporary(err) {
+					t.Error(err)
+				}
+			})
+		}
+		wait.Wait()
+		if logins != 1 {
+			t.Errorf("%d logins for all", logins)
+		}
+		time.Sleep(2 * time.Second)
+		hangs = true
+		began := time.Now()
+		if _, err := phones(c); !temporary(err) || time.Since(began) != 15*time.Second {
+			t.Errorf("a login that hangs: %v after %s", err, time.Since(began))
+		}
+		time.Sleep(2 * time.Second)
+		short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if _, err := c.Retrieve(short, "Account", []string{one}, nil); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		hangs = false
+		if _, err := phones(c); err != nil || logins != 2 {
+			t.Errorf("%v after %d logins", err, logins)
+		}
+	})
 }
 
 // A token goes to no other host than the one that the operator named.
@@ -541,6 +581,15 @@ func TestBulk(t *testing.T) {
 	o.on("GET jobs/query/"+id, answer{body: `{}`})
 	if _, err := c.JobDone(t.Context(), id); code(err) != "UNREADABLE" {
 		t.Error(err)
+	}
+
+	for _, bad := range []string{"", "..", "750", "../../oauth2/token"} { // whatever is asked fails the test
+		if _, err := c.JobDone(t.Context(), bad); code(err) != "INVALID_REQUEST" {
+			t.Errorf("job %q: %v", bad, err)
+		}
+		if _, err := c.JobRows(t.Context(), bad, "", nil); code(err) != "INVALID_REQUEST" {
+			t.Errorf("job %q: %v", bad, err)
+		}
 	}
 
 	rows := func(locator string) (all []string, next string, err error) {

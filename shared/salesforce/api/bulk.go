@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"sfrelay/shared/jsonobject"
+	"sfrelay/shared/salesforce"
 )
 
 // StartJob has Bulk API 2.0 collect all records of an object. It takes no children.
@@ -28,7 +29,10 @@ func (c *Client) StartJob(ctx context.Context, s Select) (id string, err error) 
 
 // JobDone reports whether the rows of a job can be read. A job that failed is an error.
 func (c *Client) JobDone(ctx context.Context, id string) (bool, error) {
-	r := request{what: "job", path: "jobs/query/" + url.PathEscape(id)}
+	r := request{what: "job", path: "jobs/query/" + id}
+	if _, err := salesforce.ID18(id); err != nil {
+		return false, &Error{What: r.what, Code: codeInvalid, Err: err}
+	}
 	_, state, err := c.job(ctx, r)
 	if state == "Failed" || state == "Aborted" {
 		return false, &Error{What: r.what, Status: http.StatusOK, Code: "JOB_FAILED"}
@@ -53,7 +57,10 @@ func (c *Client) job(ctx context.Context, r request) (id, state string, err erro
 // is null. locator is empty for the first page; next is that of the page behind, empty after
 // the last. Where it returns an error, the rows come again.
 func (c *Client) JobRows(ctx context.Context, id, locator string, each func(names, row []string) error) (next string, err error) {
-	r := request{what: "rows of job", path: "jobs/query/" + url.PathEscape(id) + "/results", query: url.Values{"maxRecords": {"10000"}}}
+	r := request{what: "rows of job", path: "jobs/query/" + id + "/results", query: url.Values{"maxRecords": {"10000"}}}
+	if _, err := salesforce.ID18(id); err != nil {
+		return "", &Error{What: r.what, Code: codeInvalid, Err: err}
+	}
 	if locator != "" {
 		r.query.Set("locator", locator)
 	}

@@ -23,15 +23,18 @@ import (
 	"sfrelay/shared/jsonobject"
 )
 
-// again is when a login that was refused is tried anew.
-const again = time.Minute
+const (
+	loginTime = 15 * time.Second // for the secret and the token
+	again     = time.Minute      // when a login that was refused is tried anew
+	soon      = time.Second      // the same for one that failed for the time being: all who waited hear of it
+)
 
 // session is the access token, of which Salesforce does not say when it ends.
 type session struct {
 	free    chan struct{} // full while somebody looks at the rest
 	token   string
 	refused error // of the last login
-	at      time.Time
+	until   time.Time
 }
 
 // Format implements fmt.Formatter for every verb: no log shows the token.
@@ -49,14 +52,19 @@ func (c *Client) token(ctx context.Context, ended string) (string, error) {
 	if s.token != "" && s.token != ended {
 		return s.token, nil
 	}
-	if s.refused != nil && time.Since(s.at) < again {
+	if s.refused != nil && time.Now().Before(s.until) {
 		return "", s.refused
 	}
+	bounded, cancel := context.WithTimeout(ctx, loginTime)
+	defer cancel()
 	var err error
-	s.token, err = c.login(ctx)
-	s.refused = nil
-	if e, ok := errors.AsType[*Error](err); ok && !e.Temporary() {
-		s.refused, s.at = err, time.Now()
+	s.token, err = c.login(bounded)
+	s.refused, s.until = err, time.Now().Add(again)
+	if e, ok := errors.AsType[*Error](err); ok && e.Temporary() {
+		s.until = time.Now().Add(soon)
+	}
+	if ctx.Err() != nil { // who had no time says nothing of the others
+		s.refused = nil
 	}
 	return s.token, err
 }
