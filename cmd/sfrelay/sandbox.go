@@ -11,13 +11,15 @@ import (
 	"sfrelay/cmd/sfrelay/internal/stack"
 	"sfrelay/shared/sandbox/door"
 	erpsandbox "sfrelay/shared/sandbox/erp"
+	orgsandbox "sfrelay/shared/sandbox/org"
 	stripesandbox "sfrelay/shared/sandbox/stripe"
 )
 
 type sandboxCommand struct {
 	Stripe string `default:"127.0.0.1:0" help:"Loopback address of the Stripe sandbox."`
 	ERP    string `name:"erp" default:"127.0.0.1:0" help:"Loopback address of the ERP sandbox."`
-	Delay  delay  `placeholder:"DURATION" help:"Let every request to either wait for so long first, e.g. 300ms; 1s at most."`
+	Org    string `default:"127.0.0.1:0" help:"Loopback address of the Salesforce sandbox."`
+	Delay  delay  `placeholder:"DURATION" help:"Let every request to any wait for so long first, e.g. 300ms; 1s at most."`
 	JSON   bool   `name:"json" help:"Print the addresses and the key as one line of JSON."`
 }
 
@@ -30,22 +32,27 @@ func (c *sandboxCommand) Run(ctx context.Context, out *screen) error {
 	if err != nil {
 		return err
 	}
+	crm, err := listenLoopback(c.Org)
+	if err != nil {
+		return err
+	}
 	key := stack.NewKey()
-	at := map[string]string{"stripe": "http://" + billing.Addr().String(), "erp": "http://" + ledger.Addr().String(), "key": key}
+	at := map[string]string{"stripe": "http://" + billing.Addr().String(), "erp": "http://" + ledger.Addr().String(), "org": "http://" + crm.Addr().String(), "key": key}
 	if c.JSON {
 		if err := out.Out.JSON(at); err != nil {
 			return err
 		}
 	} else {
-		out.Out.Printf("Stripe %s\nERP    %s\nKey    %s, for /_sandbox/… in the header %s\nEnd with Ctrl-C.\n", at["stripe"], at["erp"], key, door.KeyHeader)
+		out.Out.Printf("Stripe %s\nERP    %s\nOrg    %s\nKey    %s, for /_sandbox/… in the header %s\nEnd with Ctrl-C.\n", at["stripe"], at["erp"], at["org"], key, door.KeyHeader)
 	}
 	wait := func() { time.Sleep(time.Duration(c.Delay)) }
 	servers := []*http.Server{
 		{Handler: door.Before(door.Delayed(stripeSandbox(), wait), billing.Addr(), key), ReadHeaderTimeout: 10 * time.Second},
 		{Handler: door.Before(door.Delayed(erpSandbox(), wait), ledger.Addr(), key), ReadHeaderTimeout: 10 * time.Second},
+		{Handler: door.Before(door.Delayed(orgsandbox.New(orgsandbox.Options{}), wait), crm.Addr(), key), ReadHeaderTimeout: 10 * time.Second},
 	}
 	failed := make(chan error, len(servers))
-	for i, l := range []net.Listener{billing, ledger} {
+	for i, l := range []net.Listener{billing, ledger, crm} {
 		go func() { failed <- servers[i].Serve(l) }()
 	}
 	select {

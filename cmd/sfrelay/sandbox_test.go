@@ -11,7 +11,7 @@ import (
 	"sfrelay/cmd/sfrelay/internal/terminal"
 )
 
-// Both sandboxes stand behind a door, and each start has a key of its own.
+// All sandboxes stand behind a door, and each start has a key of its own.
 func TestSandboxesAreServedBehindADoor(t *testing.T) {
 	var keys []string
 	for range 2 {
@@ -19,14 +19,14 @@ func TestSandboxesAreServedBehindADoor(t *testing.T) {
 		r, w := io.Pipe()
 		ended := make(chan error, 1)
 		go func() {
-			c := sandboxCommand{Stripe: "127.0.0.1:0", ERP: "127.0.0.1:0", JSON: true}
+			c := sandboxCommand{Stripe: "127.0.0.1:0", ERP: "127.0.0.1:0", Org: "127.0.0.1:0", JSON: true}
 			ended <- c.Run(ctx, &screen{Out: terminal.To(w), Err: terminal.To(new(bytes.Buffer))})
 		}()
-		var at struct{ Stripe, ERP, Key string }
+		var at struct{ Stripe, ERP, Org, Key string }
 		if err := json.NewDecoder(r).Decode(&at); err != nil {
 			t.Fatal(err)
 		}
-		for _, url := range []string{at.Stripe, at.ERP} {
+		for _, url := range []string{at.Stripe, at.ERP, at.Org} {
 			for key, want := range map[string]int{at.Key: http.StatusOK, "": http.StatusForbidden} {
 				request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/_sandbox/state", nil)
 				if err != nil {
