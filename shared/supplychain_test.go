@@ -46,13 +46,16 @@ func unlocked(lock string) (wrong []string) {
 func unhashed(t *testing.T, lock string) (wrong []string) {
 	t.Helper()
 	var l struct {
-		Packages map[string]struct{ Version, Integrity, Resolved string }
+		Packages map[string]struct {
+			Version, Integrity, Resolved string
+			InBundle                     bool // part of another package's file
+		}
 	}
 	if err := json.Unmarshal([]byte(lock), &l); err != nil || len(l.Packages) < 2 {
 		t.Fatalf("%v: %.80s", err, lock)
 	}
 	for name, p := range l.Packages {
-		if name != "" && (p.Version == "" || !strings.HasPrefix(p.Integrity, "sha512-") || p.Resolved != "") {
+		if name != "" && (p.Version == "" || !p.InBundle && !strings.HasPrefix(p.Integrity, "sha512-") || p.Resolved != "") {
 			wrong = append(wrong, name)
 		}
 	}
@@ -171,6 +174,7 @@ func TestWhatIsNotPinnedIsNoticed(t *testing.T) {
 		good:                          0,
 		good + `,"b":{"version":"1"}`: 1,
 		good + `,"b":{"version":"1","integrity":"sha1-0"}`:                     1,
+		good + `,"b":{"version":"1","inBundle":true}`:                          0,
 		good + `,"b":{"integrity":"sha512-0"}`:                                 1,
 		good + `,"b":{"version":"1","integrity":"sha512-0","resolved":"git+"}`: 1,
 	} {

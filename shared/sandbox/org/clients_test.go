@@ -179,19 +179,25 @@ func TestJudgedBySimpleSalesforce(t *testing.T) {
 	left(t, org, "AccountChangeEvent", "Inventory_Update__e")
 }
 
-func TestJudgedByJSforce(t *testing.T) {
-	dir := tool(t, "node", "clients/package-lock.json")
+// node is Node.js and where its packages are.
+func node(t *testing.T) (program, dir string) {
+	t.Helper()
+	dir = tool(t, "node", "clients/package-lock.json")
 	machine := runtime.GOARCH
 	if machine == "amd64" {
 		machine = "x64"
 	}
-	node := filepath.Join(dir, "node_modules", "node-"+runtime.GOOS+"-"+machine, "bin", "node")
-	if _, err := os.Stat(node); errors.Is(err, os.ErrNotExist) {
-		var problem error
-		if node, problem = exec.LookPath("node"); problem != nil { // npm brings Node to Linux only
-			missing(t, problem)
+	program = filepath.Join(dir, "node_modules", "node-"+runtime.GOOS+"-"+machine, "bin", "node")
+	if _, err := os.Stat(program); errors.Is(err, os.ErrNotExist) { // npm brings Node to Linux only
+		if program, err = exec.LookPath("node"); err != nil {
+			missing(t, err)
 		}
 	}
+	return program, dir
+}
+
+func TestJudgedByJSforce(t *testing.T) {
+	node, dir := node(t)
 	org, env := judged(t, false)
 	plays(t, append(env, "ORG_MODULES="+dir), []expected{
 		{"client credentials", `"00D5f000005KcCnEAK"`, ""},
