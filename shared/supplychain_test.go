@@ -1,6 +1,7 @@
 package shared_test
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,6 +36,27 @@ func unlocked(lock string) (wrong []string) {
 				wrong = append(wrong, line)
 				break
 			}
+		}
+	}
+	return wrong
+}
+
+// unhashed are the packages of npm's lock that are not compared with a hash, or come from
+// an address instead of the registry that npm is set to.
+func unhashed(t *testing.T, lock string) (wrong []string) {
+	t.Helper()
+	var l struct {
+		Packages map[string]struct {
+			Version, Integrity, Resolved string
+			InBundle                     bool // part of another package's file
+		}
+	}
+	if err := json.Unmarshal([]byte(lock), &l); err != nil || len(l.Packages) < 2 {
+		t.Fatalf("%v: %.80s", err, lock)
+	}
+	for name, p := range l.Packages {
+		if name != "" && (p.Version == "" || !p.InBundle && !strings.HasPrefix(p.Integrity, "sha512-") || p.Resolved != "") {
+			wrong = append(wrong, name)
 		}
 	}
 	return wrong
@@ -110,6 +132,11 @@ func TestWhatIsInstalledIsPinned(t *testing.T) {
 			t.Errorf("%s: installs what is not pinned, or runs its code while installing: %s", file, line)
 		}
 	}
+	for file, text := range readAll(t, "../.ci/*/package-lock.json", 1) {
+		for _, name := range unhashed(t, text) {
+			t.Errorf("%s: %s has no SHA-512, or an address of its own", file, name)
+		}
+	}
 	scheduled := false
 	for file, text := range readAll(t, "../.github/workflows/*.yml", 2) {
 		for _, what := range loose(text) {
@@ -140,6 +167,19 @@ func TestWhatIsNotPinnedIsNoticed(t *testing.T) {
 	} {
 		if got := unlocked(lock); len(got) != wrong {
 			t.Errorf("%q: %q, want %d", lock, got, wrong)
+		}
+	}
+	const good = `"":{},"a":{"version":"1","integrity":"sha512-0"}`
+	for lock, wrong := range map[string]int{
+		good:                          0,
+		good + `,"b":{"version":"1"}`: 1,
+		good + `,"b":{"version":"1","integrity":"sha1-0"}`:                     1,
+		good + `,"b":{"version":"1","inBundle":true}`:                          0,
+		good + `,"b":{"integrity":"sha512-0"}`:                                 1,
+		good + `,"b":{"version":"1","integrity":"sha512-0","resolved":"git+"}`: 1,
+	} {
+		if got := unhashed(t, `{"packages":{`+lock+`}}`); len(got) != wrong {
+			t.Errorf("%s: %q, want %d", lock, got, wrong)
 		}
 	}
 	digest := "sha512=" + strings.Repeat("0a", 64) + "\n"

@@ -13,6 +13,7 @@ import (
 	"sfrelay/cmd/sfrelay/internal/stack"
 	"sfrelay/shared/sandbox/door"
 	erpsandbox "sfrelay/shared/sandbox/erp"
+	orgsandbox "sfrelay/shared/sandbox/org"
 	stripesandbox "sfrelay/shared/sandbox/stripe"
 	webhooksandbox "sfrelay/shared/sandbox/webhook"
 )
@@ -21,13 +22,14 @@ type sandboxCommand struct {
 	Stripe string `default:"127.0.0.1:0" help:"Loopback address of the Stripe sandbox."`
 	ERP    string `name:"erp" default:"127.0.0.1:0" help:"Loopback address of the ERP sandbox."`
 	Notify string `default:"127.0.0.1:0" help:"Loopback address of the sandbox of a receiver of notifications."`
+	Org    string `default:"127.0.0.1:0" help:"Loopback address of the Salesforce sandbox."`
 	Delay  delay  `placeholder:"DURATION" help:"Let every request to any of them wait for so long first, e.g. 300ms; 1s at most."`
 	JSON   bool   `name:"json" help:"Print the addresses, the key and the receiver's signing secret as one line of JSON."`
 }
 
 func (c *sandboxCommand) Run(ctx context.Context, out *screen) error {
-	var at [3]net.Listener // Stripe, ERP, receiver
-	for i, address := range []string{c.Stripe, c.ERP, c.Notify} {
+	var at [4]net.Listener // Stripe, ERP, receiver, org
+	for i, address := range []string{c.Stripe, c.ERP, c.Notify, c.Org} {
 		l, err := listenLoopback(address)
 		if err != nil {
 			return err
@@ -46,7 +48,7 @@ func (c *sandboxCommand) Run(ctx context.Context, out *screen) error {
 	wait := func() { time.Sleep(time.Duration(c.Delay)) }
 	var servers []*http.Server
 	failed := make(chan error, len(at))
-	for i, h := range []http.Handler{stripeSandbox(), erpSandbox(), receiver} {
+	for i, h := range []http.Handler{stripeSandbox(), erpSandbox(), receiver, orgsandbox.New(orgsandbox.Options{})} {
 		s := &http.Server{Handler: door.Before(door.Delayed(h, wait), at[i].Addr(), key), ReadHeaderTimeout: 10 * time.Second}
 		servers = append(servers, s)
 		go func() { failed <- s.Serve(at[i]) }()
@@ -76,13 +78,13 @@ func (d *delay) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func (c *sandboxCommand) print(out *screen, at [3]net.Listener, key, secret string) error {
+func (c *sandboxCommand) print(out *screen, at [4]net.Listener, key, secret string) error {
 	url := func(i int) string { return "http://" + at[i].Addr().String() }
 	if c.JSON {
-		return out.Out.JSON(map[string]string{"stripe": url(0), "erp": url(1), "notify": url(2), "key": key, "notifySecret": secret})
+		return out.Out.JSON(map[string]string{"stripe": url(0), "erp": url(1), "notify": url(2), "org": url(3), "key": key, "notifySecret": secret})
 	}
-	out.Out.Printf("Stripe %s\nERP    %s\nNotify %s, with the signing secret %s\nKey    %s, for /_sandbox/… in the header %s\nEnd with Ctrl-C.\n",
-		url(0), url(1), url(2), secret, key, door.KeyHeader)
+	out.Out.Printf("Stripe %s\nERP    %s\nNotify %s, with the signing secret %s\nOrg    %s\nKey    %s, for /_sandbox/… in the header %s\nEnd with Ctrl-C.\n",
+		url(0), url(1), url(2), secret, url(3), key, door.KeyHeader)
 	return nil
 }
 

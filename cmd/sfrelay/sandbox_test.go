@@ -21,14 +21,14 @@ func TestSandboxesAreServedBehindADoor(t *testing.T) {
 		r, w := io.Pipe()
 		ended := make(chan error, 1)
 		go func() {
-			c := sandboxCommand{Stripe: "127.0.0.1:0", ERP: "127.0.0.1:0", Notify: "127.0.0.1:0", JSON: true}
+			c := sandboxCommand{Stripe: "127.0.0.1:0", ERP: "127.0.0.1:0", Notify: "127.0.0.1:0", Org: "127.0.0.1:0", JSON: true}
 			ended <- c.Run(ctx, &screen{Out: terminal.To(w), Err: terminal.To(new(bytes.Buffer))})
 		}()
-		var at struct{ Stripe, ERP, Notify, Key, NotifySecret string }
+		var at struct{ Stripe, ERP, Notify, Org, Key, NotifySecret string }
 		if err := json.NewDecoder(r).Decode(&at); err != nil {
 			t.Fatal(err)
 		}
-		for _, url := range []string{at.Stripe, at.ERP, at.Notify} {
+		for _, url := range []string{at.Stripe, at.ERP, at.Notify, at.Org} {
 			for key, want := range map[string]int{at.Key: http.StatusOK, "": http.StatusForbidden} {
 				request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/_sandbox/state", nil)
 				if err != nil {
