@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"sfrelay/cmd/sfrelay/internal/stack"
@@ -19,6 +20,7 @@ type sandboxCommand struct {
 	Stripe string `default:"127.0.0.1:0" help:"Loopback address of the Stripe sandbox."`
 	ERP    string `name:"erp" default:"127.0.0.1:0" help:"Loopback address of the ERP sandbox."`
 	Org    string `default:"127.0.0.1:0" help:"Loopback address of the Salesforce sandbox."`
+	OrgTLS string `name:"org-tls" placeholder:"FILE" type:"path" help:"Serve the Salesforce sandbox by TLS and write its certificate to FILE."`
 	Delay  delay  `placeholder:"DURATION" help:"Let every request to any wait for so long first, e.g. 300ms; 1s at most."`
 	JSON   bool   `name:"json" help:"Print the addresses and the key as one line of JSON."`
 }
@@ -38,6 +40,12 @@ func (c *sandboxCommand) Run(ctx context.Context, out *screen) error {
 	}
 	key := stack.NewKey()
 	at := map[string]string{"stripe": "http://" + billing.Addr().String(), "erp": "http://" + ledger.Addr().String(), "org": "http://" + crm.Addr().String(), "key": key}
+	if c.OrgTLS != "" {
+		at["org"] = "https://" + crm.Addr().String()
+		if crm, err = secured(crm, c.OrgTLS); err != nil {
+			return err
+		}
+	}
 	if c.JSON {
 		if err := out.Out.JSON(at); err != nil {
 			return err
@@ -64,6 +72,15 @@ func (c *sandboxCommand) Run(ctx context.Context, out *screen) error {
 		err = errors.Join(err, s.Close())
 	}
 	return err
+}
+
+// secured speaks TLS over a listener and writes its certificate, which is no secret.
+func secured(l net.Listener, file string) (net.Listener, error) {
+	l, certificate, err := orgsandbox.Secure(l)
+	if err != nil {
+		return nil, err
+	}
+	return l, os.WriteFile(file, certificate, 0o600)
 }
 
 // delay is how long calls are held up. More than a second would meet the time-outs of the

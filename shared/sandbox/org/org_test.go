@@ -647,3 +647,31 @@ func TestIDsHaveCase(t *testing.T) {
 		tr.is(status, got, 200, fmt.Sprintf(`{"totalSize":%d,"done":true,"records":[]}`, want))
 	}
 }
+
+// Whatever a query says, the org answers with rows or with a refusal.
+func FuzzQueries(f *testing.F) {
+	for _, seed := range []string{
+		"SELECT Id, Account.Name, (SELECT Quantity FROM OpportunityLineItems WHERE Quantity > 1) FROM Opportunity WHERE Amount >= 1.5 AND IsWon = true ORDER BY Name DESC LIMIT 3",
+		"SELECT FIELDS(ALL) FROM Account LIMIT 200", "SELECT COUNT() FROM Account WHERE SystemModstamp < 2026-01-01T00:00:00Z", "SELECT BillingAddress FROM Account WHERE Id IN ('a','b') ORDER BY BillingAddress",
+		"SELECT Id FROM Account WHERE Name = 'O\\'Neill' AND Phone != null", "SELECT\nId FROM Accountz", "SELECT COUNT() FROM Opportunity WHERE Amount > 1e999999999",
+	} {
+		f.Add(seed)
+	}
+	org := orgsandbox.New(orgsandbox.Options{})
+	c := org.Credentials()
+	w := httptest.NewRecorder()
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {c.ConsumerKey}, "client_secret": {c.ConsumerSecret}}
+	org.ServeHTTP(w, httptest.NewRequest("POST", "/services/oauth2/token", strings.NewReader(form.Encode())))
+	token := member[string](f, w.Body.String(), "access_token")
+	f.Fuzz(func(t *testing.T, soql string) {
+		for _, path := range []string{"/query", "/tooling/query"} {
+			r := httptest.NewRequest("GET", data+path+"?q="+url.QueryEscape(soql), nil)
+			r.Header.Set("Authorization", "Bearer "+token)
+			w := httptest.NewRecorder()
+			org.ServeHTTP(w, r)
+			if w.Code != 200 && w.Code != 400 || !json.Valid(w.Body.Bytes()) {
+				t.Errorf("%q: %d %s", soql, w.Code, w.Body)
+			}
+		}
+	})
+}

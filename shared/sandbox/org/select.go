@@ -291,8 +291,7 @@ func compare(a, b any) int {
 	}
 	switch x := a.(type) {
 	case json.Number:
-		n, _ := new(big.Rat).SetString(string(x))
-		m, _ := new(big.Rat).SetString(string(b.(json.Number)))
+		n, m := exact(x), exact(b.(json.Number))
 		if n == nil || m == nil {
 			return -1
 		}
@@ -306,6 +305,15 @@ func compare(a, b any) int {
 		return cmp.Compare(strings.ToLower(x), strings.ToLower(y))
 	}
 	return 0
+}
+
+// exact reads a number; one with an exponent, which could fill the memory, is none.
+func exact(n json.Number) *big.Rat {
+	if strings.ContainsAny(string(n), "eE/") {
+		return nil
+	}
+	r, _ := new(big.Rat).SetString(string(n))
+	return r
 }
 
 func btoi(b bool) int {
