@@ -219,6 +219,8 @@ func TestQueries(t *testing.T) {
 		{"SELECT Id FROM Account WHERE Name = 'A' OR Name = 'B'", "MALFORMED_QUERY", "\nSELECT Id FROM Account WHERE Name = 'A' OR Name = 'B'\n                                        ^\nERROR at Row:1:Column:41\nunexpected token: 'OR'"},
 		{"SELECT Id FROM Account LIMIT", "MALFORMED_QUERY", "\nSELECT Id FROM Account LIMIT\n                            ^\nERROR at Row:1:Column:29\nunexpected token: '<EOF>'"},
 		{"SELECT Id, Nope FROM Account", "INVALID_FIELD", "\nSELECT Id, Nope FROM Account\n           ^\nERROR at Row:1:Column:12\nNo such column 'Nope' on entity 'Account'. If you are attempting to use a custom field, be sure to append the '__c' after the custom field name. Please reference your WSDL or the describe call for the appropriate names."},
+		{"SELECT Id FROM Account WHERE BillingAddress = 'x'", "INVALID_FIELD", "\nSELECT Id FROM Account WHERE BillingAddress = 'x'\n                             ^\nERROR at Row:1:Column:30\nfield 'BillingAddress' can not be filtered in a query call"},
+		{"SELECT Id FROM Account ORDER BY BillingAddress", "INVALID_FIELD", "\nSELECT Id FROM Account ORDER BY BillingAddress\n                                ^\nERROR at Row:1:Column:33\nfield 'BillingAddress' can not be sorted in a query call"},
 		{"SELECT Id FROM Accountz LIMIT 2", "INVALID_TYPE", "\nSELECT Id FROM Accountz LIMIT 2\n               ^\nERROR at Row:1:Column:16\nsObject type 'Accountz' is not supported. If you are attempting to use a custom object, be sure to append the '__c' after the entity name. Please reference your WSDL or the describe call for the appropriate names."},
 	} {
 		status, got := tr.get(q(tc.soql))
