@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"sfrelay/cmd/sfrelay/internal/stack"
@@ -23,6 +24,7 @@ type sandboxCommand struct {
 	ERP    string `name:"erp" default:"127.0.0.1:0" help:"Loopback address of the ERP sandbox."`
 	Notify string `default:"127.0.0.1:0" help:"Loopback address of the sandbox of a receiver of notifications."`
 	Org    string `default:"127.0.0.1:0" help:"Loopback address of the Salesforce sandbox."`
+	OrgTLS string `name:"org-tls" placeholder:"FILE" type:"path" help:"Serve the Salesforce sandbox by TLS and write its certificate to FILE."`
 	Delay  delay  `placeholder:"DURATION" help:"Let every request to any of them wait for so long first, e.g. 300ms; 1s at most."`
 	JSON   bool   `name:"json" help:"Print the addresses, the key and the receiver's signing secret as one line of JSON."`
 }
@@ -42,6 +44,11 @@ func (c *sandboxCommand) Run(ctx context.Context, out *screen) error {
 		return err
 	}
 	key := stack.NewKey()
+	if c.OrgTLS != "" {
+		if at[3], err = secured(at[3], c.OrgTLS); err != nil {
+			return err
+		}
+	}
 	if err := c.print(out, at, key, secret); err != nil {
 		return err
 	}
@@ -64,6 +71,15 @@ func (c *sandboxCommand) Run(ctx context.Context, out *screen) error {
 	return err
 }
 
+// secured speaks TLS over a listener and writes its certificate, which is no secret.
+func secured(l net.Listener, file string) (net.Listener, error) {
+	l, certificate, err := orgsandbox.Secure(l)
+	if err != nil {
+		return nil, err
+	}
+	return l, os.WriteFile(file, certificate, 0o600)
+}
+
 // delay is how long calls are held up. More than a second would meet the time-outs of the
 // functions' clients, which is another trial.
 type delay time.Duration
@@ -79,7 +95,12 @@ func (d *delay) UnmarshalText(text []byte) error {
 }
 
 func (c *sandboxCommand) print(out *screen, at [4]net.Listener, key, secret string) error {
-	url := func(i int) string { return "http://" + at[i].Addr().String() }
+	url := func(i int) string {
+		if i == 3 && c.OrgTLS != "" {
+			return "https://" + at[i].Addr().String()
+		}
+		return "http://" + at[i].Addr().String()
+	}
 	if c.JSON {
 		return out.Out.JSON(map[string]string{"stripe": url(0), "erp": url(1), "notify": url(2), "org": url(3), "key": key, "notifySecret": secret})
 	}

@@ -3,9 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"sfrelay/cmd/sfrelay/internal/terminal"
@@ -57,5 +62,53 @@ func TestSandboxesAreServedBehindADoor(t *testing.T) {
 	}
 	if secrets[0] == secrets[1] {
 		t.Error("two starts have the same signing secret")
+	}
+}
+
+// Who trusts the certificate that was written reaches the org by TLS, and only at its
+// exact address.
+func TestTheOrgSpeaksTLS(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	file := filepath.Join(t.TempDir(), "org.pem")
+	r, w := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		c := sandboxCommand{Stripe: "127.0.0.1:0", ERP: "127.0.0.1:0", Notify: "127.0.0.1:0", Org: "127.0.0.1:0", OrgTLS: file, JSON: true}
+		err := c.Run(ctx, &screen{Out: terminal.To(w), Err: terminal.To(new(bytes.Buffer))})
+		_ = w.CloseWithError(err) // who reads what it prints waits no longer
+		ended <- err
+	}()
+	var at struct{ Org string }
+	if err := json.NewDecoder(r).Decode(&at); err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted := x509.NewCertPool()
+	if !strings.HasPrefix(at.Org, "https://127.0.0.1:") || !trusted.AppendCertsFromPEM(certificate) {
+		t.Fatalf("%s, %s", at.Org, certificate)
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}}}
+	for host, want := range map[string]int{"": http.StatusOK, "example.com": http.StatusForbidden} {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, at.Org+"/services/data", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host = host
+		resp, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("Host %q: %d", host, resp.StatusCode)
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

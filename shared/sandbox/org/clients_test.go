@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http/httptest"
@@ -75,22 +74,25 @@ func judged(t *testing.T, tls bool) (*orgsandbox.Org, []string) {
 	server := httptest.NewUnstartedServer(nil)
 	server.Config.Handler = door.Before(org, server.Listener.Addr(), "")
 	var env []string
+	scheme := "http://"
 	if tls {
-		server.StartTLS()
-		ca := filepath.Join(t.TempDir(), "ca.pem")
-		if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		l, certificate, err := orgsandbox.Secure(server.Listener)
+		if err != nil {
 			t.Fatal(err)
 		}
-		env = append(env, "ORG_CA="+ca)
-	} else {
-		server.Start()
+		ca := filepath.Join(t.TempDir(), "ca.pem")
+		if err := os.WriteFile(ca, certificate, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		scheme, server.Listener, env = "https://", l, append(env, "ORG_CA="+ca)
 	}
+	server.Start()
 	t.Cleanup(server.Close)
 	credentials, err := json.Marshal(org.Credentials())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return org, append(env, "ORG_URL="+server.URL, "ORG_CREDENTIALS="+string(credentials))
+	return org, append(env, "ORG_URL="+scheme+server.Listener.Addr().String(), "ORG_CREDENTIALS="+string(credentials))
 }
 
 // expected is what a flow has to say: the JSON of its result, or a part of its error.

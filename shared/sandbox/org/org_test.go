@@ -219,6 +219,8 @@ func TestQueries(t *testing.T) {
 		{"SELECT Id FROM Account WHERE Name = 'A' OR Name = 'B'", "MALFORMED_QUERY", "\nSELECT Id FROM Account WHERE Name = 'A' OR Name = 'B'\n                                        ^\nERROR at Row:1:Column:41\nunexpected token: 'OR'"},
 		{"SELECT Id FROM Account LIMIT", "MALFORMED_QUERY", "\nSELECT Id FROM Account LIMIT\n                            ^\nERROR at Row:1:Column:29\nunexpected token: '<EOF>'"},
 		{"SELECT Id, Nope FROM Account", "INVALID_FIELD", "\nSELECT Id, Nope FROM Account\n           ^\nERROR at Row:1:Column:12\nNo such column 'Nope' on entity 'Account'. If you are attempting to use a custom field, be sure to append the '__c' after the custom field name. Please reference your WSDL or the describe call for the appropriate names."},
+		{"SELECT Id FROM Account WHERE BillingAddress = 'x'", "INVALID_FIELD", "\nSELECT Id FROM Account WHERE BillingAddress = 'x'\n                             ^\nERROR at Row:1:Column:30\nfield 'BillingAddress' can not be filtered in a query call"},
+		{"SELECT Id FROM Account ORDER BY BillingAddress", "INVALID_FIELD", "\nSELECT Id FROM Account ORDER BY BillingAddress\n                                ^\nERROR at Row:1:Column:33\nfield 'BillingAddress' can not be sorted in a query call"},
 		{"SELECT Id FROM Accountz LIMIT 2", "INVALID_TYPE", "\nSELECT Id FROM Accountz LIMIT 2\n               ^\nERROR at Row:1:Column:16\nsObject type 'Accountz' is not supported. If you are attempting to use a custom object, be sure to append the '__c' after the entity name. Please reference your WSDL or the describe call for the appropriate names."},
 	} {
 		status, got := tr.get(q(tc.soql))
@@ -646,4 +648,32 @@ func TestIDsHaveCase(t *testing.T) {
 		status, got := tr.get(q("SELECT COUNT() FROM Account WHERE Id = '" + id + "'"))
 		tr.is(status, got, 200, fmt.Sprintf(`{"totalSize":%d,"done":true,"records":[]}`, want))
 	}
+}
+
+// Whatever a query says, the org answers with rows or with a refusal.
+func FuzzQueries(f *testing.F) {
+	for _, seed := range []string{
+		"SELECT Id, Account.Name, (SELECT Quantity FROM OpportunityLineItems WHERE Quantity > 1) FROM Opportunity WHERE Amount >= 1.5 AND IsWon = true ORDER BY Name DESC LIMIT 3",
+		"SELECT FIELDS(ALL) FROM Account LIMIT 200", "SELECT COUNT() FROM Account WHERE SystemModstamp < 2026-01-01T00:00:00Z", "SELECT BillingAddress FROM Account WHERE Id IN ('a','b') ORDER BY BillingAddress",
+		"SELECT Id FROM Account WHERE Name = 'O\\'Neill' AND Phone != null", "SELECT\nId FROM Accountz", "SELECT COUNT() FROM Opportunity WHERE Amount > 1e999999999",
+	} {
+		f.Add(seed)
+	}
+	org := orgsandbox.New(orgsandbox.Options{})
+	c := org.Credentials()
+	w := httptest.NewRecorder()
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {c.ConsumerKey}, "client_secret": {c.ConsumerSecret}}
+	org.ServeHTTP(w, httptest.NewRequest("POST", "/services/oauth2/token", strings.NewReader(form.Encode())))
+	token := member[string](f, w.Body.String(), "access_token")
+	f.Fuzz(func(t *testing.T, soql string) {
+		for _, path := range []string{"/query", "/tooling/query"} {
+			r := httptest.NewRequest("GET", data+path+"?q="+url.QueryEscape(soql), nil)
+			r.Header.Set("Authorization", "Bearer "+token)
+			w := httptest.NewRecorder()
+			org.ServeHTTP(w, r)
+			if w.Code != 200 && w.Code != 400 || !json.Valid(w.Body.Bytes()) {
+				t.Errorf("%q: %d %s", soql, w.Code, w.Body)
+			}
+		}
+	})
 }

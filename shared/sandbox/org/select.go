@@ -67,7 +67,7 @@ func (r *reader) everything(o *object) (fields []selected) {
 
 func (r *reader) matching(o *object, s *statement, rows []*record) (found []*record, err error) {
 	for _, c := range s.where {
-		if _, err := r.value(o, nil, c.path); err != nil {
+		if err := r.simple(o, c.path, "filtered"); err != nil {
 			return nil, err
 		}
 	}
@@ -89,7 +89,7 @@ func (r *reader) matching(o *object, s *statement, rows []*record) (found []*rec
 		}
 	}
 	for _, by := range slices.Backward(s.order) {
-		if _, err := r.value(o, nil, by.path); err != nil {
+		if err := r.simple(o, by.path, "sorted"); err != nil {
 			return nil, err
 		}
 		slices.SortStableFunc(found, func(a, b *record) int {
@@ -107,7 +107,18 @@ func (r *reader) matching(o *object, s *statement, rows []*record) (found []*rec
 	return found, nil
 }
 
-// value follows a path of references to a field; nil where one of them is empty.
+// simple refuses a path that leads nowhere, or to an address.
+func (r *reader) simple(o *object, path []token, how string) error {
+	got, err := r.value(o, nil, path)
+	if _, compound := got.(pairs); err == nil && compound {
+		last := path[len(path)-1]
+		return pointed("INVALID_FIELD", r.text, last.at, "field '"+last.text+"' can not be "+how+" in a query call")
+	}
+	return err
+}
+
+// value follows a path of references to a field; nil where one of them is empty, but for
+// an address, which is an object then too.
 func (r *reader) value(o *object, v *state, path []token) (any, error) {
 	for i, t := range path {
 		if i == len(path)-1 {
@@ -115,11 +126,13 @@ func (r *reader) value(o *object, v *state, path []token) (any, error) {
 			if f == nil || r.org.hidden[o.name+"."+f.name] {
 				return nil, noColumn(r.text, t, o.name)
 			}
-			if v == nil {
-				return nil, nil
-			}
-			if f.kind == "address" {
+			switch {
+			case f.kind == "address" && v == nil:
+				return pairs{}, nil
+			case f.kind == "address":
 				return r.compound(o, f, v), nil
+			case v == nil:
+				return nil, nil
 			}
 			return v.values[f.name], nil
 		}
@@ -291,8 +304,7 @@ func compare(a, b any) int {
 	}
 	switch x := a.(type) {
 	case json.Number:
-		n, _ := new(big.Rat).SetString(string(x))
-		m, _ := new(big.Rat).SetString(string(b.(json.Number)))
+		n, m := exact(x), exact(b.(json.Number))
 		if n == nil || m == nil {
 			return -1
 		}
@@ -306,6 +318,15 @@ func compare(a, b any) int {
 		return cmp.Compare(strings.ToLower(x), strings.ToLower(y))
 	}
 	return 0
+}
+
+// exact reads a number; one with an exponent, which could fill the memory, is none.
+func exact(n json.Number) *big.Rat {
+	if strings.ContainsAny(string(n), "eE/") {
+		return nil
+	}
+	r, _ := new(big.Rat).SetString(string(n))
+	return r
 }
 
 func btoi(b bool) int {
