@@ -210,7 +210,7 @@ func newCheckout(t *testing.T) *checkout {
 		}
 		c.put(name, b, info.Mode().Perm())
 	}
-	for _, tool := range []string{"python-*", "dynamodb-local-*"} {
+	for _, tool := range []string{"python-*", "dynamodb-local-*", "clients-*", "node-*"} {
 		found, err := filepath.Glob("../.cache/" + tool)
 		if err != nil {
 			t.Fatal(err)
