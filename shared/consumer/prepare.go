@@ -137,11 +137,13 @@ func (d *definition[T]) judge(b *binding, org string, ch *salesforce.Change, sou
 	j.fields = read.fields
 	j.seen = Change[T]{
 		Org: org, RecordID: j.recordID, Content: read.content, Deleted: j.deleted, CDC: ch.Kind == salesforce.CDC,
-		At: j.version.Time(), Changed: read.changed,
-		Type: ch.Type, Partial: read.partial, Names: read.names, Value: valueIn(ch.Said),
+		At: j.version.Time(), Changed: read.changed, Type: ch.Type, Partial: read.partial, Names: read.names,
 	}
-	if !j.version.IsZero() {
-		j.seen.Version = j.version.String()
+	if d.policy == guard.EachOnce { // nobody else's code sees a Change, and an event may be about thousands of records
+		j.seen.Value = valueIn(ch.Said)
+		if !j.version.IsZero() {
+			j.seen.Version = j.version.String()
+		}
 	}
 	if read.err != nil {
 		j.park(permanentOf(read.err), read.err)
