@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,10 +16,29 @@ import (
 // process takes those works that are ready through the guard: subjects side by side, the
 // changes of one subject together.
 func (in *invocation[T]) process(works []*work[T]) {
+	for range mostRounds {
+		in.guarded(works)
+		in.ask(works)
+		if !slices.ContainsFunc(works, func(w *work[T]) bool { return w.ready && !w.over }) {
+			return
+		}
+	}
+	in.guarded(works)
+}
+
+// mostRounds: as the event tells it, with what was read, and once more after the claim.
+const mostRounds = 2
+
+// guarded takes those works through the guard that are ready, and ends those that need
+// nothing more.
+func (in *invocation[T]) guarded(works []*work[T]) {
 	groups := make(map[string][]*work[T])
 	var keys []string
 	for _, w := range works {
-		if !w.ready {
+		switch {
+		case w.over || w.needs != nil:
+			continue
+		case !w.ready:
 			in.finish(w)
 			continue
 		}
@@ -64,7 +84,7 @@ func (in *invocation[T]) do(group []*work[T]) {
 	call := guard.Call{
 		Org: first.event.Org, Subject: first.subject, Redrive: first.msg.Redrive,
 		EventSubject: in.def.perEvent, Published: first.published(),
-		BusyWait: busyWait, Changes: make([]guard.Change, len(group)),
+		WholeFirst: in.asks(), BusyWait: busyWait, Changes: make([]guard.Change, len(group)),
 		GiveUp: func(change int, class verdict.Class, _ int64) bool {
 			return in.giveUp(group[change], class)
 		},
@@ -90,6 +110,13 @@ func (in *invocation[T]) do(group []*work[T]) {
 	})
 	for i, w := range group {
 		r := report.Results[i]
+		if i == 0 {
+			w.line.GuardRequests += report.Requests
+		}
+		if r.Unseen {
+			w.ready, w.needs = false, r.Err
+			continue
+		}
 		w.conclude(r.Verdict, r.Class, r.Err)
 		w.line.Attempt, w.line.Epoch, w.line.InDoubt, w.line.Changed = r.Attempt, r.Epoch, r.InDoubt, r.Changed
 		w.line.Sink, w.notBefore, w.asked = inSink, r.NotBefore, report.Requests > 0
@@ -97,7 +124,7 @@ func (in *invocation[T]) do(group []*work[T]) {
 			in.health.took(w.subject, in.env.Now())
 		}
 		if i == 0 {
-			w.line.GuardRequests, w.line.EpochRaised = report.Requests, report.EpochRaised
+			w.line.EpochRaised = report.EpochRaised
 		}
 		in.finish(w)
 	}

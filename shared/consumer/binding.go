@@ -23,6 +23,7 @@ type binding struct {
 	// paths by source kind, for ignored, echo and fetch decisions
 	cdcPaths, eventPaths []string
 	any                  bool // every field of change events counts, and none has to be whole
+	asks                 bool // every field can be read from the org
 }
 
 type boundField struct {
@@ -30,6 +31,9 @@ type boundField struct {
 	name     string
 	cdc      []string // the first that has a value counts
 	event    string
+	rest     []string // fields of the org: the first that has a value counts
+	children *children
+	nowhere  bool // the org has no such field
 	code     string
 	object   string // whose record ids it holds; empty: no ids
 	required bool   // of platform events
@@ -63,11 +67,7 @@ func bind(t reflect.Type, s *shape, rename map[string]string) (*binding, error) 
 			continue
 		}
 		f.index = i
-		for j, path := range f.cdc {
-			if to, ok := rename[path]; ok {
-				f.cdc[j], used[path] = to, true
-			}
-		}
+		f.rename(s.object, rename, used)
 		b.fields = append(b.fields, f)
 		add := func(list *[]string, tags ...string) {
 			for _, tag := range tags {
@@ -83,6 +83,7 @@ func bind(t reflect.Type, s *shape, rename map[string]string) (*binding, error) 
 		add(&b.cdcPaths, f.cdc...)
 		add(&b.eventPaths, f.event)
 	}
+	errs = append(errs, b.canAsk(s)...)
 	if len(b.fields) == 0 && s.policy != guard.EachOnce {
 		errs = append(errs, fmt.Errorf("it reads no field of %v: tag its fields with cdc or event", t))
 	}
@@ -135,6 +136,9 @@ func bindField(sf reflect.StructField, s *shape) (f boundField, read bool, err e
 	if f.event == "" && f.cdc == nil {
 		return f, false, errors.Join(err, errors.New("has a guard code and reads nothing: add an event or a cdc tag"))
 	}
+	if rest := tags["rest"]; rest != "" {
+		err = errors.Join(err, f.parseREST(rest, s))
+	}
 	f.object = tags["ref"]
 	if f.set = setter(sf.Type, f.object); f.set == nil && f.object != "" {
 		err = errors.Join(err, fmt.Errorf("has the type %v: a ref is a string or a sink.Field[string]", sf.Type))
@@ -174,9 +178,9 @@ func (f *boundField) fits(t reflect.Type, s *shape) error {
 	return errors.Join(errs...)
 }
 
-var tagKeys = []string{"event", "cdc", "guard", "ref"}
+var tagKeys = []string{"event", "cdc", "rest", "guard", "ref"}
 
-// parseTag splits a tag into its keys. It knows four and refuses every other one.
+// parseTag splits a tag into its keys. It knows five and refuses every other one.
 func parseTag(tag reflect.StructTag) (map[string]string, error) {
 	tags := make(map[string]string)
 	for rest := strings.TrimSpace(string(tag)); rest != ""; rest = strings.TrimLeft(rest, " ") {
@@ -188,7 +192,7 @@ func parseTag(tag reflect.StructTag) (map[string]string, error) {
 		value, err := strconv.Unquote(quoted)
 		switch {
 		case !slices.Contains(tagKeys, key):
-			return nil, fmt.Errorf("has the tag %q, which nobody reads: write event, cdc, guard or ref", key)
+			return nil, fmt.Errorf("has the tag %q, which nobody reads: write event, cdc, rest, guard or ref", key)
 		case err != nil || value == "":
 			return nil, fmt.Errorf("has an empty %s tag: name a field, or leave the tag out", key)
 		}
@@ -314,6 +318,12 @@ func (f *boundField) read(dst reflect.Value, r reading) (carried bool, err error
 	value, path, saying := f.find(r)
 	empty := value.Null() || value.Raw() == `""`
 	switch {
+	case path == "" && f.nowhere && r.whole && r.Kind == salesforce.CDC:
+		dst.Field(f.index).SetZero()
+		if dst.Field(f.index).Type() == optionalText {
+			dst.Field(f.index).Set(reflect.ValueOf(sink.Clear[string]()))
+		}
+		return true, nil
 	case path == "":
 		return false, nil
 	case saying == salesforce.SaysMore:

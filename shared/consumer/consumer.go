@@ -12,6 +12,8 @@
 //	`event:"Sku__c,required"`      the field of a platform event; without it, null or "", the change is refused
 //	`cdc:"BillingAddress.Street"`  the field of a change event, by component
 //	`cdc:"A.CountryCode|A.Country"` the first of them that has a value
+//	`rest:"AccountId"`             the field in the org, where it is not that of the change event
+//	`rest:"Lines__r(sku=Sku__c)"`  child records as a JSON list of objects
 //	`ref:"Account"`                a record id of that object: checked, and read in its form of 18 characters
 //	`guard:"bs"`                   Record only: a short code, part of the item: never rename
 //	`event:"-"`                    not read
@@ -152,7 +154,8 @@ type Change[T any] struct {
 
 	Type    salesforce.ChangeType
 	Version string // 40 hex digits: of two of one record, the greater one is newer; empty without one
-	Partial bool   // the event does not say all that was changed; only with Action.Any
+	Partial bool   // the event does not say all that was changed
+	Fetched bool   // Content was read from the org after the change, whole; Action only
 	// Names are the fields for which Changed is true, of a compound one its parts.
 	Names func() []string
 	// Value is what the event says of a field, as a text; nil is null. ok is false where it

@@ -103,6 +103,16 @@ type work[T any] struct {
 	asked     bool // the guard's table was, so that a failure is not one of time alone
 	held      bool // by the breaker
 	putOff    bool // it lies in the lane
+	over      bool // its line is written
+
+	// Of what has to be read from the org.
+	ch      *salesforce.Change
+	needs   error     // why; nil: nothing has to be read any more
+	saved   time.Time // when the record was saved, where the change says so
+	saysAll bool      // the change names all that it changed, with its value
+	thin    bool      // a platform event that holds ids and times only
+	failed  bool      // the org was asked in vain
+	end     end       // why the change is parked
 }
 
 func (w *work[T]) acknowledged() bool { return w.putOff || w.line.Verdict.Acknowledged() }

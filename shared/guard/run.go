@@ -115,6 +115,10 @@ func (r *run) act() (out Outcome, over bool) {
 	}
 	m := mergeInto(&r.item, r.cfg.Fields, r.call.Changes, r.sorted)
 	r.merge = m
+	if r.call.WholeFirst && m.unseen(&r.item) {
+		r.giveBackUnseen()
+		return Outcome{}, true
+	}
 	if len(m.wins) == 0 && !m.deleted {
 		r.complete(m, Outcome{Effect: Superseded}, false)
 		return Outcome{}, true
@@ -243,9 +247,10 @@ func (r *run) complete(m merge, out Outcome, asked bool) {
 		keepDoubt: !asked && r.inDoubt,
 	}
 	if r.cfg.Policy == EachOnce {
-		c.status = Done
-		if h := r.call.Changes[0].Hash; h != [8]byte{} && !r.inDoubt {
-			c.hash = string(h[:])
+		ch := &r.call.Changes[0]
+		c.status, c.full = Done, ch.Version
+		if ch.Hash != [8]byte{} && !r.inDoubt {
+			c.hash, c.parts = string(ch.Hash[:]), ch.Parts
 		}
 	}
 	if !r.record(&c) {
