@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"slices"
 	"sync"
@@ -34,7 +35,7 @@ const mostRounds = 2
 func (in *invocation[T]) guarded(works []*work[T]) {
 	groups := make(map[string][]*work[T])
 	var keys []string
-	for _, w := range works {
+	for i, w := range works {
 		switch {
 		case w.over || w.needs != nil:
 			continue
@@ -45,6 +46,9 @@ func (in *invocation[T]) guarded(works []*work[T]) {
 		key := w.event.Org + "#" + w.subject
 		if in.def.policy != guard.EachOnce && w.msg.Redrive {
 			key += "#redrive" // it lies in no queue any more, others do: one call says the same of all
+		}
+		if w.change.Kind == guard.Resync { // it stands alone
+			key += fmt.Sprintf("#%d", i)
 		}
 		if _, ok := groups[key]; !ok {
 			keys = append(keys, key)
@@ -103,8 +107,17 @@ func (in *invocation[T]) do(group []*work[T]) {
 	report := in.guard.Do(in.beforeClosing(), call, func(ctx context.Context, at guard.Attempt) (out guard.Outcome) {
 		began := in.env.Now()
 		out.Class = verdict.Unknown // that of a panic
-		defer func() { in.breaker.heard(subject, pass, out, in.env.Now()) }()
-		out = in.carryOut(ctx, group, at)
+		asked := true
+		defer func() {
+			if asked {
+				in.breaker.heard(subject, pass, out, in.env.Now())
+			}
+		}()
+		if at.Resync {
+			out, asked = in.resync(ctx, group[0], at)
+		} else {
+			out = in.carryOut(ctx, group, at)
+		}
 		inSink += in.env.Now().Sub(began)
 		return out
 	})
@@ -115,6 +128,11 @@ func (in *invocation[T]) do(group []*work[T]) {
 		}
 		if r.Unseen {
 			w.ready, w.needs = false, r.Err
+			continue
+		}
+		if r.Settled && w.thin && w.change.Kind != guard.Resync {
+			// It holds nothing that could tell it from another save of the same second.
+			w.change.Kind = guard.Resync
 			continue
 		}
 		w.conclude(r.Verdict, r.Class, r.Err)

@@ -243,17 +243,19 @@ func (in *invocation[T]) gone(w *work[T], fate api.Fate) {
 
 // nowhere ends a work whose record is not there and was not deleted, as far as can be seen.
 func (in *invocation[T]) nowhere(w *work[T]) {
-	cause := errors.New("the record is neither there nor in the recycle bin for the integration user: it may not see it, or it was deleted for good")
 	if in.env.Now().Before(w.event.Time.Add(in.scaled(mostBehind))) && !w.msg.Redrive {
-		w.conclude(verdict.Failed, verdict.NeedsFetch, cause)
+		w.conclude(verdict.Failed, verdict.NeedsFetch, errNowhere)
 		w.asked, w.notBefore = true, in.env.Now().Add(in.scaled(time.Second))
 		return
 	}
-	w.end.park(verdict.RecordUnreadable, cause)
+	w.end.park(verdict.RecordUnreadable, errNowhere)
 }
 
 // behind reports whether the record was read as it was before the change.
 func (in *invocation[T]) behind(w *work[T], rec *api.Record) bool {
+	if w.event.Resync != "" {
+		return false // the org listed it after the commit, and it may be of another transaction
+	}
 	stamp := func(name string) time.Time {
 		t, _ := salesforce.ValueOf(rec.Fields[name]).DateTime()
 		return t
@@ -270,11 +272,7 @@ func (in *invocation[T]) whole(w *work[T], rec *api.Record, partial *overlay[T])
 	var content T
 	dst := reflect.ValueOf(&content).Elem()
 	if err := in.binding.fill(dst, rec); err != nil {
-		if e, ok := errors.AsType[*maskedError](err); ok {
-			w.end.park(verdict.RecordUnreadable, e)
-			return
-		}
-		w.end.park(permanentOf(err), err)
+		w.end.park(unreadable(err), err)
 		return
 	}
 	w.seen.Deleted = false

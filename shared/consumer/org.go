@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"time"
 
 	"sfrelay/shared/salesforce/api"
 )
@@ -10,4 +11,6 @@ import (
 type Org interface {
 	Query(ctx context.Context, s api.Select, each func(*api.Record) error) error
 	Fates(ctx context.Context, object string, ids []string) (map[string]api.Fate, error)
+	Updated(ctx context.Context, object string, start, end time.Time) (api.Window, error)
+	Deleted(ctx context.Context, object string, start, end time.Time) (api.Window, error)
 }

@@ -179,6 +179,7 @@ type Result struct {
 	// what was done: "true", "false" or "unknown".
 	Changed string
 	Unseen  bool // Failed, because the record was never seen whole: see Call.WholeFirst
+	Settled bool // a full state of the same instant is there already
 }
 
 // Report is what became of a Call.
