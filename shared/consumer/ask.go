@@ -271,7 +271,7 @@ func (in *invocation[T]) behind(w *work[T], rec *api.Record) bool {
 func (in *invocation[T]) whole(w *work[T], rec *api.Record, partial *overlay[T]) {
 	var content T
 	dst := reflect.ValueOf(&content).Elem()
-	if err := in.binding.fill(dst, rec); err != nil {
+	if err := in.binding.fill(dst, rec, in.without.copy()); err != nil {
 		w.end.park(unreadable(err), err)
 		return
 	}

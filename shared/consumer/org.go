@@ -11,6 +11,7 @@ import (
 type Org interface {
 	Query(ctx context.Context, s api.Select, each func(*api.Record) error) error
 	Fates(ctx context.Context, object string, ids []string) (map[string]api.Fate, error)
-	Updated(ctx context.Context, object string, start, end time.Time) (api.Window, error)
-	Deleted(ctx context.Context, object string, start, end time.Time) (api.Window, error)
+	// Changed lists the records that were made, changed or deleted between two times. Until
+	// covered the list is complete.
+	Changed(ctx context.Context, object string, from, to time.Time) (ids []string, covered time.Time, err error)
 }

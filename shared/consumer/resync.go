@@ -61,7 +61,7 @@ func (in *invocation[T]) resync(ctx context.Context, w *work[T], at guard.Attemp
 		refused.Class, refused.Err = verdict.RecordUnreadable, errNowhere
 		return refused, false
 	case rec != nil:
-		if err := in.binding.fill(dst, rec); err != nil {
+		if err := in.binding.fill(dst, rec, in.without.copy()); err != nil {
 			refused.Class, refused.Err = unreadable(err), err
 			return refused, false
 		}
@@ -148,20 +148,13 @@ func (in *invocation[T]) overflowed(msg *transport.Message, event *salesforce.Ev
 func (in *invocation[T]) changedAround(committed time.Time, w *work[T]) (ids []string, err error) {
 	ctx, cancel := context.WithTimeout(in.beforeClosing(), askingTakes)
 	defer cancel()
-	from, to := committed.Add(-longestTransaction), committed.Add(time.Minute)
-	for _, list := range []func(context.Context, string, time.Time, time.Time) (api.Window, error){in.env.Org.Updated, in.env.Org.Deleted} {
-		w.line.OrgRequests++
-		window, err := list(ctx, in.def.object, from, to)
-		if err != nil {
-			return nil, err
-		}
-		if window.Covered.Before(committed) {
-			return nil, &api.Error{What: "list " + in.def.object, Code: "NOT_COVERED", Status: 503, Err: errors.New("a transaction is still open in the org")}
-		}
-		ids = append(ids, window.IDs...)
+	w.line.OrgRequests++
+	ids, covered, err := in.env.Org.Changed(ctx, in.def.object, committed.Add(-longestTransaction), committed.Add(time.Minute))
+	if err == nil && covered.Before(committed) {
+		err = &api.Error{What: "list " + in.def.object, Code: "NOT_COVERED", Status: 503, Err: errors.New("a transaction is still open in the org")}
 	}
 	slices.Sort(ids)
-	return slices.Compact(ids), nil
+	return slices.Compact(ids), err
 }
 
 // spread puts records of an event that names none into the lane.
