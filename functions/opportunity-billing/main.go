@@ -10,6 +10,7 @@ import (
 
 func main() {
 	function.Main(func(f *function.Function) consumer.Definition {
+		f.AskOrg()
 		invoices := stripe.FromEnv(f.Reader, f.Secret).Invoices()
 		return functions.OpportunityBilling(invoices, f, f.List("OPPORTUNITY_WON_STAGES", "Closed Won"))
 	})

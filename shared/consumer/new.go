@@ -30,7 +30,9 @@ type Env struct {
 	// so that a change that has to wait does not wait for the whole visibility time-out.
 	// Nil: left to the queue.
 	Defer func(ctx context.Context, messages []Deferral) error
-	Log   *telemetry.Log
+	// Org is the org that is asked for what an event leaves out. Nil: nothing is asked.
+	Org Org
+	Log *telemetry.Log
 
 	Orgs       salesforce.OrgList           // nil allows any
 	ClientName string                       // that our own writes to Salesforce carry; empty: none
