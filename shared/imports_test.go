@@ -69,7 +69,7 @@ var layers = []layer{
 	{"shared/notify/webhook", []string{"shared/notify.", "shared/config", "shared/sink", "shared/verdict"}, []string{jsontext, standardWebhooks}},
 	{"shared/notify", []string{"shared/sink"}, nil},
 	// What joins them.
-	{"shared/consumer", []string{"shared/decimal", "shared/guard", "shared/lane", "shared/order", "shared/salesforce", "shared/sink", "shared/transport", "shared/telemetry", "shared/verdict"},
+	{"shared/consumer", []string{"shared/decimal", "shared/guard", "shared/lane", "shared/order", "shared/salesforce", "shared/salesforce/api", "shared/sink", "shared/transport", "shared/telemetry", "shared/verdict"},
 		[]string{"github.com/google/uuid"}},
 	{"shared/deadletter", []string{"shared/transport", "shared/salesforce", "shared/verdict"}, []string{awsSDK}},
 	{"shared/function", []string{"shared"}, []string{awsSDK, "github.com/aws/aws-lambda-go"}},

@@ -11,6 +11,7 @@ import (
 
 func main() {
 	function.Main(func(f *function.Function) consumer.Definition {
+		f.AskOrg()
 		invoices := stripe.FromEnv(f.Reader, f.Secret).Invoices()
 		return functions.OpportunityBilling(invoices, f, f, functions.Deals{
 			WonStages: f.List("OPPORTUNITY_WON_STAGES", "Closed Won"), Currency: billing.Currency(f.Optional("ORG_CURRENCY", "")),
