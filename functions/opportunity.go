@@ -200,7 +200,7 @@ func (c customerOf) bill(ctx context.Context, ref sink.Ref, invoices billing.Inv
 				return receipt, refused
 			}
 		}
-		into, gone, err := c.merges.MergedInto(ctx, "Account", inv.AccountID)
+		into, gone, err := c.mergedInto(ctx, inv.AccountID)
 		switch {
 		case err != nil:
 			return sink.Receipt{}, sink.NotYet(verdict.Unfinished, "whether the account was merged into another one cannot be read: %w", err)
@@ -212,6 +212,13 @@ func (c customerOf) bill(ctx context.Context, ref sink.Ref, invoices billing.Inv
 		inv.AccountID = into
 	}
 	return sink.Receipt{}, sink.Refuse("account-deleted", "the account was merged away more than %d times", longestMerges)
+}
+
+func (c customerOf) mergedInto(ctx context.Context, account string) (into string, gone bool, err error) {
+	if c.merges == nil {
+		return "", false, nil
+	}
+	return c.merges.MergedInto(ctx, "Account", account)
 }
 
 // noLongerBilled reports whether the customer of the account was given up.

@@ -39,7 +39,7 @@ var layers = []layer{
 	{"shared/guard/dynamo/dynamotest", nil, []string{awsSDK}},
 	{"shared/erp/sinktest", []string{"shared"}, nil},
 	{"shared/notify/receivertest", nil, nil},
-	{"shared/consumer/consumertest", []string{"shared"}, nil},
+	{"shared/consumer/consumertest", []string{"shared"}, []string{jsontext}},
 	// Systems to break, for tests and the local stack.
 	{"shared/sandbox/stripe", []string{"shared"}, []string{"github.com/stripe", "github.com/lestrrat-go", json2}},
 	{"shared/sandbox", []string{"shared"}, nil},

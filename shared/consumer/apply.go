@@ -121,31 +121,31 @@ func (in *invocation[T]) do(group []*work[T]) {
 		inSink += in.env.Now().Sub(began)
 		return out
 	})
+	first.line.GuardRequests += report.Requests
+	first.line.EpochRaised = report.EpochRaised
 	for i, w := range group {
-		r := report.Results[i]
-		if i == 0 {
-			w.line.GuardRequests += report.Requests
-		}
-		if r.Unseen {
-			w.ready, w.needs = false, r.Err
-			continue
-		}
-		if r.Settled && w.thin && w.change.Kind != guard.Resync {
-			// It holds nothing that could tell it from another save of the same second.
-			w.change.Kind = guard.Resync
-			continue
-		}
-		w.conclude(r.Verdict, r.Class, r.Err)
-		w.line.Attempt, w.line.Epoch, w.line.InDoubt, w.line.Changed = r.Attempt, r.Epoch, r.InDoubt, r.Changed
-		w.line.Sink, w.notBefore, w.asked = inSink, r.NotBefore, report.Requests > 0
-		if r.Verdict == verdict.Applied || r.Verdict == verdict.PartlyStale {
-			in.health.took(w.subject, in.env.Now())
-		}
-		if i == 0 {
-			w.line.EpochRaised = report.EpochRaised
-		}
-		in.finish(w)
+		in.reported(w, report.Results[i], inSink, report.Requests > 0)
 	}
+}
+
+// reported ends a work as the guard says, or readies it for what it needs first.
+func (in *invocation[T]) reported(w *work[T], r guard.Result, inSink time.Duration, asked bool) {
+	switch {
+	case r.Unseen:
+		w.ready, w.needs = false, r.Err
+		return
+	case r.Settled && w.thin && w.change.Kind != guard.Resync:
+		// It holds nothing that could tell it from another save of the same second.
+		w.change.Kind = guard.Resync
+		return
+	}
+	w.conclude(r.Verdict, r.Class, r.Err)
+	w.line.Attempt, w.line.Epoch, w.line.InDoubt, w.line.Changed = r.Attempt, r.Epoch, r.InDoubt, r.Changed
+	w.line.Sink, w.notBefore, w.asked = inSink, r.NotBefore, asked
+	if r.Verdict == verdict.Applied || r.Verdict == verdict.PartlyStale {
+		in.health.took(w.subject, in.env.Now())
+	}
+	in.finish(w)
 }
 
 func (in *invocation[T]) attempt(group []*work[T], at guard.Attempt) attempt[T] {

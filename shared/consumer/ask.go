@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sfrelay/shared/guard"
+	"sfrelay/shared/order"
 	"sfrelay/shared/salesforce"
 	"sfrelay/shared/salesforce/api"
 	"sfrelay/shared/verdict"
@@ -256,14 +257,15 @@ func (in *invocation[T]) behind(w *work[T], rec *api.Record) bool {
 	if w.event.Resync != "" {
 		return false // the org listed it after the commit, and it may be of another transaction
 	}
-	stamp := func(name string) time.Time {
-		t, _ := salesforce.ValueOf(rec.Fields[name]).DateTime()
-		return t
-	}
 	if saved := w.saved; !saved.IsZero() {
-		return stamp("LastModifiedDate").Before(saved.Truncate(time.Second))
+		return stamp(rec, "LastModifiedDate").Before(saved.Truncate(time.Second))
 	}
-	return stamp("SystemModstamp").Before(w.change.Version.Time().Add(-commitSlack))
+	return stamp(rec, "SystemModstamp").Before(w.change.Version.Time().Add(-commitSlack))
+}
+
+func stamp(rec *api.Record, field string) time.Time {
+	t, _ := salesforce.ValueOf(rec.Fields[field]).DateTime()
+	return t
 }
 
 // whole makes the change the full state that was read. Fields that the change itself has
@@ -279,7 +281,13 @@ func (in *invocation[T]) whole(w *work[T], rec *api.Record, partial *overlay[T])
 	if in.def.policy == guard.FieldMerge {
 		partial.onto(in.binding, dst, w)
 		w.seen.Content = content
-		w.change.Kind, w.change.Fields, w.ready = guard.Full, nil, true
+		w.change.Kind, w.ready = guard.Full, true
+		if w.saysAll && w.line.Read == "old" {
+			// Changes between the two may still be on their way, and win over what was read.
+			w.change.Base = order.New(order.Parts{TimeMS: stamp(rec, "SystemModstamp").Unix() * 1000}, [4]byte{})
+			return
+		}
+		w.change.Fields = nil
 		return
 	}
 	w.seen.Content, w.seen.Fetched = content, true
