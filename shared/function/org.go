@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sfrelay/shared/salesforce/api"
+	"sfrelay/shared/salesforce/sweep"
 )
 
 // org is the org that the consumer asks.
@@ -13,11 +14,11 @@ type org struct{ *api.Client }
 
 // Changed implements consumer.Org with the two lists that the org keeps.
 func (o org) Changed(ctx context.Context, object string, from, to time.Time) (ids []string, covered time.Time, err error) {
-	updated, err := o.Updated(ctx, object, from, to)
+	updated, err := sweep.Updated(ctx, o.Client, object, from, to)
 	if err != nil {
 		return nil, covered, err
 	}
-	deleted, err := o.Deleted(ctx, object, from, to)
+	deleted, err := sweep.Deleted(ctx, o.Client, object, from, to)
 	if err != nil {
 		return nil, covered, err
 	}
