@@ -27,7 +27,7 @@ const (
 	askingTakes = 10 * time.Second // at most, of an invocation
 	mostBehind  = 5 * time.Minute  // how long a read that is behind its change is repeated, from when EventBridge took the event
 	commitSlack = 2 * time.Second  // how far the time of a save may be before that of its commit
-	afterSecond = 3 * time.Second  // a change without a place in its second is read when the second is over
+	secondOver  = 3 * time.Second  // a change without a place in its second is read when the second is over
 )
 
 // asks reports whether what an event leaves out can be read.
@@ -147,7 +147,7 @@ func (in *invocation[T]) ask(works []*work[T]) {
 // worthAsking ends what is done already, and what it is too early to ask about.
 func (in *invocation[T]) worthAsking(w *work[T], works int) bool {
 	if v := w.change.Version; v.Parts().CommitNumber == math.MaxUint64 {
-		if from := v.Time().Truncate(time.Second).Add(time.Second + afterSecond); in.env.Now().Before(from) {
+		if from := v.Time().Truncate(time.Second).Add(time.Second + secondOver); in.env.Now().Before(from) {
 			w.conclude(verdict.Failed, verdict.NeedsFetch, fmt.Errorf("%w; its second is not over", w.needs))
 			w.asked, w.notBefore = true, from
 			return false
