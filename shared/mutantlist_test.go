@@ -32,8 +32,8 @@ var guardMutants = []mutant{
 	},
 	{
 		name: "parked-too-late", file: "guard/aside.go",
-		old:  "if r.park(i, out.Park, out.Err); r.report.Results[i].Verdict == verdict.Parked {\n\t\treturn true",
-		new:  "if r.park(i, out.Park, out.Err); true {\n\t\treturn true",
+		old:  "if r.parkDecided(i, out.Park, out.Err); r.report.Results[i].Verdict == verdict.Parked {\n\t\treturn true",
+		new:  "if r.parkDecided(i, out.Park, out.Err); true {\n\t\treturn true",
 		test: "TestWhatSomebodyHasToLookAtOutlivesAQueueThatIsDown", protects: "what a person has to see is not recorded as done while the queue is down",
 	},
 	{
@@ -68,7 +68,7 @@ var guardMutants = []mutant{
 	},
 	{
 		name: "too-old-for-ever", file: "guard/lease.go",
-		old:  "if !r.call.EventSubject || r.call.Redrive || r.call.Published.IsZero() ||",
+		old:  "if !r.call.EventSubject || r.call.Redrive && !r.call.Unattended || r.call.Published.IsZero() ||",
 		new:  "if !r.call.EventSubject || r.call.Published.IsZero() ||",
 		test: "TestAnOldEventThatSomebodyRedrivesIsTaken", protects: "a too-old event that somebody redrives by name is taken",
 	},
