@@ -26,10 +26,13 @@ var ways = map[verdict.Class]Way{
 	verdict.Unfinished:        Transient,
 	verdict.Auth:              Transient,
 	verdict.FanOut:            Transient,
+	verdict.OrgLimit:          Transient,
+	verdict.OrgDown:           Transient,
 	verdict.DependencyMissing: Waits,
 	verdict.NeedsFetch:        Waits,
 	verdict.NeedsSnapshot:     Waits,
 	verdict.RecordUnreadable:  Waits,
+	verdict.OverwroteNewer:    Waits,
 
 	// Lambda's own records. What was done before is a duplicate.
 	"Sandbox.Timedout":    Transient,
