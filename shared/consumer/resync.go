@@ -143,6 +143,7 @@ func (in *invocation[T]) overflowed(msg *transport.Message, event *salesforce.Ev
 	// Each of them leaves a line of its own; this is none of a change.
 	in.env.Log.Logger().Info("records of an event that names none are read out of the buffer", "consumer", in.def.name,
 		"eventId", event.ID, "detailType", event.DetailType, "reason", event.Resync, "records", len(ids), "orgRequests", w.line.OrgRequests)
+	w.line.Verdict = verdict.Applied // what a redrive is answered
 	w.putOff, w.over = true, true
 }
 
