@@ -10,6 +10,7 @@ import (
 
 func main() {
 	function.Main(func(f *function.Function) consumer.Definition {
+		f.AskOrg()
 		return functions.CustomerBilling(stripe.FromEnv(f.Reader, f.Secret).Customers())
 	})
 }

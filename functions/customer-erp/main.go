@@ -10,6 +10,7 @@ import (
 
 func main() {
 	function.Main(func(f *function.Function) consumer.Definition {
+		f.AskOrg()
 		return functions.CustomerERP(httpsink.FromEnv(f.Reader, f.Secret).Customers())
 	})
 }

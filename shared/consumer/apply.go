@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"slices"
 	"sync"
@@ -34,7 +35,7 @@ const mostRounds = 2
 func (in *invocation[T]) guarded(works []*work[T]) {
 	groups := make(map[string][]*work[T])
 	var keys []string
-	for _, w := range works {
+	for i, w := range works {
 		switch {
 		case w.over || w.needs != nil:
 			continue
@@ -45,6 +46,9 @@ func (in *invocation[T]) guarded(works []*work[T]) {
 		key := w.event.Org + "#" + w.subject
 		if in.def.policy != guard.EachOnce && w.msg.Redrive {
 			key += "#redrive" // it lies in no queue any more, others do: one call says the same of all
+		}
+		if w.change.Kind == guard.Resync { // it stands alone
+			key += fmt.Sprintf("#%d", i)
 		}
 		if _, ok := groups[key]; !ok {
 			keys = append(keys, key)
@@ -103,31 +107,45 @@ func (in *invocation[T]) do(group []*work[T]) {
 	report := in.guard.Do(in.beforeClosing(), call, func(ctx context.Context, at guard.Attempt) (out guard.Outcome) {
 		began := in.env.Now()
 		out.Class = verdict.Unknown // that of a panic
-		defer func() { in.breaker.heard(subject, pass, out, in.env.Now()) }()
-		out = in.carryOut(ctx, group, at)
+		asked := true
+		defer func() {
+			if asked {
+				in.breaker.heard(subject, pass, out, in.env.Now())
+			}
+		}()
+		if at.Resync {
+			out, asked = in.resync(ctx, group[0], at)
+		} else {
+			out = in.carryOut(ctx, group, at)
+		}
 		inSink += in.env.Now().Sub(began)
 		return out
 	})
+	first.line.GuardRequests += report.Requests
+	first.line.EpochRaised = report.EpochRaised
 	for i, w := range group {
-		r := report.Results[i]
-		if i == 0 {
-			w.line.GuardRequests += report.Requests
-		}
-		if r.Unseen {
-			w.ready, w.needs = false, r.Err
-			continue
-		}
-		w.conclude(r.Verdict, r.Class, r.Err)
-		w.line.Attempt, w.line.Epoch, w.line.InDoubt, w.line.Changed = r.Attempt, r.Epoch, r.InDoubt, r.Changed
-		w.line.Sink, w.notBefore, w.asked = inSink, r.NotBefore, report.Requests > 0
-		if r.Verdict == verdict.Applied || r.Verdict == verdict.PartlyStale {
-			in.health.took(w.subject, in.env.Now())
-		}
-		if i == 0 {
-			w.line.EpochRaised = report.EpochRaised
-		}
-		in.finish(w)
+		in.reported(w, report.Results[i], inSink, report.Requests > 0)
 	}
+}
+
+// reported ends a work as the guard says, or readies it for what it needs first.
+func (in *invocation[T]) reported(w *work[T], r guard.Result, inSink time.Duration, asked bool) {
+	switch {
+	case r.Unseen:
+		w.ready, w.needs = false, r.Err
+		return
+	case r.Settled && w.thin && w.change.Kind != guard.Resync:
+		// It holds nothing that could tell it from another save of the same second.
+		w.change.Kind = guard.Resync
+		return
+	}
+	w.conclude(r.Verdict, r.Class, r.Err)
+	w.line.Attempt, w.line.Epoch, w.line.InDoubt, w.line.Changed = r.Attempt, r.Epoch, r.InDoubt, r.Changed
+	w.line.Sink, w.notBefore, w.asked = inSink, r.NotBefore, asked
+	if r.Verdict == verdict.Applied || r.Verdict == verdict.PartlyStale {
+		in.health.took(w.subject, in.env.Now())
+	}
+	in.finish(w)
 }
 
 func (in *invocation[T]) attempt(group []*work[T], at guard.Attempt) attempt[T] {

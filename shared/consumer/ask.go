@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sfrelay/shared/guard"
+	"sfrelay/shared/order"
 	"sfrelay/shared/salesforce"
 	"sfrelay/shared/salesforce/api"
 	"sfrelay/shared/verdict"
@@ -243,25 +244,28 @@ func (in *invocation[T]) gone(w *work[T], fate api.Fate) {
 
 // nowhere ends a work whose record is not there and was not deleted, as far as can be seen.
 func (in *invocation[T]) nowhere(w *work[T]) {
-	cause := errors.New("the record is neither there nor in the recycle bin for the integration user: it may not see it, or it was deleted for good")
 	if in.env.Now().Before(w.event.Time.Add(in.scaled(mostBehind))) && !w.msg.Redrive {
-		w.conclude(verdict.Failed, verdict.NeedsFetch, cause)
+		w.conclude(verdict.Failed, verdict.NeedsFetch, errNowhere)
 		w.asked, w.notBefore = true, in.env.Now().Add(in.scaled(time.Second))
 		return
 	}
-	w.end.park(verdict.RecordUnreadable, cause)
+	w.end.park(verdict.RecordUnreadable, errNowhere)
 }
 
 // behind reports whether the record was read as it was before the change.
 func (in *invocation[T]) behind(w *work[T], rec *api.Record) bool {
-	stamp := func(name string) time.Time {
-		t, _ := salesforce.ValueOf(rec.Fields[name]).DateTime()
-		return t
+	if w.event.Resync != "" {
+		return false // the org listed it after the commit, and it may be of another transaction
 	}
 	if saved := w.saved; !saved.IsZero() {
-		return stamp("LastModifiedDate").Before(saved.Truncate(time.Second))
+		return stamp(rec, "LastModifiedDate").Before(saved.Truncate(time.Second))
 	}
-	return stamp("SystemModstamp").Before(w.change.Version.Time().Add(-commitSlack))
+	return stamp(rec, "SystemModstamp").Before(w.change.Version.Time().Add(-commitSlack))
+}
+
+func stamp(rec *api.Record, field string) time.Time {
+	t, _ := salesforce.ValueOf(rec.Fields[field]).DateTime()
+	return t
 }
 
 // whole makes the change the full state that was read. Fields that the change itself has
@@ -269,19 +273,21 @@ func (in *invocation[T]) behind(w *work[T], rec *api.Record) bool {
 func (in *invocation[T]) whole(w *work[T], rec *api.Record, partial *overlay[T]) {
 	var content T
 	dst := reflect.ValueOf(&content).Elem()
-	if err := in.binding.fill(dst, rec); err != nil {
-		if e, ok := errors.AsType[*maskedError](err); ok {
-			w.end.park(verdict.RecordUnreadable, e)
-			return
-		}
-		w.end.park(permanentOf(err), err)
+	if err := in.binding.fill(dst, rec, in.without.copy()); err != nil {
+		w.end.park(unreadable(err), err)
 		return
 	}
 	w.seen.Deleted = false
 	if in.def.policy == guard.FieldMerge {
 		partial.onto(in.binding, dst, w)
 		w.seen.Content = content
-		w.change.Kind, w.change.Fields, w.ready = guard.Full, nil, true
+		w.change.Kind, w.ready = guard.Full, true
+		if w.saysAll && w.line.Read == "old" {
+			// Changes between the two may still be on their way, and win over what was read.
+			w.change.Base = order.New(order.Parts{TimeMS: stamp(rec, "SystemModstamp").Unix() * 1000}, [4]byte{})
+			return
+		}
+		w.change.Fields = nil
 		return
 	}
 	w.seen.Content, w.seen.Fetched = content, true

@@ -133,7 +133,7 @@ func bindField(sf reflect.StructField, s *shape) (f boundField, read bool, err e
 			err = fmt.Errorf("has the tag %q, which is no field name: the only option is \",required\", without a space", path)
 		}
 	}
-	if f.event == "" && f.cdc == nil {
+	if f.event == "" && f.cdc == nil && tags["rest"] == "" {
 		return f, false, errors.Join(err, errors.New("has a guard code and reads nothing: add an event or a cdc tag"))
 	}
 	if rest := tags["rest"]; rest != "" {
@@ -230,6 +230,8 @@ func setter(t reflect.Type, object string) func(reflect.Value, salesforce.Value)
 		return nil
 	case t == dates:
 		return setDate
+	case t == dateTimes:
+		return setDateTime
 	case reflect.PointerTo(t).Implements(unmarshaler):
 		return setText
 	case t.Kind() == reflect.Int:

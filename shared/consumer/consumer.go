@@ -19,7 +19,7 @@
 //	`event:"-"`                    not read
 //
 // The fields of a Record are sink.Field[string], which keeps null apart from absent.
-// Those of a State or an Action may also be string, int, Date, or implement
+// Those of a State or an Action may also be string, int, Date, DateTime, or implement
 // encoding.TextUnmarshaler. A number that is read as a text is a plain decimal. What has
 // to be normalised is normalised here, when it is read: the same fact in another spelling
 // is the same content. A refusal that UnmarshalText makes with sink.Refuse keeps its name.
@@ -202,6 +202,14 @@ const (
 	// act on it. It is parked without touching the item.
 	NeedsSnapshot
 )
+
+// Merges tells what became of a record that was perhaps merged or deleted. Where the org
+// cannot be asked it knows nothing.
+type Merges interface {
+	// MergedInto is the record that took over, empty where none did. gone: the record was
+	// deleted and nothing took over.
+	MergedInto(ctx context.Context, object, id string) (into string, gone bool, err error)
+}
 
 // LinkReader tells the sink's own id that another consumer remembers of a subject.
 // An empty link without an error: it has none yet.

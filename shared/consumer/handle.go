@@ -171,6 +171,10 @@ func (in *invocation[T]) decode(msg *transport.Message) {
 		return
 	}
 	source, ok := in.bySources[event.DetailType]
+	if ok && event.Resync != "" && in.asks() {
+		in.overflowed(msg, event, source)
+		return
+	}
 	if !ok || event.Probe || event.Resync != "" {
 		w := in.add(&work[T]{msg: msg, event: event})
 		w.describe(nil)
@@ -188,6 +192,8 @@ func (in *invocation[T]) decode(msg *transport.Message) {
 		changes = in.finished.without(msg.ID, event, changes)
 	}
 	switch {
+	case in.repairs(msg):
+		in.repair(msg, event, changes, source)
 	case len(changes) == 0, in.sifted(msg, event, changes): // what concerns nobody here costs nothing, however many records it has
 	case in.late(msg, event):
 		in.toTheLane(msg, event, changes)

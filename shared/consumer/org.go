@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"time"
 
 	"sfrelay/shared/salesforce/api"
 )
@@ -10,4 +11,7 @@ import (
 type Org interface {
 	Query(ctx context.Context, s api.Select, each func(*api.Record) error) error
 	Fates(ctx context.Context, object string, ids []string) (map[string]api.Fate, error)
+	// Changed lists the records that were made, changed or deleted between two times. Until
+	// covered the list is complete.
+	Changed(ctx context.Context, object string, from, to time.Time) (ids []string, covered time.Time, err error)
 }

@@ -224,8 +224,10 @@ func (in *invocation[T]) prepare(msg *transport.Message, event *salesforce.Event
 		w.ch, w.saved = ch, read.saved
 		w.change.Version, w.change.Fields, w.seen = in.factOf(w, j.version), j.fields, j.seen
 		if asks {
-			w.thin = j.thin
-			w.needs = j.err
+			w.thin, w.needs = j.thin, j.err
+			if in.def.policy == guard.FieldMerge {
+				w.subject = RecordKey(in.def.object, j.recordID).String()
+			}
 			continue
 		}
 		w.change.Kind = in.kindOf(w, ch)

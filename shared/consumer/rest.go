@@ -119,15 +119,15 @@ func (b *binding) statement(object string, ids []string, without map[string]bool
 	return s
 }
 
-// fill reads a record of the org, a full state.
-func (b *binding) fill(dst reflect.Value, rec *api.Record) error {
+// fill reads a record of the org, a full state. What is in without the org does not have.
+func (b *binding) fill(dst reflect.Value, rec *api.Record, without map[string]bool) error {
 	for i := range b.fields {
 		f := &b.fields[i]
 		v, path := f.inRecord(rec)
 		switch {
 		case masked(v):
 			return &maskedError{path}
-		case f.required && (v.Null() || v.Raw() == `""`):
+		case f.required && !without[path] && (v.Null() || v.Raw() == `""`):
 			return &fieldError{name: "missing-field", field: path}
 		case v.Null():
 			if dst.Field(f.index).Type() == optionalText {

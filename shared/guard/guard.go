@@ -99,8 +99,12 @@ const (
 type Change struct {
 	Kind    ChangeKind
 	Version order.Version // EachOnce: which fact was done; zero: not known
-	Fields  []string      // codes, for Partial only
+	Fields  []string      // codes, for Partial, and for Full with a Base
 	Hash    [8]byte       // of the content; EachOnce tells a second fact by it. Zero: not known
+
+	// Base makes a Full of a state that is older than Version, apart from Fields: those are of
+	// Version, all others of Base. FieldMerge only.
+	Base order.Version
 
 	// Parts are hashes of the parts of the content, PartBytes of each of Config.Parts: they
 	// tell what of it is different. EachOnce only.
@@ -179,6 +183,7 @@ type Result struct {
 	// what was done: "true", "false" or "unknown".
 	Changed string
 	Unseen  bool // Failed, because the record was never seen whole: see Call.WholeFirst
+	Settled bool // a full state of the same instant is there already
 }
 
 // Report is what became of a Call.

@@ -158,6 +158,7 @@ func (r *run) answerDecided(it *Item) {
 	for i := range r.call.Changes {
 		ch := &r.call.Changes[i]
 		res := Result{Verdict: ch.againstItem(it, r.cfg.Policy), Epoch: it.Epoch}
+		res.Settled = r.cfg.Policy == FieldMerge && instantOf(ch.Version) == instantOf(it.Full)
 		if r.cfg.Policy == EachOnce {
 			res.Changed = it.changed(ch)
 		}

@@ -280,8 +280,14 @@ func (m *merge) fold(it *Item, read []string, ch *Change, i int) {
 		m.tombstone = v
 		m.wins = m.wins[:0] // sorted: each is older than this delete
 	case Full:
+		if !ch.Base.IsZero() {
+			m.foldFields(it, ch.Fields, v, i)
+			v = ch.Base
+		}
 		m.foldFields(it, read, v, i)
-		m.full = v
+		if v.After(order.Newest(it.Full, it.Tombstone, m.full, m.tombstone)) {
+			m.full = v
+		}
 	default:
 		m.foldFields(it, ch.Fields, v, i)
 	}

@@ -381,11 +381,7 @@ func (r *run) resync() Outcome {
 			lifts++
 			send = order.Newest(send, r.item.highest())
 		case out.Effect == Took:
-			m := merge{full: send}
-			if out.Deleted {
-				m = merge{tombstone: send}
-			}
-			r.completeResync(m, out)
+			r.completeResync(send, out)
 			return Outcome{}
 		default:
 			r.giveBack(out)
@@ -394,12 +390,24 @@ func (r *run) resync() Outcome {
 	}
 }
 
-func (r *run) completeResync(m merge, out Outcome) {
-	c := completion{key: r.key, token: r.token, full: m.full, tombstone: m.tombstone, link: out.Link, expires: r.expires(r.now())}
+func (r *run) completeResync(sent order.Version, out Outcome) {
+	m := merge{full: sent}
+	if out.Deleted {
+		m = merge{tombstone: sent}
+	}
+	if len(out.Unfit) > 0 {
+		for _, code := range r.cfg.Fields {
+			m.wins = append(m.wins, Win{Field: code, Version: sent})
+		}
+		r.layAside(&m, out.Unfit)
+	}
+	c := completion{key: r.key, token: r.token, full: m.full, tombstone: m.tombstone, seen: m.seen, wins: m.wins, link: out.Link, expires: r.expires(r.now())}
 	if !r.record(&c) {
 		return
 	}
-	r.each(func(*Change) Result { return r.result(verdict.Applied, "", nil) })
+	if !r.isDecided(0) {
+		r.report.Results[0] = r.result(verdict.Applied, "", nil)
+	}
 	r.resyncZombies()
 }
 

@@ -44,11 +44,12 @@ func ChangeLeaf(object, field string) string {
 	return field
 }
 
-// DependsOnOrg reports whether a standard field of REST is there only in orgs with several
-// currencies, or with state and country picklists (Object Reference, "CurrencyIsoCode" and
-// "Address Compound Fields"). Its rights are those of the currency or the address.
+// DependsOnOrg reports whether a standard field of REST is not there in every org: only with
+// several currencies, with state and country picklists (Object Reference, "CurrencyIsoCode"
+// and "Address Compound Fields"), or since a later version of the API. Rights are no reason:
+// currencies have none, and codes those of their address.
 func DependsOnOrg(field string) bool {
-	if field == "CurrencyIsoCode" {
+	if field == "CurrencyIsoCode" || field == "LastStageChangeDate" {
 		return true
 	}
 	for _, c := range compounds {

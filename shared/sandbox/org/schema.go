@@ -156,11 +156,11 @@ func platformEvents() []*object {
 			fields: joined(text(36, "EventUuid", "ReplayId"), typed("datetime", "CreatedDate"), lookup("CreatedById", "User"), fields)}
 	}
 	return []*object{
-		event("Cloud_Customer_Sync__e", joined(text(255, "Event_Id__c", "Record_Id__c", "Operation__c", "Name__c", "Account_Number__c", "Status__c", "Phone__c", "Website__c",
+		event("Cloud_Customer_Sync__e", joined(text(255, "Event_Id__c", "Record_Id__c", "Operation__c", "Payload_Style__c", "Name__c", "Account_Number__c", "Status__c", "Phone__c", "Website__c",
 			"Email__c", "Tax_Number__c", "Currency__c", "Billing_Street__c", "Billing_City__c", "Billing_State__c", "Billing_Postal_Code__c", "Billing_Country__c",
 			"Shipping_Street__c", "Shipping_City__c", "Shipping_State__c", "Shipping_Postal_Code__c", "Shipping_Country__c"), typed("datetime", "Record_Modified_At__c"))),
 		event("Opportunity_Won__e", joined(text(255, "Event_Id__c", "Record_Id__c", "Account_Id__c", "Name__c", "Currency__c"), typed("textarea", "Lines__c"),
 			typed("double", "Amount__c", "Payment_Terms_Days__c"), typed("date", "Close_Date__c"), typed("datetime", "Record_Modified_At__c"))),
-		event("Inventory_Update__e", joined(text(255, "Event_Id__c", "SKU__c", "Warehouse__c", "Unit__c"), typed("double", "Quantity_On_Hand__c", "Sequence__c"), typed("datetime", "Record_Modified_At__c"))),
+		event("Inventory_Update__e", joined(text(255, "Event_Id__c", "Sku__c", "Warehouse__c", "Unit__c"), typed("double", "Quantity_On_Hand__c", "Sequence__c"), typed("datetime", "Record_Modified_At__c"))),
 	}
 }
