@@ -1,0 +1,22 @@
+package shared_test
+
+var readMutants = []mutant{
+	{
+		name: "deleted-and-seen", file: "guard/protocol.go",
+		old:  "!order.Newest(it.Full, it.Seen, m.full).After(order.Newest(it.Tombstone, m.tombstone))",
+		new:  "order.Newest(it.Full, it.Seen, m.full).IsZero()",
+		test: "TestADeletedRecordIsSeenAnew", protects: "what an update after a deletion leaves out is read, and not what the record was before",
+	},
+	{
+		name: "first-sight-counts", file: "guard/lease.go",
+		old:  "rel := r.releaseFor(Outcome{Effect: NotApplied, Uncounted: true, Class: verdict.NeedsFetch}, r.now())",
+		new:  "rel := r.releaseFor(Outcome{Effect: NotApplied, Class: verdict.NeedsFetch}, r.now())",
+		test: "TestAFirstSightIsGivenBackAndComesWhole", protects: "a first sight is no failed attempt",
+	},
+	{
+		name: "first-sight-settles-doubt", file: "guard/lease.go",
+		old:  "rel := r.releaseFor(Outcome{Effect: NotApplied, Uncounted: true, Class: verdict.NeedsFetch}, r.now())\n",
+		new:  "rel := r.releaseFor(Outcome{Effect: NotApplied, Uncounted: true, Class: verdict.NeedsFetch}, r.now())\n\trel.noEffect = true\n",
+		test: "TestAFirstSightKeepsADoubt", protects: "a doubt is sticky: only an answer of the sink settles it",
+	},
+}
