@@ -115,7 +115,7 @@ func (in *invocation[T]) overflowed(msg *transport.Message, event *salesforce.Ev
 		return
 	}
 	w := in.add(&work[T]{msg: msg, event: event})
-	w.describe(nil)
+	w.describe(event.Cause)
 	committed := event.Cause.Version.Time()
 	if from := committed.Add(in.scaled(overflowSettles)); in.env.Now().Before(from) {
 		w.conclude(verdict.Failed, verdict.NeedsFetch, fmt.Errorf("%s: the org is asked for the records when its transaction is surely over", event.Resync))
@@ -131,17 +131,19 @@ func (in *invocation[T]) overflowed(msg *transport.Message, event *salesforce.Ev
 		}
 		return
 	}
-	w.line.Records = len(ids)
 	if len(ids) == 0 {
 		w.conclude(verdict.Ignored, "", nil)
 		return
 	}
-	w.conclude(verdict.Failed, verdict.Unfinished, fmt.Errorf("%s: %d records are read one portion after the other, out of the buffer", event.Resync, len(ids)))
 	if err := in.spread(msg, ids); err != nil {
-		w.line.Error += ": " + err.Error()
+		w.line.Records = len(ids)
+		w.conclude(verdict.Failed, verdict.Unfinished, err)
 		return
 	}
-	w.putOff = true
+	// Each of them leaves a line of its own; this is none of a change.
+	in.env.Log.Logger().Info("records of an event that names none are read out of the buffer", "consumer", in.def.name,
+		"eventId", event.ID, "detailType", event.DetailType, "reason", event.Resync, "records", len(ids), "orgRequests", w.line.OrgRequests)
+	w.putOff, w.over = true, true
 }
 
 // changedAround lists the records that a transaction may have changed.

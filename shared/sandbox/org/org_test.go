@@ -160,7 +160,8 @@ func TestTokens(t *testing.T) {
 		{jwt(sign(key, good("aud", "https://test.salesforce.com/"))), ""},
 		{jwt(sign(key, good("aud", tr.url))), ""},
 		{jwt(sign(other, good())), `{"error":"invalid_grant","error_description":"invalid assertion"}`},
-		{jwt(sign(key, good("exp", tr.now.Unix()))), `{"error":"invalid_grant","error_description":"invalid assertion"}`},
+		{jwt(sign(key, good("exp", tr.now.Add(-3*time.Minute).Unix()))), ""},
+		{jwt(sign(key, good("exp", tr.now.Add(-3*time.Minute-time.Second).Unix()))), `{"error":"invalid_grant","error_description":"invalid assertion"}`},
 		{jwt("a.b"), `{"error":"invalid_grant","error_description":"invalid assertion"}`},
 		{jwt(sign(key, good("aud", "https://example.com"))), `{"error":"invalid_grant","error_description":"audience is invalid"}`},
 		{jwt(sign(key, good("sub", "x@example.com"))), `{"error":"invalid_grant","error_description":"user hasn't approved this consumer"}`},
@@ -197,7 +198,7 @@ func TestQueries(t *testing.T) {
 		return `{"attributes":{"type":"OpportunityLineItem","url":"/services/data/v66.0/sobjects/OpportunityLineItem/` + id + `"},`
 	}
 	for _, tc := range []struct{ soql, want string }{
-		{"SELECT COUNT() FROM Account", `{"totalSize":6,"done":true,"records":[]}`},
+		{"SELECT COUNT() FROM Account", `{"totalSize":7,"done":true,"records":[]}`},
 		{"select id, name from account where phone = '+49 30 0000 50'",
 			`{"totalSize":1,"done":true,"records":[{"attributes":{"type":"Account","url":"/services/data/v66.0/sobjects/Account/0015f0000200001AAA"},"Id":"0015f0000200001AAA","Name":"Alpha Example Ltd"}]}`},
 		{"SELECT Name, Account.Name, Account.Owner.Name, Amount, LastModifiedDate, (SELECT ProductCode, Quantity FROM OpportunityLineItems ORDER BY ProductCode DESC) FROM Opportunity WHERE Id IN ('0065f0000300001')",
@@ -209,7 +210,7 @@ func TestQueries(t *testing.T) {
 			`{"totalSize":1,"done":true,"records":[{"attributes":{"type":"Opportunity","url":"/services/data/v66.0/sobjects/Opportunity/0065f0000300001AAA"},"Name":"Alpha widgets"}]}`},
 		{"SELECT COUNT() FROM Opportunity WHERE Amount >= 990", `{"totalSize":2,"done":true,"records":[]}`},
 		{"SELECT COUNT() FROM Opportunity WHERE Amount < 990.0 AND Account.Name != 'Eta Example Ltd'", `{"totalSize":1,"done":true,"records":[]}`},
-		{"SELECT COUNT() FROM Account WHERE SystemModstamp > 2026-11-21T09:49:59Z", `{"totalSize":5,"done":true,"records":[]}`},
+		{"SELECT COUNT() FROM Account WHERE SystemModstamp > 2026-11-21T09:49:59Z", `{"totalSize":6,"done":true,"records":[]}`},
 		{"SELECT COUNT() FROM Account WHERE SystemModstamp > 2026-11-21T11:20:00.000+0000", `{"totalSize":0,"done":true,"records":[]}`},
 		{"SELECT COUNT() FROM Account WHERE Website = null", `{"totalSize":1,"done":true,"records":[]}`},
 		{"SELECT COUNT() FROM Account WHERE Name = 'O\\'Neill'", `{"totalSize":0,"done":true,"records":[]}`},
@@ -574,7 +575,7 @@ func TestComposite(t *testing.T) {
 	status, got, header := tr.full("POST", data+"/composite", `{"compositeRequest":[
 		{"method":"GET","url":"/services/data/v66.0/query?q=SELECT COUNT() FROM Account","referenceId":"a"},
 		{"method":"GET","url":"/services/data/v66.0/sobjects/Nope","referenceId":"b"}]}`)
-	tr.is(status, got, 200, `{"compositeResponse":[{"body":{"totalSize":6,"done":true,"records":[]},"httpHeaders":{},"httpStatusCode":200,"referenceId":"a"},`+
+	tr.is(status, got, 200, `{"compositeResponse":[{"body":{"totalSize":7,"done":true,"records":[]},"httpHeaders":{},"httpStatusCode":200,"referenceId":"a"},`+
 		`{"body":[{"message":"The requested resource does not exist","errorCode":"NOT_FOUND"}],"httpHeaders":{},"httpStatusCode":404,"referenceId":"b"}]}`)
 	if header.Get("Sforce-Limit-Info") != "api-usage=1/15000" {
 		t.Error(header)

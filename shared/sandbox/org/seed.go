@@ -37,10 +37,22 @@ func (s *Org) seed() {
 		for _, l := range d.lines {
 			line++
 			s.was("OpportunityLineItem", fmt.Sprintf("00k5f00005%05dAAA", line), d.modified, d.modified, map[string]any{
-				"OpportunityId": id, "ProductCode": l.sku, "Description": l.description, "Quantity": l.quantity, "UnitPrice": l.price})
+				"OpportunityId": id, "Product2Id": s.product(l, d.modified), "ProductCode": l.sku, "Description": l.description, "Quantity": l.quantity, "UnitPrice": l.price})
 		}
 	}
 	s.events = nil
+}
+
+// product is the id of the product of a line, which is made when it is first sold.
+func (s *Org) product(l dealLine, at string) string {
+	id := "01t5f0000600001AAA"
+	if l.sku != "SKU-100" {
+		id = "01t5f0000600002AAA"
+	}
+	if s.records[id] == nil {
+		s.was("Product2", id, at, at, map[string]any{"Name": l.description, "ProductCode": l.sku})
+	}
+	return id
 }
 
 // clock is a time of the day of events/.
@@ -89,9 +101,10 @@ type dealLine struct {
 var customers = []customer{
 	{1, "09:00:00", "09:50:00", "Alpha Example Ltd", "+49 30 0000 50", "https://alpha.example", "Preferred", "billing@alpha.example", "50 Sample Street", "51 Sample Street", "Hamburg", "20095"},
 	{2, "09:00:05", "09:53:00", "Beta Example Holding Ltd", "+49 30 0000 47", "", "Preferred", "accounts@beta.example", "1 Sample Street", "2 Sample Street", "Berlin", "10115"},
-	{3, "09:00:05", "09:35:00", "Gamma Example Ltd", "+49 30 0000 35", "https://gamma.example", "Preferred", "billing@gamma.example", "1 Sample Street", "2 Sample Street", "Berlin", "10115"},
-	{5, "10:14:00", "10:14:00", "Epsilon Example Ltd", "+49 30 0000 01", "https://epsilon.example", "Active", "billing@epsilon.example", "1 Sample Street", "2 Sample Street", "Berlin", "10115"},
+	{3, "09:00:05", "09:48:30", "Gamma Example Ltd", "+49 30 0000 35", "https://gamma.example", "Preferred", "billing@gamma.example", "1 Sample Street", "2 Sample Street", "Berlin", "10115"},
+	{5, "10:14:00", "10:20:00", "Epsilon Example Ltd", "+49 30 0000 01", "https://epsilon.example", "Active", "billing@epsilon.example", "1 Sample Street", "2 Sample Street", "Berlin", "10115"},
 	{6, "11:20:00", "11:20:00", "Zeta Example Ltd", "+49 30 0000 01", "https://zeta.example", "Active", "billing@zeta.example", "1 Sample Street", "2 Sample Street", "Berlin", "10115"},
+	{8, "08:00:00", "09:58:00", "Theta Example Ltd", "+49 30 0000 63", "https://theta.example", "Active", "billing@theta.example", "1 Sample Street", "2 Sample Street", "Berlin", "10115"},
 	{7, "11:10:00", "11:12:00", "Eta Example Ltd", "+49 30 0000 01", "https://eta.example", "Active", "billing@eta.example", "1 Sample Street", "2 Sample Street", "Berlin", "10115"},
 }
 
