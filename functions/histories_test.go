@@ -3,6 +3,7 @@ package functions_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 
 	"fmt"
 	"math/rand/v2"
@@ -34,6 +35,8 @@ type history struct {
 	org  *historyOrg
 	ends []*historyEnd
 
+	operator []time.Time // when somebody redrives all that is parked, in vain or not
+
 	mu  sync.Mutex
 	now time.Time
 }
@@ -58,7 +61,9 @@ type delivery struct {
 
 func newHistory(t testing.TB, seed uint64) *history {
 	h := &history{t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 23)), now: consumertest.Start}
-	h.org, _ = newHistoryOrg(seed, consumertest.Start, h.clock)
+	var ends time.Time
+	h.org, ends = newHistoryOrg(seed, consumertest.Start, h.clock)
+	h.operate(ends)
 	r, l := newRegister(), newLedger()
 	for _, end := range []struct {
 		def  consumer.Definition
@@ -138,6 +143,16 @@ func (h *history) schedule() {
 	}
 }
 
+// operate has somebody redrive now and then.
+func (h *history) operate(ends time.Time) {
+	if h.r.IntN(2) == 0 {
+		return
+	}
+	for at := consumertest.Start; at.Before(ends); at = at.Add(time.Duration(1+h.r.IntN(600)) * time.Second) {
+		h.operator = append(h.operator, at)
+	}
+}
+
 // mostSteps of a history: one that needs more does not end.
 const mostSteps = 20_000
 
@@ -159,6 +174,12 @@ func (h *history) settle() {
 		}
 		if end == nil {
 			return
+		}
+		if len(h.operator) > 0 && h.operator[0].Before(at) {
+			h.to(h.operator[0])
+			h.operator = h.operator[1:]
+			h.redriveOnce()
+			continue
 		}
 		h.to(at)
 		if buffered {
@@ -207,23 +228,26 @@ func (h *history) receive(e *historyEnd) {
 // redrive brings what is parked again, once the org is whole, until nothing moves.
 func (h *history) redrive() {
 	for range 8 {
-		left := 0
 		h.to(h.clock().Add(10 * time.Minute))
-		for _, e := range h.ends {
-			parked := e.parked
-			e.parked = nil
-			for _, p := range parked {
-				if _, err := e.handler.Handle(h.t.Context(), p.Encode()); err != nil {
-					e.parked = append(e.parked, p)
-				}
-			}
-			left += len(e.parked)
-		}
-		h.settle()
-		if left == 0 {
+		left := h.redriveOnce()
+		if h.settle(); left == 0 {
 			return
 		}
 	}
+}
+
+func (h *history) redriveOnce() (left int) {
+	for _, e := range h.ends {
+		parked := e.parked
+		e.parked = nil
+		for _, p := range parked {
+			if _, err := e.handler.Handle(h.t.Context(), p.Encode()); err != nil {
+				e.parked = append(e.parked, p)
+			}
+		}
+		left += len(e.parked)
+	}
+	return left
 }
 
 func (h *history) fail(format string, args ...any) {
@@ -330,10 +354,18 @@ func (h *history) describe() string {
 		}
 	}
 	for _, ev := range h.org.events {
-		fmt.Fprintf(&b, "%s %s\n", ev.at.Format("15:04:05.000"), ev.raw)
+		payload := ev.raw[bytes.Index(ev.raw, []byte(`"payload":`)):]
+		fmt.Fprintf(&b, "%s %s\n", ev.at.Format("15:04:05.000"), payload[:bytes.Index(payload, []byte(`,"detail-type"`))])
 	}
 	for _, e := range h.ends {
-		fmt.Fprintf(&b, "%s direct=%v\n%s", e.name, e.direct, e.log.String())
+		fmt.Fprintf(&b, "%s direct=%v\n", e.name, e.direct)
+		for text := range strings.Lines(e.log.String()) {
+			var l struct{ Time, EventKey, Subject, RecordVersion, Verdict, Class, Read, Error string }
+			if err := json.Unmarshal([]byte(text), &l); err != nil {
+				h.t.Fatal(err)
+			}
+			fmt.Fprintf(&b, "%s %s %s %s %s %s %s %s\n", l.Time[11:], l.Subject, l.RecordVersion, l.EventKey, l.Verdict, l.Class, l.Read, l.Error)
+		}
 	}
 	return b.String()
 }
