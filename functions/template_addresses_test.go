@@ -123,7 +123,7 @@ func TestRulesRefuseHalfAnOrg(t *testing.T) {
 	}
 }
 
-// Who may read the org's credentials asks it, and nobody else links the client.
+// Who may read the org's credentials asks it, and nobody else has the client.
 func TestWhoMayAskTheOrgAsksIt(t *testing.T) {
 	for id, r := range load(t).Mappings.Consumers {
 		main, err := os.ReadFile(filepath.Join(root, "functions", r.Name, "main.go"))

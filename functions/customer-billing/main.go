@@ -11,6 +11,6 @@ import (
 func main() {
 	function.Main(func(f *function.Function) consumer.Definition {
 		f.AskOrg()
-		return functions.CustomerBilling(stripe.FromEnv(f.Reader, f.Secret).Customers())
+		return functions.CustomerBilling(stripe.FromEnv(f.Reader, f.Secret).Customers(), f.List("ACCOUNT_EXTRA_FIELDS", "")...)
 	})
 }

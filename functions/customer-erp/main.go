@@ -11,6 +11,6 @@ import (
 func main() {
 	function.Main(func(f *function.Function) consumer.Definition {
 		f.AskOrg()
-		return functions.CustomerERP(httpsink.FromEnv(f.Reader, f.Secret).Customers())
+		return functions.CustomerERP(httpsink.FromEnv(f.Reader, f.Secret).Customers(), f.List("ACCOUNT_EXTRA_FIELDS", "")...)
 	})
 }

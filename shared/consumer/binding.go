@@ -28,6 +28,7 @@ type binding struct {
 
 type boundField struct {
 	index    int
+	element  int // of an Extra; -1 for a field of its own
 	name     string
 	cdc      []string // the first that has a value counts
 	event    string
@@ -45,6 +46,15 @@ var (
 	unmarshaler  = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
+// in is where the field's value is in a T.
+func (f *boundField) in(of reflect.Value) reflect.Value {
+	if v := of.Field(f.index); f.element < 0 {
+		return v
+	} else {
+		return v.Index(f.element)
+	}
+}
+
 // bind reads the tags of t. rename maps the default names of change event fields to
 // those of this org. With an error, the binding holds what could be read.
 func bind(t reflect.Type, s *shape, rename map[string]string) (*binding, error) {
@@ -56,6 +66,10 @@ func bind(t reflect.Type, s *shape, rename map[string]string) (*binding, error) 
 	used := make(map[string]bool)
 	for i := range t.NumField() {
 		sf := t.Field(i)
+		if sf.Type == extras && sf.IsExported() {
+			errs = append(errs, b.bindExtra(i, s)...)
+			continue
+		}
 		f, read, err := bindField(sf, s)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("field %s %w", sf.Name, err))
@@ -68,20 +82,7 @@ func bind(t reflect.Type, s *shape, rename map[string]string) (*binding, error) 
 		}
 		f.index = i
 		f.rename(s.object, rename, used)
-		b.fields = append(b.fields, f)
-		add := func(list *[]string, tags ...string) {
-			for _, tag := range tags {
-				if tag != "" && slices.Contains(*list, tag) {
-					errs = append(errs, fmt.Errorf("field %s uses %q a second time: every field has tags of its own", sf.Name, tag))
-				}
-				if tag != "" {
-					*list = append(*list, tag)
-				}
-			}
-		}
-		add(&b.codes, f.code)
-		add(&b.cdcPaths, f.cdc...)
-		add(&b.eventPaths, f.event)
+		errs = append(errs, b.add(f)...)
 	}
 	errs = append(errs, b.canAsk(s)...)
 	if len(b.fields) == 0 && s.policy != guard.EachOnce {
@@ -89,16 +90,35 @@ func bind(t reflect.Type, s *shape, rename map[string]string) (*binding, error) 
 	}
 	for _, from := range slices.Sorted(maps.Keys(rename)) {
 		if !used[from] {
-			errs = append(errs, fmt.Errorf("%s of %s is renamed, and no cdc tag of %v names it: correct ACCOUNT_FIELDS", from, s.object, t))
+			errs = append(errs, fmt.Errorf("%s of %s is renamed, and no cdc tag of %v names it: correct %s_FIELDS", from, s.object, t, strings.ToUpper(s.object)))
 		}
 	}
 	return b, errors.Join(errs...)
 }
 
+// add takes a field in.
+func (b *binding) add(f boundField) (errs []error) {
+	b.fields = append(b.fields, f)
+	note := func(list *[]string, tags ...string) {
+		for _, tag := range tags {
+			if tag != "" && slices.Contains(*list, tag) {
+				errs = append(errs, fmt.Errorf("field %s uses %q a second time: every field has tags of its own", f.name, tag))
+			}
+			if tag != "" {
+				*list = append(*list, tag)
+			}
+		}
+	}
+	note(&b.codes, f.code)
+	note(&b.cdcPaths, f.cdc...)
+	note(&b.eventPaths, f.event)
+	return errs
+}
+
 // bindField reads the tags of one field strictly: whatever it does not know is a
 // mistake, because a field that is not read loses its values without a word.
 func bindField(sf reflect.StructField, s *shape) (f boundField, read bool, err error) {
-	f.name = sf.Name
+	f.name, f.element = sf.Name, -1
 	tags, err := parseTag(sf.Tag)
 	switch {
 	case err != nil:
@@ -321,9 +341,9 @@ func (f *boundField) read(dst reflect.Value, r reading) (carried bool, err error
 	empty := value.Null() || value.Raw() == `""`
 	switch {
 	case path == "" && f.nowhere && r.whole && r.Kind == salesforce.CDC:
-		dst.Field(f.index).SetZero()
-		if dst.Field(f.index).Type() == optionalText {
-			dst.Field(f.index).Set(reflect.ValueOf(sink.Clear[string]()))
+		f.in(dst).SetZero()
+		if f.in(dst).Type() == optionalText {
+			f.in(dst).Set(reflect.ValueOf(sink.Clear[string]()))
 		}
 		return true, nil
 	case path == "":
@@ -335,12 +355,12 @@ func (f *boundField) read(dst reflect.Value, r reading) (carried bool, err error
 	case saying == salesforce.SaysNothing && !r.whole:
 		return false, nil
 	case value.Null():
-		if dst.Field(f.index).Type() == optionalText {
-			dst.Field(f.index).Set(reflect.ValueOf(sink.Clear[string]()))
+		if f.in(dst).Type() == optionalText {
+			f.in(dst).Set(reflect.ValueOf(sink.Clear[string]()))
 		}
 		return true, nil
 	}
-	if err := f.set(dst.Field(f.index), value); err != nil {
+	if err := f.set(f.in(dst), value); err != nil {
 		return false, invalid(path, err)
 	}
 	return true, nil
@@ -379,7 +399,7 @@ func (f *boundField) readParts(dst reflect.Value, r reading, path string) (carri
 	if path != "Name" || !ok {
 		return false, &fieldError{fetch: true, field: path, err: errors.New("has no value of its own in the event, which speaks of it in parts or as a part")}
 	}
-	switch v := dst.Field(f.index); {
+	switch v := f.in(dst); {
 	case v.Type() == optionalText:
 		v.Set(reflect.ValueOf(sink.Set(name)))
 	case v.Kind() == reflect.String:
@@ -407,7 +427,7 @@ func (b *binding) pick(dst reflect.Value, wins []guard.Win, content func(change 
 	for _, w := range wins {
 		for i := range b.fields {
 			if b.fields[i].code == w.Field {
-				dst.Field(b.fields[i].index).Set(content(w.Change).Field(b.fields[i].index))
+				b.fields[i].in(dst).Set(b.fields[i].in(content(w.Change)))
 			}
 		}
 	}

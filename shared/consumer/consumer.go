@@ -94,6 +94,9 @@ type Record[T any] struct {
 	// nothing else, made by that client, is our own echo.
 	WriteBack []string
 
+	// Extra names custom fields that are read besides those of T, into its Extra.
+	Extra []string
+
 	To sink.Port // its contract decides what an attempt in doubt may do
 
 	// Put writes a full state: every field of T is present, all of one version. Nil: Patch

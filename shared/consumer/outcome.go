@@ -80,7 +80,7 @@ func (b *binding) hashes(content any) (whole [8]byte, parts string) {
 	if len(b.eventPaths) > 0 {
 		for i := range b.fields {
 			if b.fields[i].event == "" {
-				of.Field(b.fields[i].index).SetZero()
+				b.fields[i].in(of).SetZero()
 			}
 		}
 	}
@@ -89,7 +89,7 @@ func (b *binding) hashes(content any) (whole [8]byte, parts string) {
 		return whole, "" // not known
 	}
 	for _, f := range b.parts() {
-		text, _ := json.Marshal(of.Field(f.index).Interface()) // as above
+		text, _ := json.Marshal(f.in(of).Interface()) // as above
 		sum := sha256.Sum256(text)
 		parts += string(sum[:guard.PartBytes])
 	}

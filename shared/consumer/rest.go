@@ -130,11 +130,11 @@ func (b *binding) fill(dst reflect.Value, rec *api.Record, without map[string]bo
 		case f.required && !without[path] && (v.Null() || v.Raw() == `""`):
 			return &fieldError{name: "missing-field", field: path}
 		case v.Null():
-			if dst.Field(f.index).Type() == optionalText {
-				dst.Field(f.index).Set(reflect.ValueOf(sink.Clear[string]()))
+			if f.in(dst).Type() == optionalText {
+				f.in(dst).Set(reflect.ValueOf(sink.Clear[string]()))
 			}
 		default:
-			if err := f.set(dst.Field(f.index), v); err != nil {
+			if err := f.set(f.in(dst), v); err != nil {
 				return invalid(path, err)
 			}
 		}
@@ -220,7 +220,7 @@ func (b *binding) carried(dst reflect.Value, r reading) (codes []string) {
 func (b *binding) overlay(dst, src reflect.Value, codes []string) {
 	for i := range b.fields {
 		if f := &b.fields[i]; f.code != "" && slices.Contains(codes, f.code) {
-			dst.Field(f.index).Set(src.Field(f.index))
+			f.in(dst).Set(f.in(src))
 		}
 	}
 }

@@ -119,7 +119,7 @@ func (f *Function) consumerEnv() consumer.Env {
 	c := f.Config
 	s := consumer.Env{
 		Store: f.store, Park: f.park, Fetch: f.bucket.Get, Org: f.org, Log: f.log,
-		Orgs: f.orgs, ClientName: c.ClientName, Rename: map[string]map[string]string{"Account": c.AccountFields},
+		Orgs: f.orgs, ClientName: c.ClientName, Rename: map[string]map[string]string{"Account": c.AccountFields, "Opportunity": c.OpportunityFields},
 		RestoredAt: c.RestoredAt, RetryFor: c.RetryFor, Scale: c.TimeScale,
 	}
 	if c.BufferQueueURL != "" {

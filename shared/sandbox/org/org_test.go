@@ -354,7 +354,7 @@ func TestRowsByREST(t *testing.T) {
 		{"GET", "/sobjects/Nope/" + id, "", 404, `[{"message":"The requested resource does not exist","errorCode":"NOT_FOUND"}]`},
 		{"GET", "/sobjects/Account/1", "", 404, `[{"message":"Provided external ID field does not exist or is not accessible: 1","errorCode":"NOT_FOUND"}]`},
 		{"DELETE", "/sobjects/Account/" + id, "", 204, ""},
-		{"GET", "/sobjects/Account/" + id, "", 404, `[{"message":"entity is deleted","errorCode":"ENTITY_IS_DELETED"}]`},
+		{"GET", "/sobjects/Account/" + id, "", 404, `[{"message":"entity is deleted","errorCode":"ENTITY_IS_DELETED","fields":[]}]`},
 		{"GET", "/tooling/sobjects/SourceMember/describe", "", 404, `[{"message":"The requested resource does not exist","errorCode":"NOT_FOUND"}]`},
 	} {
 		status, got := tr.ask(tc.method, data+tc.path, tc.body)
@@ -412,7 +412,7 @@ func TestLatestDateCoveredWaitsForOpenTransactions(t *testing.T) {
 	if err := tr.org.Update(map[string]any{"Phone": "1"}, "0015f0000200002AAA"); err != nil {
 		t.Fatal(err)
 	}
-	if err := tr.org.Update(map[string]any{"Phone": "2"}, alpha); err == nil || !strings.Contains(err.Error(), "UNABLE_TO_LOCK_ROW") {
+	if err := tr.org.Update(map[string]any{"Phone": "2"}, alpha); err == nil || !strings.Contains(err.Error(), "UNABLE_TO_LOCK_ROW") || !strings.Contains(err.Error(), "unable to obtain exclusive access to this record or 1 records: "+alpha) {
 		t.Errorf("a locked row: %v", err)
 	}
 	window := func(from, to string) (int, string) {

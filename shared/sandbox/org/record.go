@@ -231,7 +231,7 @@ func (s *Org) modify(origin string, values map[string]any, ids ...string) error 
 			return notFound()
 		}
 		if r.last().deleted {
-			return refuse(http.StatusNotFound, "ENTITY_IS_DELETED", "entity is deleted")
+			return gone()
 		}
 		known, err := s.checked(r.object, values)
 		if err != nil {
@@ -255,6 +255,13 @@ func differing(values, now map[string]any) map[string]any {
 		}
 	}
 	return changed
+}
+
+// gone is what becomes of a write to a row in the recycle bin.
+func gone() *refusal {
+	no := refuse(http.StatusNotFound, "ENTITY_IS_DELETED", "entity is deleted")
+	no.fields = []string{}
+	return no
 }
 
 // Delete moves a row to the recycle bin.
@@ -287,7 +294,7 @@ func (s *Org) binned(id, origin string, c change) error {
 		return notFound()
 	}
 	if r.last().deleted == (c.kind == "DELETE") && !c.erase {
-		return refuse(http.StatusNotFound, "ENTITY_IS_DELETED", "entity is deleted")
+		return gone()
 	}
 	c.id = r.id
 	if c.kind == "UNDELETE" {

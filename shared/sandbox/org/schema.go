@@ -1,6 +1,9 @@
 package orgsandbox
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // object is an sObject as describe shows it.
 type object struct {
@@ -103,6 +106,11 @@ func system() []*field {
 	return fields
 }
 
+// lasting is system in an object whose rows are never deleted.
+func lasting() []*field {
+	return slices.DeleteFunc(system(), func(f *field) bool { return f.name == "IsDeleted" })
+}
+
 func joined(lists ...[]*field) (fields []*field) {
 	for _, l := range lists {
 		fields = append(fields, l...)
@@ -133,9 +141,9 @@ func schema() map[string]*object {
 		{name: "Product2", label: "Product", plural: "Products", prefix: "01t",
 			fields: joined(system(), required(text(255, "Name")), text(255, "ProductCode"))},
 		{name: "User", label: "User", plural: "Users", prefix: "005", setup: true,
-			fields: joined(system(), text(80, "Username"), text(121, "Name"), typed("email", "Email"), typed("boolean", "IsActive"))},
+			fields: joined(lasting(), text(80, "Username"), text(121, "Name"), typed("email", "Email"), typed("boolean", "IsActive"))},
 		{name: "Organization", label: "Organization", plural: "Organizations", prefix: "00D", setup: true,
-			fields: joined(system(), text(80, "Name"), typed("picklist", "OrganizationType"), text(5, "InstanceName"), text(15, "NamespacePrefix"),
+			fields: joined(lasting(), text(80, "Name"), typed("picklist", "OrganizationType"), text(5, "InstanceName"), text(15, "NamespacePrefix"),
 				typed("boolean", "IsSandbox"), typed("datetime", "TrialExpirationDate"))},
 		{name: "EventRelayFeedback", label: "Event Relay Feedback", plural: "Event Relay Feedbacks", prefix: "1ER", setup: true,
 			fields: joined(system(), lookup("EventRelayConfigId", "EventRelayConfig"), text(255, "EventRelayNumber"), typed("picklist", "Status"), text(128, "ErrorCode"),
