@@ -3,9 +3,15 @@ package shared_test
 var readMutants = []mutant{
 	{
 		name: "deleted-and-seen", file: "guard/protocol.go",
-		old:  "!order.Newest(it.Full, it.Seen, m.full).After(order.Newest(it.Tombstone, m.tombstone))",
-		new:  "order.Newest(it.Full, it.Seen, m.full).IsZero()",
+		old:  "return !order.Newest(it.Full, it.Seen, m.full).After(order.Newest(it.Tombstone, m.tombstone)) &&",
+		new:  "return order.Newest(it.Full, it.Seen, m.full).IsZero() &&",
 		test: "TestADeletedRecordIsSeenAnew", protects: "what an update after a deletion leaves out is read, and not what the record was before",
+	},
+	{
+		name: "old-read-again", file: "guard/protocol.go",
+		old:  "return changes[w.Change].Kind == Partial })\n}",
+		new:  "return true })\n}",
+		test: "TestAnOldReadIsTaken", protects: "a read that stays old is taken, and its change does not come without end",
 	},
 	{
 		name: "first-sight-counts", file: "guard/lease.go",

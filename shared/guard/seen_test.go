@@ -69,3 +69,20 @@ func TestAFirstSightKeepsADoubt(t *testing.T) {
 		t.Errorf("%+v, item %+v", rep, w.item())
 	}
 }
+
+// A read that is older than the deletion before the change is no reason to read again: the
+// fields that the change itself carries are sent.
+func TestAnOldReadIsTaken(t *testing.T) {
+	w := newWorld(t, guard.FieldMerge)
+	w.want(w.do(w.first(deleted(3)), took), verdict.Applied)
+	read := guard.Change{Kind: guard.Full, Version: v(5), Base: v(2), Fields: []string{"name"}}
+	rep := w.do(w.first(read), took)
+	if len(w.last().Wins) != 1 || w.last().Wins[0].Field != "name" || rep.Results[0].Verdict != verdict.PartlyStale {
+		t.Errorf("%+v, asked %+v", rep, w.last())
+	}
+	// The undelete that comes late brings the rest.
+	w.want(w.do(w.first(full(4)), took), verdict.PartlyStale)
+	if len(w.last().Wins) != 2 {
+		t.Errorf("asked %+v", w.last())
+	}
+}
