@@ -338,6 +338,9 @@ func (w *world) mix(wk *Worker, o *op) uint64 {
 		if a.behind {
 			h.num(4)
 		}
+		if a.taken {
+			h.num(5)
+		}
 	}
 	h.text(string(a.newer[:]))
 	return uint64(h)

@@ -16,6 +16,7 @@ import (
 const (
 	ReadBehind Fault = "read behind" // the org shows the record as it was before the change, and its stamp tells
 	ReadOld    Fault = "read old"    // the same, and the stamp does not tell: both are of one second
+	ReadTaken  Fault = "read taken"  // it shows the record as it was before all, its stamp tells, and it is taken all the same: for five minutes nothing newer came
 )
 
 // Asking has the world's consumer ask the org: for what an event leaves out before the
@@ -29,6 +30,7 @@ type Asking struct {
 	SendDelta  bool                                           // of a record that was never seen whole
 	DeltaOnErr bool                                           // the same, where the org does not answer
 	TakeBehind bool                                           // a read that is behind
+	NoBase     bool                                           // what is taken although it is behind is as new as the change
 }
 
 // busyWait is how long a claim waits in process, as a consumer has it. Without it two
@@ -70,6 +72,8 @@ func (w *world) fetchApplies(f Fault, wk *Worker) bool {
 		return r != nil && r.since > 0 && r.newest > 0
 	case ReadOld:
 		return r != nil && r.own > 0
+	case ReadTaken:
+		return r != nil && r.whole
 	}
 	return false
 }
@@ -77,8 +81,11 @@ func (w *world) fetchApplies(f Fault, wk *Worker) bool {
 func (w *world) fetchInject(f Fault, wk *Worker) {
 	r := wk.pending.req
 	r.shows, r.behind = r.newest, true
-	if f == ReadOld {
+	switch f {
+	case ReadOld:
 		r.shows, r.behind = r.own, false
+	case ReadTaken:
+		r.shows, r.behind, r.taken = 1, false, true
 	}
 	w.perform(wk, wk.pending)
 	w.resume(wk)
@@ -153,6 +160,7 @@ func (a *asking) read() {
 	if own := a.ownOnly(asks); own >= 0 {
 		r.own = own + 1
 	}
+	r.whole = sc.Policy == guard.FieldMerge && !slices.ContainsFunc(asks, func(i int) bool { return sc.Changes[of(i)].Thin })
 	ans := wk.ask(r)
 	var own map[string]string // what the changes say themselves, the older ones first
 	for _, i := range asks {
@@ -232,7 +240,12 @@ func (a *asking) answered(i int, ans answer, own map[string]string) {
 		ch.Kind, ch.Fetched, ch.Hash = guard.Full, true, [8]byte{byte(ans.shows), 1}
 		return
 	}
-	ch.Kind, ch.Fields = guard.Full, nil
+	ch.Kind = guard.Full
+	if ans.taken && !sc.Asks.NoBase {
+		ch.Base = order.Version{0: 1} // the time of a save before all others
+	} else {
+		ch.Fields = nil
+	}
 	if sc.Asks.Stamp != nil {
 		shown := order.Version{}
 		if n := ans.shows - 1; n > 0 {

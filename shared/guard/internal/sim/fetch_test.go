@@ -16,7 +16,7 @@ import (
 // What may go wrong when the org is asked: it does not answer, refuses for good until
 // somebody gives a right back, or shows the record as it was before the change.
 var (
-	atTheOrg    = []sim.Fault{sim.Refused, sim.LostRequest, sim.Rejected, sim.ReadBehind, sim.ReadOld}
+	atTheOrg    = []sim.Fault{sim.Refused, sim.LostRequest, sim.Rejected, sim.ReadBehind, sim.ReadOld, sim.ReadTaken}
 	askedAround = []sim.Fault{sim.CrashAfter, sim.StoreTimeout, sim.LostAnswer}
 )
 
@@ -91,6 +91,7 @@ func namedFetches(faults int) map[string]*sim.Scenario {
 	return map[string]*sim.Scenario{
 		"a first sight":                        of("f"),
 		"two first sights at once":             of("f", "f and g"),
+		"first sights of two fields":           of("f", "g"),
 		"two first sights in one batch":        together(of("f", "g"), []int{0, 1}, []int{1}),
 		"a first sight and a gap in one batch": together(of("f", "thin f and g", "g"), []int{0, 1, 2}, []int{0}),
 		"delete first":                         of("f", "delete", "full"),
@@ -191,6 +192,7 @@ var readMutants = []struct {
 	{"the same, of two in one batch", "two first sights in one batch", 1, func(a *sim.Asking) { a.KeepRead = true }},
 	{"a first sight sends what changed", "a first sight", 0, func(a *sim.Asking) { a.SendDelta = true }},
 	{"a first sight sends what changed where the org does not answer", "a first sight", 1, func(a *sim.Asking) { a.DeltaOnErr = true }},
+	{"a read that stays behind is as new as its change", "first sights of two fields", 1, func(a *sim.Asking) { a.NoBase = true }},
 	{"a read that is behind is taken", "a gap between two of its second", 1, func(a *sim.Asking) { a.TakeBehind = true }},
 }
 

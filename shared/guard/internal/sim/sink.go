@@ -61,7 +61,8 @@ type request struct {
 	since, newest int // how many changes it has to show; the place of the newest that asks
 	own           int // so little is taken although it is behind; 0: see shows
 	shows         int // one more than it shows; 0: all
-	behind        bool
+	behind, taken bool
+	whole         bool // all that ask carry what they changed
 }
 
 func (r *request) String() string {
@@ -82,7 +83,7 @@ type answer struct {
 	deleted         bool
 	values          map[string]string
 	shows           int // of a fetch: one more than it shows
-	behind          bool
+	behind, taken   bool
 }
 
 func (a answer) String() string {
@@ -148,7 +149,7 @@ func (s *sinkState) take(r *request) answer {
 			shown = r.shows - 1
 		}
 		values, deleted := s.sc.after(shown)
-		return answer{values: values, deleted: deleted, shows: shown + 1, behind: r.behind}
+		return answer{values: values, deleted: deleted, shows: shown + 1, behind: r.behind, taken: r.taken}
 	}
 	if kind == FencedKey || kind == FencedVersion {
 		if r.epoch < s.epoch {

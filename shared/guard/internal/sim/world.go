@@ -467,7 +467,7 @@ func (w *world) applies(f Fault, wk *Worker) bool {
 		return o.req != nil && o.req.kind.writes() && !wk.late
 	case Pause, ZombieSend:
 		return !wk.late && wk.until > w.now
-	case ReadBehind, ReadOld:
+	case ReadBehind, ReadOld, ReadTaken:
 		return w.fetchApplies(f, wk)
 	}
 	return w.laneApplies(f, wk)
@@ -519,7 +519,7 @@ func (w *world) inject(f Fault, wk *Worker) {
 	case Pause, ZombieSend:
 		wk.late, wk.zombie = true, f == ZombieSend
 		w.pass(wk.until)
-	case ReadBehind, ReadOld:
+	case ReadBehind, ReadOld, ReadTaken:
 		w.fetchInject(f, wk)
 	default:
 		w.laneInject(f, wk)
