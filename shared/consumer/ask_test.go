@@ -445,12 +445,21 @@ func TestARepairWithoutAnOrgSparesTheSink(t *testing.T) {
 		}
 		messages = append(messages, b)
 	}
-	k.SendBatch(append(messages, change("CREATE", 6, id(account), "[]", `"Name":"Alpha"`))...)
-	if got := s.Took(); len(got) != 1 || got[0].Key != account {
-		t.Errorf("%+v", got)
+	var many []string // they are worked on after the others
+	for i := range 60 {
+		many = append(many, fmt.Sprintf("0015f00002%05dAAA", 100+i))
+	}
+	k.SendBatch(append(messages, change("CREATE", 6, id(many...), "[]", `"Name":"Alpha"`))...)
+	if got := s.Took(); len(got) != 60 {
+		t.Errorf("%d requests", len(got))
 	}
 	if l := k.Lines(); slices.ContainsFunc(l, func(l consumertest.Line) bool { return strings.Contains(l.Error, "the sink is not asked") }) {
 		t.Errorf("%+v", l)
+	}
+	for _, p := range k.Parked() {
+		if p.Class != verdict.Auth {
+			t.Errorf("%s: %s", p.Class, p.Error)
+		}
 	}
 	if len(k.Parked()) != 4 {
 		t.Errorf("%d parked", len(k.Parked()))

@@ -37,7 +37,7 @@ func (in *invocation[T]) repair(msg *transport.Message, event *salesforce.Event,
 			continue
 		}
 		w.subject = RecordKey(in.def.object, at.recordID).String()
-		w.seen = Change[T]{Org: event.Org, RecordID: at.recordID, CDC: ch.Kind == salesforce.CDC, At: at.version.Time(), Type: ch.Type}
+		w.seen = Change[T]{Org: event.Org, RecordID: at.recordID, CDC: ch.Kind == salesforce.CDC, At: at.version.Time(), Type: ch.Type, Deleted: at.deleted}
 		w.ch, w.change = ch, guard.Change{Kind: guard.Resync, Version: at.version}
 		w.ready = true
 	}
@@ -57,7 +57,7 @@ func (in *invocation[T]) resync(ctx context.Context, w *work[T], at guard.Attemp
 		refused.Class, refused.Permanent = classOf(a.err)
 		refused.Err = fmt.Errorf("the record has to be read again: %w", a.err)
 		return refused, false
-	case rec == nil && !fate.Deleted:
+	case rec == nil && !fate.Deleted && !(w.seen.Deleted && at.Version == w.change.Version): // no newer change brought it back
 		refused.Class, refused.Err = verdict.RecordUnreadable, errNowhere
 		return refused, false
 	case rec != nil:
