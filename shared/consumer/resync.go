@@ -57,7 +57,7 @@ func (in *invocation[T]) resync(ctx context.Context, w *work[T], at guard.Attemp
 		refused.Class, refused.Permanent = classOf(a.err)
 		refused.Err = fmt.Errorf("the record has to be read again: %w", a.err)
 		return refused, false
-	case rec == nil && !fate.Deleted && !(w.seen.Deleted && at.Version == w.change.Version): // no newer change brought it back
+	case rec == nil && !fate.Deleted && (!w.seen.Deleted || at.Version != w.change.Version): // no newer change brought it back
 		refused.Class, refused.Err = verdict.RecordUnreadable, errNowhere
 		return refused, false
 	case rec != nil:
