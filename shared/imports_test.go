@@ -79,7 +79,8 @@ var layers = []layer{
 	// Definitions know ports and no connector: all of them are in every binary.
 	{"functions.", []string{"shared/billing.", "shared/erp.", "shared/consumer.", "shared/sink.", "shared/decimal", "shared/jsonobject", "shared/verdict", "shared/notify.", "shared/salesforce"}, []string{jsontext}},
 	{"functions", []string{"functions.", "shared"}, []string{}},
-	{"cmd", []string{"functions.", "shared", "cmd"}, []string{"github.com", "gopkg.in", "golang.org", "go.yaml.in"}},
+	{"docs", nil, nil},
+	{"cmd", []string{"functions.", "shared", "cmd", "docs"}, []string{"github.com", "gopkg.in", "golang.org", "go.yaml.in"}},
 }
 
 func TestImportsGoInOneDirection(t *testing.T) {

@@ -2,7 +2,7 @@ package shared_test
 
 // mutants are lines that a reader could take for superfluous. What a test does not hold
 // is lost with the next change.
-var mutants = slicesOf(guardMutants, consumerMutants, transportMutants, deadletterMutants, stripeMutants, httpsinkMutants, sandboxMutants, notifyMutants, salesforceMutants)
+var mutants = slicesOf(guardMutants, consumerMutants, transportMutants, queueMutants, stripeMutants, httpsinkMutants, sandboxMutants, notifyMutants, salesforceMutants)
 
 func slicesOf(lists ...[]mutant) (all []mutant) {
 	for _, l := range lists {
@@ -32,8 +32,8 @@ var guardMutants = []mutant{
 	},
 	{
 		name: "parked-too-late", file: "guard/aside.go",
-		old:  "if r.park(i, out.Park, out.Err); r.report.Results[i].Verdict == verdict.Parked {\n\t\treturn true",
-		new:  "if r.park(i, out.Park, out.Err); true {\n\t\treturn true",
+		old:  "if r.parkDecided(i, out.Park, out.Err); r.report.Results[i].Verdict == verdict.Parked {\n\t\treturn true",
+		new:  "if r.parkDecided(i, out.Park, out.Err); true {\n\t\treturn true",
 		test: "TestWhatSomebodyHasToLookAtOutlivesAQueueThatIsDown", protects: "what a person has to see is not recorded as done while the queue is down",
 	},
 	{
@@ -68,7 +68,7 @@ var guardMutants = []mutant{
 	},
 	{
 		name: "too-old-for-ever", file: "guard/lease.go",
-		old:  "if !r.call.EventSubject || r.call.Redrive || r.call.Published.IsZero() ||",
+		old:  "if !r.call.EventSubject || r.call.Redrive && !r.call.Unattended || r.call.Published.IsZero() ||",
 		new:  "if !r.call.EventSubject || r.call.Published.IsZero() ||",
 		test: "TestAnOldEventThatSomebodyRedrivesIsTaken", protects: "a too-old event that somebody redrives by name is taken",
 	},
@@ -359,8 +359,8 @@ var consumerMutants = []mutant{
 	},
 	{
 		name: "lost-with-its-queue", file: "consumer/handle.go",
-		old:  "\t\tw.conclude(verdict.Failed, class, errors.Join(cause, err))\n\t\treturn\n",
-		new:  "\t\tw.conclude(verdict.Parked, class, errors.Join(cause, err))\n\t\treturn\n",
+		old:  "case err != nil:\n\t\tw.conclude(verdict.Failed, class, errors.Join(cause, err))\n",
+		new:  "case err != nil:\n\t\tw.conclude(verdict.Parked, class, errors.Join(cause, err))\n",
 		test: "TestWhatCannotBeParkedComesAgain", protects: "a message that cannot be parked is not lost",
 	},
 	{
@@ -509,147 +509,6 @@ var transportMutants = []mutant{
 		old:  "return clampAttempts(n)",
 		new:  "return n",
 		test: "TestANegativeCountIsUnknown", protects: "no count is below zero",
-	},
-}
-
-var deadletterMutants = []mutant{
-	{
-		name: "any-sender", file: "deadletter/redrive.go",
-		old:  "!isSession || role != c.RoleID {",
-		new:  "!isSession || role != role {",
-		test: "TestWhatAnotherThanItsConsumerSentIsNotRedriven", protects: "no message is redriven that another role has sent",
-	},
-	{
-		name: "user-named-as-the-role", file: "deadletter/redrive.go",
-		old:  "!isSession || role != c.RoleID {",
-		new:  "!isSession && role == \"\" || role != c.RoleID {",
-		test: "TestWhatAnotherThanItsConsumerSentIsNotRedriven", protects: "a sender that is no session is none of the role",
-	},
-	{
-		name: "moved-from-anywhere", file: "deadletter/redrive.go",
-		old:  "m.MovedFrom == m.Consumer {",
-		new:  "m.MovedFrom != \"\" {",
-		test: "TestWhatAnotherThanItsConsumerSentIsNotRedriven", protects: "a consumer cannot pass a message on to another through its own buffer",
-	},
-	{
-		name: "no-role-no-check", file: "deadletter/redrive.go",
-		old:  "if c.RoleID == \"\" {",
-		new:  "if c.RoleID == \"\" && m.Sender == \"\" {",
-		test: "TestWithoutTheRoleNoSenderIsTrusted", protects: "where the role is unknown no sender is its",
-	},
-	{
-		name: "first-of-the-bundle", file: "deadletter/redrive.go",
-		old:  "if reason := qs.refusalOf(e.Class); reason != \"\" {",
-		new:  "if reason := qs.refusalOf(m.Class); reason != \"\" {",
-		test: "TestABundleIsRefusedIfAnyMemberIs", protects: "no member is redriven in the shadow of the first one",
-	},
-	{
-		name: "bundle-of-two-consumers", file: "deadletter/redrive.go",
-		old:  "if e.Consumer != m.Consumer {",
-		new:  "if e.Consumer != m.Consumer && e.Consumer == m.Consumer {",
-		test: "TestABundleIsRefusedIfAnyMemberIs", protects: "no function takes what is another's",
-	},
-	{
-		name: "failures-in-all", file: "deadletter/redrive.go",
-		old:  "in.failures[m.Consumer] = 0",
-		new:  "_ = in.failures",
-		test: "TestDoesNotGiveUpOnAConsumerThatRecovers", protects: "only failures in a row stop a redrive",
-	},
-	{
-		name: "delete-ends-with-the-redrive", file: "deadletter/redrive.go",
-		old:  "ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)",
-		new:  "ctx, cancel := context.WithTimeout(ctx, time.Minute)",
-		test: "TestInterrupted", protects: "what a consumer took is deleted, also after an interruption",
-	},
-	{
-		name: "failed-and-taken", file: "deadletter/redrive.go",
-		old:  "case len(answer.Failures) > 0:",
-		new:  "case len(answer.Failures) > 10:",
-		test: "TestWhatFailsStays", protects: "a message that a function names as failed stays",
-	},
-	{
-		name: "held-for-a-moment", file: "deadletter/redrive.go",
-		old:  "if held := in.away(ctx, in.q, handle, hold) == nil; !held {",
-		new:  "if held := true; !held {",
-		test: "TestRedrive", protects: "a message is held for as long as its function may run",
-	},
-	{
-		name: "any-status-takes", file: "deadletter/redrive.go",
-		old:  "case out.StatusCode != 200:",
-		new:  "case out.StatusCode > 599:",
-		test: "TestWhatFailsStays", protects: "an answer that is no 200 deletes nothing",
-	},
-	{
-		name: "any-answer-takes", file: "deadletter/redrive.go",
-		old:  "case !readable:",
-		new:  "case !readable && readable:",
-		test: "TestWhatFailsStays", protects: "an answer that no consumer gives deletes nothing",
-	},
-	{
-		name: "doubt-is-redriven", file: "deadletter/redrive.go",
-		old:  `return "the action may have been done and the sink cannot be asked; look there: if it was done, delete this message, otherwise do it by hand first"`,
-		new:  `return ""`,
-		test: "TestRedrive", protects: "what may have been done is not done again by a redrive",
-	},
-	{
-		name: "one-failure-more", file: "deadletter/redrive.go",
-		old:  "if in.failures[m.Consumer] >= giveUpAfter {",
-		new:  "if in.failures[m.Consumer] > giveUpAfter {",
-		test: "TestGivesUpOnAConsumerThatFails", protects: "a sink that is down is left alone after five failures",
-	},
-	{
-		name: "redriven-without-end", file: "deadletter/redrive.go",
-		old:  "case !m.Sent.Before(in.began.Add(time.Second)), !waiting",
-		new:  "case !waiting",
-		test: "TestOnlyWhatLayThereIsRedriven", protects: "what comes while a redrive runs waits for the next one",
-	},
-	{
-		name: "hidden-after-an-interruption", file: "deadletter/queues.go",
-		old:  "ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)",
-		new:  "ctx, cancel := context.WithTimeout(ctx, time.Minute)",
-		test: "TestInterruptedReading", protects: "an interrupted reading shows its messages again",
-	},
-	{
-		name: "class-by-its-beginning", file: "deadletter/queues.go",
-		old:  `string(f.Class)+"/")`,
-		new:  "string(f.Class))",
-		test: "TestFilter", protects: "a class that begins like another one is not redriven with it",
-	},
-	{
-		name: "not-json-invoked", file: "deadletter/redrive.go",
-		old:  "if !json.Valid([]byte(m.Body)) {",
-		new:  "if false {",
-		test: "TestAMessageThatIsNotJSONStopsNoOther", protects: "a message that is not JSON does not end the redrive of all others",
-	},
-	{
-		name: "taken-over-is-an-error", file: "deadletter/queues.go",
-		old:  " && !errors.As(err, &stale) {",
-		new:  " && stale == nil {",
-		test: "TestAnotherReaderTakesOver", protects: "two operators can read one queue",
-	},
-	{
-		name: "deleted-and-shown", file: "deadletter/redrive.go",
-		old:  "\tdelete(in.aside, m.ID)\n\tin.taken[",
-		new:  "\tin.taken[",
-		test: "TestRedrive", protects: "a redrive does not end with an error about the messages that it deleted",
-	},
-	{
-		name: "in-front-for-ever", file: "deadletter/redrive.go",
-		old:  "if again[id] && p.away(ctx, q, handle, hold) == nil {",
-		new:  "if again[id] {",
-		test: "TestManyRefusedMessagesDoNotStopARedrive", protects: "a redrive ends, and reaches what lies behind many refused messages",
-	},
-	{
-		name: "list-stops-early", file: "deadletter/queues.go",
-		old:  "nothingNew = 0 // it stands no longer before those that we have not seen",
-		new:  "_ = nothingNew",
-		test: "TestALongReadingShowsItsMessagesAgain", protects: "a long queue is listed to its end",
-	},
-	{
-		name: "clock-of-the-operator", file: "deadletter/redrive.go",
-		old:  "if t, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok {",
-		new:  "if t, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok && false {",
-		test: "TestTheClockOfSQSCounts", protects: "a clock that is hours off does not redrive a message again and again",
 	},
 }
 
@@ -1232,18 +1091,6 @@ var httpsinkMutants = []mutant{
 		old:  "err = f.bucket.Put(ctx, s, body)",
 		new:  "_ = f.bucket.Put(ctx, s, body)",
 		test: "TestWithoutTheBucketNothingIsLost", protects: "no message names an object that was never written",
-	},
-	{
-		name: "redriven-unread", file: "deadletter/redrive.go",
-		old:  "if m.Unfetched != \"\" {",
-		new:  "if false {",
-		test: "TestWhatCannotBeFetchedIsNotRedriven", protects: "nothing is redriven of which nobody knows whether it may be",
-	},
-	{
-		name: "asked-for-strangers", file: "deadletter/queues.go",
-		old:  "if _, ours := qs.byName(s.Consumer); !ours {",
-		new:  "if false {",
-		test: "TestWhatCannotBeFetchedIsNotRedriven", protects: "no message makes the command line ask for a stranger's object",
 	},
 	{
 		name: "refused-apart", file: "consumer/together.go",

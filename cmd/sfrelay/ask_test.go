@@ -161,7 +161,7 @@ func TestARedriveTakesNoMoreThanItAskedFor(t *testing.T) {
 	a := newAccount(t)
 	s, out, said := testScreen()
 	s.In = terminal.Typed(io.MultiReader(answer(func() string { a.add("dddddddd-4444-4444-8444-444444444444"); return "y" }), strings.NewReader("\n")))
-	if code := run(t.Context(), onAccounts["dlq redrive"], s); code != done || !strings.Contains(said.String(), "Up to 2 messages") || out.String() != "2 taken, 0 left, 0 refused.\n" {
+	if code := run(t.Context(), onAccounts["dlq redrive"], s); code != done || !strings.Contains(said.String(), "Up to 2 messages") || out.String() != "2 taken, 0 left, 0 refused, 0 parked again.\n" {
 		t.Errorf("code %d, %s%s", code, said, out)
 	}
 }
@@ -173,7 +173,7 @@ func TestWhereNothingIsChangedNobodyIsAsked(t *testing.T) {
 		says string
 	}{
 		{[]string{"dlq", "redrive", "--aws", "--dry-run"}, "2 would be redriven, 0 refused."},
-		{[]string{"dlq", "redrive", "--aws", "--class", "permanent", "--yes"}, "0 taken, 0 left, 0 refused."},
+		{[]string{"dlq", "redrive", "--aws", "--class", "permanent", "--yes"}, "0 taken, 0 left, 0 refused, 0 parked again."},
 	} {
 		a := newAccount(t)
 		code, out, said := called(t, nobody, test.args...)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -125,7 +126,10 @@ func (a *awsAccount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	var in struct {
 		QueueUrl, ReceiptHandle string //nolint:revive // AWS's names
-		VisibilityTimeout       int
+		Entries                 []struct {
+			ReceiptHandle     string
+			VisibilityTimeout int
+		}
 	}
 	_ = json.Unmarshal(body, &in)
 	name := nameOf(r, body)
@@ -149,12 +153,39 @@ func (a *awsAccount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case "AmazonSQS.ReceiveMessage":
 		answer = map[string]any{"Messages": a.receive(in.QueueUrl)}
-	case "AmazonSQS.ChangeMessageVisibility":
-		a.hidden[in.ReceiptHandle] = in.VisibilityTimeout > 0
+	case "CloudFormation.GetCallerIdentity": // of STS, by the same protocol
+		w.Header().Set("Content-Type", "text/xml")
+		_, _ = io.WriteString(w, "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>"+accountCaller+"</Arn><Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>")
+		return
+	case "Lambda.Invoke RequestResponse":
+		answer = map[string]any{"batchItemFailures": []any{}, "verdicts": []any{map[string]string{"verdict": "applied"}}}
+	case "AmazonSQS.GetQueueAttributes":
+		answer = map[string]any{"Attributes": a.counts(in.QueueUrl)}
+	case "AmazonSQS.ChangeMessageVisibilityBatch":
+		for _, e := range in.Entries {
+			a.hidden[e.ReceiptHandle] = e.VisibilityTimeout > 0
+		}
 	case "AmazonSQS.DeleteMessage":
 		a.messages = slices.DeleteFunc(a.messages, func(id string) bool { return id == in.ReceiptHandle })
 	}
 	_ = json.NewEncoder(w).Encode(answer)
+}
+
+const accountCaller = "arn:aws:sts::123456789012:assumed-role/operator/ada"
+
+func (a *awsAccount) counts(queue string) map[string]string {
+	visible, hidden := 0, 0
+	for _, id := range a.messages {
+		if a.hidden[id] {
+			hidden++
+		} else {
+			visible++
+		}
+	}
+	if !strings.HasSuffix(queue, "/failure") {
+		visible, hidden = 0, 0
+	}
+	return map[string]string{"ApproximateNumberOfMessages": strconv.Itoa(visible), "ApproximateNumberOfMessagesNotVisible": strconv.Itoa(hidden)}
 }
 
 // receive hides what it gives. Its messages were parked by the consumer.

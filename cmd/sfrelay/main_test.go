@@ -87,7 +87,7 @@ func TestCompletion(t *testing.T) {
 		"completion ":                      "bash zsh fish",
 		"send --bus list x.json --shuff":   "--shuffle",
 		"explain ":                         "",
-		"dlq list --consumer show --queu":  "--queue",
+		"dlq list --consumer show --queu":  "--queue --queue-url",
 		"stack up --mode b":                "buffered",
 		"dlq list --queue delivery --limi": "--limit",
 	} {

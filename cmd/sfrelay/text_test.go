@@ -52,10 +52,18 @@ func dangerous(r rune) bool {
 // texts are the text verbs over a value that others wrote: what each prints of it.
 var texts = map[string]func(t *testing.T, s *screen, value string){
 	"dlq list": func(t *testing.T, s *screen, value string) {
-		new(dlqListCommand).write(s.Out, []deadletter.Message{messageOf(value), messageOf(value)}, time.Now())
+		new(dlqListCommand).groups(s.Out, []deadletter.Message{messageOf(value)}, time.Now())
+	},
+	"dlq list --all": func(t *testing.T, s *screen, value string) {
+		new(dlqListCommand).each(s.Out, []deadletter.Message{messageOf(value)}, time.Now())
 	},
 	"dlq list, from the queue": func(t *testing.T, s *screen, value string) {
-		new(dlqListCommand).write(s.Out, read(t, value), time.Now())
+		new(dlqListCommand).groups(s.Out, read(t, value), time.Now())
+	},
+	"dlq list, incomplete": func(t *testing.T, s *screen, value string) {
+		new(dlqListCommand).incomplete(s.Err, &deadletter.Reading{
+			Counts: []deadletter.Count{{Queue: deadletter.Queue{Name: value}, Known: true, Visible: 1, InFlight: 1}}, Warnings: []error{errors.New(value)},
+		}, false)
 	},
 	"dlq show": func(t *testing.T, s *screen, value string) {
 		(&dlqShowCommand{}).show(s.Out, testQueues, messageOf(value))
@@ -66,10 +74,16 @@ var texts = map[string]func(t *testing.T, s *screen, value string){
 		}
 	},
 	"dlq redrive": func(t *testing.T, s *screen, value string) {
-		new(dlqRedriveCommand).wouldRedrive(testQueues, []deadletter.Message{messageOf(value)}, s)
+		r := (&dlqRedriveCommand{All: true}).reporter(s)
+		r.add(deadletter.Result{Message: messageOf(value), Outcome: deadletter.Left, Reason: value, Class: value})
+	},
+	"dlq redrive, by cause": func(t *testing.T, s *screen, value string) {
+		r := new(dlqRedriveCommand).reporter(s)
+		r.add(deadletter.Result{Message: messageOf(value), Outcome: deadletter.Left, Reason: value, Class: value})
+		r.flush()
 	},
 	"dlq redrive, from the queue": func(t *testing.T, s *screen, value string) {
-		err := new(dlqRedriveCommand).redrive(t.Context(), queuesOf(value), deadletter.Filter{}, s)
+		err := new(dlqRedriveCommand).redrive(t.Context(), queuesOf(value), deadletter.Filter{}, value, s)
 		s.Err.Error("sfrelay", orNone(err))
 	},
 	"send": func(t *testing.T, s *screen, value string) {
@@ -225,7 +239,7 @@ func TestEveryTextVerbIsHeld(t *testing.T) {
 
 // Only main opens the terminal, and only what programs read is written raw.
 func TestNothingPassesThePrinter(t *testing.T) {
-	raw := map[string]bool{"dlq.go": true, "completion.go": true}
+	raw := map[string]bool{"dlqshow.go": true, "completion.go": true}
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") || filepath.Dir(path) == "internal/terminal" {
 			return err
@@ -320,17 +334,17 @@ func bodiesOf(value string) []string {
 func queuesOf(value string) *deadletter.Queues {
 	q := *testQueues
 	q.SQS, q.Lambda = &queueOf{bodies: bodiesOf(value)}, refusing(value)
-	q.List, q.OneServer = []deadletter.Queue{{Name: "failure", URL: "failure"}}, true
+	q.List, q.OneServer, q.Readers = []deadletter.Queue{{Name: "failure", URL: "failure"}}, true, 1
 	return &q
 }
 
 func read(t *testing.T, value string) []deadletter.Message {
 	t.Helper()
-	all, err := queuesOf(value).Read(t.Context(), deadletter.Filter{}, 0)
-	if err != nil || len(all) != len(bodiesOf(value)) {
-		t.Fatalf("%d messages, %v", len(all), err)
+	found, err := queuesOf(value).Read(t.Context(), deadletter.Query{})
+	if err != nil || len(found.Messages) != len(bodiesOf(value)) {
+		t.Fatalf("%d messages, %v", len(found.Messages), err)
 	}
-	return all
+	return found.Messages
 }
 
 // queueOf is a queue that gives its messages once.
@@ -354,8 +368,12 @@ func (q *queueOf) ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...f
 	return out, nil
 }
 
-func (*queueOf) ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error) {
-	return &sqs.ChangeMessageVisibilityOutput{}, nil
+func (*queueOf) ChangeMessageVisibilityBatch(context.Context, *sqs.ChangeMessageVisibilityBatchInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error) {
+	return &sqs.ChangeMessageVisibilityBatchOutput{}, nil
+}
+
+func (*queueOf) GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
+	return &sqs.GetQueueAttributesOutput{}, nil
 }
 
 func (*queueOf) DeleteMessage(context.Context, *sqs.DeleteMessageInput, ...func(*sqs.Options)) (*sqs.DeleteMessageOutput, error) {

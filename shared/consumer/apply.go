@@ -86,7 +86,7 @@ func (in *invocation[T]) do(group []*work[T]) {
 	}
 	defer in.breaker.over(pass)
 	call := guard.Call{
-		Org: first.event.Org, Subject: first.subject, Redrive: first.msg.Redrive,
+		Org: first.event.Org, Subject: first.subject, Redrive: first.msg.Redrive, Unattended: in.unattended(),
 		EventSubject: in.def.perEvent, Published: first.published(),
 		WholeFirst: in.asks(), BusyWait: busyWait, Changes: make([]guard.Change, len(group)),
 		GiveUp: func(change int, class verdict.Class, _ int64) bool {

@@ -17,6 +17,9 @@ import (
 // batch item failures").
 type Response struct {
 	BatchItemFailures []ItemFailure `json:"batchItemFailures"`
+
+	// Verdicts is the answer to a redrive: what became of each change.
+	Verdicts []Answer `json:"verdicts,omitzero"`
 }
 
 // ItemFailure names one message that has to come again.
@@ -50,8 +53,11 @@ func (e *RetryError) Error() string {
 func (a *adapter[T]) Handle(ctx context.Context, raw []byte) (*Response, error) {
 	in := &invocation[T]{adapter: a, ctx: ctx}
 	batch := in.opened(raw)
-	in.sqs = batch.SQS
+	in.sqs, in.order = batch.SQS, batch.Redrive
 	in.all(batch.Messages)
+	if in.order != nil {
+		return in.answer(), nil
+	}
 	in.putOff()
 	if batch.SQS {
 		return in.response(), nil
@@ -82,6 +88,7 @@ type invocation[T any] struct {
 	*adapter[T]
 	ctx   context.Context // that of Handle: an invocation ends with it and is never kept
 	sqs   bool
+	order *transport.Redrive // nil: it is none
 	works []*work[T]
 
 	together *together[T]
@@ -313,14 +320,20 @@ func (w *work[T]) conclude(v verdict.Verdict, class verdict.Class, err error) {
 func (in *invocation[T]) park(w *work[T], class verdict.Class, cause error, records []string) {
 	now := in.env.Now()
 	err := in.send(in.ctx, w, guard.Parking{Class: class, Err: cause, FirstAt: now, LastAt: now}, records)
-	if err != nil {
+	switch {
+	case errors.Is(err, guard.ErrStays):
+		w.conclude(verdict.Failed, class, cause)
+	case err != nil:
 		w.conclude(verdict.Failed, class, errors.Join(cause, err))
-		return
+	default:
+		w.conclude(verdict.Parked, class, cause)
 	}
-	w.conclude(verdict.Parked, class, cause)
 }
 
 func (in *invocation[T]) send(ctx context.Context, w *work[T], p guard.Parking, records []string) error {
+	if in.order != nil && !p.Decided {
+		return guard.ErrStays
+	}
 	m := transport.Parked{
 		Event: w.msg.Event, Records: records, Consumer: in.def.name, Class: p.Class,
 		Attempts: transport.Attempts(p.Attempts, int64(w.msg.Attempts)), FirstAt: p.FirstAt, LastAt: p.LastAt,

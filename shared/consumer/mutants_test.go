@@ -83,10 +83,10 @@ func TestARedriveCountsForItselfOnly(t *testing.T) {
 			t.Errorf("%s: %d messages, want %d", name, len(b.parked), tc.want)
 		}
 	}
-	t.Run("refused again it comes back", func(t *testing.T) {
+	t.Run("refused again it stays where it lay", func(t *testing.T) {
 		k := consumertest.New(t, answering(sink.Contract{Fenced: true}, sink.Refuse("test", "made up by the test")))
 		k.Send(first).Redrive()
-		k.Want(verdict.Parked, verdict.Parked)
+		k.Want(verdict.Parked, verdict.Failed)
 		if len(k.Parked()) != 1 {
 			t.Fatalf("%d messages of one change", len(k.Parked()))
 		}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ import (
 // call takes a second.
 type queues struct {
 	t        *testing.T
+	mu       sync.Mutex
 	now      time.Time
 	messages map[string][]*stored // by queue URL
 	deleted  map[string]bool      // by handle
@@ -48,6 +50,12 @@ type stored struct {
 
 func newQueues(t *testing.T) *queues {
 	return &queues{t: t, now: time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC), messages: map[string][]*stored{}, deleted: map[string]bool{}}
+}
+
+func (q *queues) clock() time.Time {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.now
 }
 
 func (q *queues) put(url, id, body string, custom map[string]string) {
@@ -89,10 +97,12 @@ func (q *queues) call(ctx context.Context, name string) error {
 }
 
 func (q *queues) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput, _ ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if err := q.call(ctx, "receive"); err != nil {
 		return nil, err
 	}
-	if in.MaxNumberOfMessages < 1 || in.MaxNumberOfMessages > 10 || in.VisibilityTimeout < 1 || in.VisibilityTimeout > 60 {
+	if in.MaxNumberOfMessages < 1 || in.MaxNumberOfMessages > 10 || in.VisibilityTimeout < 1 || in.VisibilityTimeout > 120 {
 		q.t.Fatalf("a reading for %d messages, %d s", in.MaxNumberOfMessages, in.VisibilityTimeout)
 	}
 	if in.WaitTimeSeconds < 1 {
@@ -136,25 +146,52 @@ func (q *queues) inFlight(url, handle string) (int, error) {
 	return i, nil
 }
 
-func (q *queues) ChangeMessageVisibility(ctx context.Context, in *sqs.ChangeMessageVisibilityInput, _ ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error) {
+func (q *queues) ChangeMessageVisibilityBatch(ctx context.Context, in *sqs.ChangeMessageVisibilityBatchInput, _ ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if err := q.call(ctx, "visibility"); err != nil {
 		return nil, err
 	}
-	if q.deleted[*in.ReceiptHandle] { // SQS answers InvalidParameterValue, which is no error of its own type
-		q.t.Errorf("the visibility of the deleted message %s is changed", *in.ReceiptHandle)
+	if len(in.Entries) < 1 || len(in.Entries) > 10 {
+		q.t.Errorf("a batch of %d messages", len(in.Entries))
 	}
-	i, err := q.inFlight(*in.QueueUrl, *in.ReceiptHandle)
-	if err != nil {
-		return nil, err
+	out := &sqs.ChangeMessageVisibilityBatchOutput{}
+	for _, e := range in.Entries {
+		if q.deleted[*e.ReceiptHandle] {
+			q.t.Errorf("the visibility of the deleted message %s is changed", *e.ReceiptHandle)
+		}
+		if e.VisibilityTimeout < 0 || e.VisibilityTimeout > 43_200 {
+			q.t.Fatalf("visibility of %d s", e.VisibilityTimeout)
+		}
+		if i, err := q.inFlight(*in.QueueUrl, *e.ReceiptHandle); err != nil {
+			out.Failed = append(out.Failed, types.BatchResultErrorEntry{Id: e.Id, SenderFault: true, Code: aws.String("ReceiptHandleIsInvalid")})
+		} else {
+			q.messages[*in.QueueUrl][i].visibleAt = q.now.Add(time.Duration(e.VisibilityTimeout) * time.Second)
+		}
 	}
-	if in.VisibilityTimeout < 0 || in.VisibilityTimeout > 43_200 {
-		q.t.Fatalf("visibility of %d s", in.VisibilityTimeout)
+	return out, nil
+}
+
+// GetQueueAttributes costs no time: the tests about it are elsewhere.
+func (q *queues) GetQueueAttributes(_ context.Context, in *sqs.GetQueueAttributesInput, _ ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	visible, hidden := 0, 0
+	for _, m := range q.messages[*in.QueueUrl] {
+		if m.visibleAt.After(q.now) {
+			hidden++
+		} else {
+			visible++
+		}
 	}
-	q.messages[*in.QueueUrl][i].visibleAt = q.now.Add(time.Duration(in.VisibilityTimeout) * time.Second)
-	return &sqs.ChangeMessageVisibilityOutput{}, nil
+	return &sqs.GetQueueAttributesOutput{Attributes: map[string]string{
+		"ApproximateNumberOfMessages": strconv.Itoa(visible), "ApproximateNumberOfMessagesNotVisible": strconv.Itoa(hidden),
+	}}, nil
 }
 
 func (q *queues) DeleteMessage(ctx context.Context, in *sqs.DeleteMessageInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageOutput, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if err := q.call(ctx, "delete"); err != nil {
 		return nil, err
 	}
@@ -188,6 +225,8 @@ type functions struct {
 }
 
 func (f *functions) Invoke(ctx context.Context, in *lambda.InvokeInput, _ ...func(*lambda.Options)) (*lambda.InvokeOutput, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if err := f.call(ctx, "invoke"); err != nil {
 		return nil, err
 	}
@@ -207,7 +246,12 @@ func (f *functions) Invoke(ctx context.Context, in *lambda.InvokeInput, _ ...fun
 	if f.answer != nil {
 		return f.answer(*in.FunctionName, string(in.Payload))
 	}
-	return &lambda.InvokeOutput{StatusCode: 200, Payload: []byte("null")}, nil
+	return took(), nil
+}
+
+// took is the answer of a consumer that has done what it was asked for.
+func took() *lambda.InvokeOutput {
+	return &lambda.InvokeOutput{StatusCode: 200, Payload: []byte(`{"batchItemFailures":[],"verdicts":[{"verdict":"applied"}]}`)}
 }
 
 const (
@@ -219,7 +263,7 @@ const (
 func stackOf(q *queues) (*deadletter.Queues, *functions) {
 	f := &functions{queues: q}
 	return &deadletter.Queues{
-		SQS: q, Lambda: f, Now: func() time.Time { return q.now },
+		SQS: q, Lambda: f, Readers: 1, Now: q.clock,
 		List: []deadletter.Queue{{Name: "failure", URL: failureURL}, {Name: "delivery", URL: deliveryURL, FromRules: true}},
 		Consumers: []deadletter.Consumer{
 			{Name: "customer-erp", Function: "fn-customer-erp", Buffer: "https://sqs.example/buffer-customer-erp", RoleID: erpRole},
@@ -267,10 +311,11 @@ func fill(q *queues) {
 
 func read(t *testing.T, o *deadletter.Queues, f deadletter.Filter, limit int) map[string]deadletter.Message {
 	t.Helper()
-	messages, err := o.Read(t.Context(), f, limit)
-	if err != nil {
-		t.Fatal(err)
+	found, err := o.Read(t.Context(), deadletter.Query{Filter: f, Limit: limit})
+	if err != nil || len(found.Warnings) > 0 {
+		t.Fatal(err, found.Warnings)
 	}
+	messages := found.Messages
 	if !slices.IsSortedFunc(messages, func(a, b deadletter.Message) int { return a.FirstAt.Compare(b.FirstAt) }) {
 		t.Error("the oldest is not the first")
 	}
@@ -362,12 +407,12 @@ func TestFilter(t *testing.T) {
 func redrive(t *testing.T, ctx context.Context, o *deadletter.Queues) (map[string]deadletter.Result, error) {
 	t.Helper()
 	results := map[string]deadletter.Result{}
-	_, err := o.Redrive(ctx, deadletter.Filter{}, 0, func(r deadletter.Result) {
+	_, err := o.Redrive(ctx, deadletter.Order{Parallel: 1, By: "ada", Report: func(r deadletter.Result) {
 		if _, twice := results[r.Message.ID]; twice {
 			t.Errorf("two reports on %s", r.Message.ID)
 		}
 		results[r.Message.ID] = r
-	})
+	}})
 	return results, err
 }
 
@@ -410,6 +455,13 @@ func TestWhatFailsStays(t *testing.T) {
 		{&lambda.InvokeOutput{StatusCode: 200, Payload: []byte(`{"batchItemFailures":[{"itemIdentifier":"x"}]}`)}, "1 of its events failed"},
 		{&lambda.InvokeOutput{StatusCode: 202}, "Lambda answered with status 202"},
 		{&lambda.InvokeOutput{StatusCode: 200, Payload: []byte(`"hello"`)}, "the function returned an unexpected answer; check that it is a consumer of this version"},
+		{&lambda.InvokeOutput{StatusCode: 200}, "the function returned an unexpected answer; check that it is a consumer of this version"},
+		{&lambda.InvokeOutput{StatusCode: 200, Payload: []byte(`null`)}, "the function does not say what became of the changes, as one of an earlier version; deploy this version with make deploy"},
+		{&lambda.InvokeOutput{StatusCode: 200, Payload: []byte(`{"verdicts":[]}`)}, "the function does not say what became of the changes, as one of an earlier version; deploy this version with make deploy"},
+		{&lambda.InvokeOutput{StatusCode: 200, Payload: []byte(`{"verdicts":[{"verdict":"failed","class":"throttled","error":"throttled: 503"}]}`)}, "throttled: 503"},
+		{&lambda.InvokeOutput{StatusCode: 200, Payload: []byte(`{"verdicts":[{"verdict":"busy"}]}`)}, "busy"},
+		{&lambda.InvokeOutput{StatusCode: 200, Payload: []byte(`{"verdicts":[{"verdict":"done"}]}`)}, "done"},
+		{&lambda.InvokeOutput{StatusCode: 200, Payload: []byte(`{"verdicts":[{"verdict":"applied","class":"duplicate-remote"},{"verdict":"failed","class":"auth","error":"401"},{"verdict":"applied"}]}`)}, "1 of 3 changes failed, the first: auth: 401"},
 	} {
 		answer, what := c.answer, c.reason
 		q := newQueues(t)
@@ -424,51 +476,29 @@ func TestWhatFailsStays(t *testing.T) {
 			t.Errorf("%s: the message is gone", what)
 		}
 	}
-	q := newQueues(t)
-	q.put(failureURL, "m1", parked("customer-erp", "unknown", change("e1", one)), nil)
-	o, f := stackOf(q)
-	f.answer = func(string, string) (*lambda.InvokeOutput, error) {
-		return &lambda.InvokeOutput{StatusCode: 200, Payload: []byte(`{"batchItemFailures":[]}`)}, nil
-	}
-	if results, err := redrive(t, t.Context(), o); err != nil || results["m1"].Outcome != deadletter.Taken {
-		t.Errorf("no failure in the batch: %v, %+v", err, results["m1"])
-	}
 }
 
-// A consumer that parks a change again puts a new message into the queue that is read.
-func TestWhatIsParkedAgainIsNotRedrivenAgain(t *testing.T) {
-	q := newQueues(t)
-	for i := range 20 {
-		q.put(failureURL, fmt.Sprint("m", i), parked("customer-erp", "permanent/x", change(fmt.Sprint("e", i), one)), nil)
-	}
-	o, f := stackOf(q)
-	f.answer = func(_, payload string) (*lambda.InvokeOutput, error) {
-		q.put(failureURL, fmt.Sprint("n", len(f.invoked)), payload, nil)
-		return &lambda.InvokeOutput{StatusCode: 200}, nil
-	}
-	results := 0
-	again, err := o.Redrive(t.Context(), deadletter.Filter{}, 0, func(deadletter.Result) { results++ })
-	if err != nil || results != 20 || len(f.invoked) != 20 || again != 20 {
-		t.Errorf("%v, %d results, %d invocations, %d parked again, want 20", err, results, len(f.invoked), again)
-	}
-	left := q.left(failureURL)
-	if len(left) != 20 || slices.ContainsFunc(left, func(id string) bool { return !strings.HasPrefix(id, "n") }) {
-		t.Errorf("in the queue lie %v", left)
-	}
-}
-
-// What EventBridge could not deliver is parked in the other queue.
-func TestWhatIsParkedAgainIsNoticedInTheOtherQueue(t *testing.T) {
-	q := newQueues(t)
-	q.put(deliveryURL, "m1", change("e1", one), undelivered(lambdaARN+"fn-inventory-erp"))
-	o, f := stackOf(q)
-	f.answer = func(string, string) (*lambda.InvokeOutput, error) {
-		q.put(failureURL, "n1", parked("inventory-erp", "permanent/x", change("e1", one)), nil)
-		return &lambda.InvokeOutput{StatusCode: 200}, nil
-	}
-	again, err := o.Redrive(t.Context(), deadletter.Filter{}, 1, func(deadletter.Result) {})
-	if err != nil || again != 1 || len(f.invoked) != 1 {
-		t.Errorf("%v, %d parked again, %d invocations", err, again, len(f.invoked))
+// What a consumer acknowledged is deleted; what it parked on the way is told.
+func TestWhatIsTaken(t *testing.T) {
+	for _, c := range []struct{ answer, want, reason string }{
+		{`{"verdicts":[{"verdict":"applied"},{"verdict":"duplicate"},{"verdict":"stale"},{"verdict":"partly-stale"},{"verdict":"ignored"},{"verdict":"echo"},{"verdict":"probe"}]}`, "taken", ""},
+		{`{"batchItemFailures":[],"verdicts":[{"verdict":"applied"},{"verdict":"applied","class":"duplicate-remote","error":"two of them"}]}`, "parked again", "duplicate-remote: two of them"},
+		{`{"verdicts":[{"verdict":"zombie","class":"overwrote-newer"}]}`, "parked again", "overwrote-newer"},
+	} {
+		q := newQueues(t)
+		q.put(failureURL, "m1", parked("customer-erp", "unknown", change("e1", one)), nil)
+		o, f := stackOf(q)
+		f.answer = func(_, payload string) (*lambda.InvokeOutput, error) {
+			b, err := transport.Open([]byte(payload))
+			if err != nil || b.Redrive == nil || b.Redrive.By != "ada" || b.Redrive.At.IsZero() {
+				t.Errorf("the consumer is sent %s", payload)
+			}
+			return &lambda.InvokeOutput{StatusCode: 200, Payload: []byte(c.answer)}, nil
+		}
+		results, err := redrive(t, t.Context(), o)
+		if r := results["m1"]; err != nil || string(r.Outcome) != c.want || r.Reason != c.reason || len(q.left(failureURL)) != 0 {
+			t.Errorf("%s: %v, %+v", c.answer, err, r)
+		}
 	}
 }
 
@@ -481,11 +511,11 @@ func TestOnlyWhatLayThereIsRedriven(t *testing.T) {
 	o, f := stackOf(q)
 	f.answer = func(string, string) (*lambda.InvokeOutput, error) {
 		q.put(failureURL, fmt.Sprint("n", len(f.invoked)), parked("customer-erp", "unknown", change("other", one)), nil)
-		return &lambda.InvokeOutput{StatusCode: 200}, nil
+		return took(), nil
 	}
-	again, err := o.Redrive(t.Context(), deadletter.Filter{}, 0, func(deadletter.Result) {})
-	if err != nil || again != 0 || !slices.Equal(f.invoked, []string{"fn-customer-erp e1", "fn-customer-erp e1"}) {
-		t.Errorf("%v, %d parked again, invoked were %q", err, again, f.invoked)
+	_, err := redrive(t, t.Context(), o)
+	if err != nil || !slices.Equal(f.invoked, []string{"fn-customer-erp e1", "fn-customer-erp e1"}) {
+		t.Errorf("%v, invoked were %q", err, f.invoked)
 	}
 	if left := q.left(failureURL); !slices.Equal(left, []string{"n1", "n2"}) {
 		t.Errorf("in the queue lie %v", left)
@@ -506,12 +536,12 @@ func TestARedriveChooses(t *testing.T) {
 		fill(q)
 		o, _ := stackOf(q)
 		results := 0
-		if _, err := o.Redrive(t.Context(), c.filter, c.limit, func(r deadletter.Result) {
+		if _, err := o.Redrive(t.Context(), deadletter.Order{Filter: c.filter, Limit: c.limit, Parallel: 1, Report: func(r deadletter.Result) {
 			results++
 			if !c.filter.Match(r.Message) {
 				t.Errorf("%+v chooses %s", c.filter, r.Message.ID)
 			}
-		}); err != nil || results != c.want {
+		}}); err != nil || results != c.want {
 			t.Errorf("%+v, limit %d: %v, %d results, want %d", c.filter, c.limit, err, results, c.want)
 		}
 		q.left(failureURL)
@@ -544,7 +574,7 @@ func TestALimitEndsTheReading(t *testing.T) {
 	}
 	o, _ := stackOf(q)
 	o.List = o.List[:1]
-	if _, err := o.Redrive(t.Context(), deadletter.Filter{}, 1, func(deadletter.Result) {}); err != nil {
+	if _, err := o.Redrive(t.Context(), deadletter.Order{Limit: 1, Parallel: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if last := q.messages[failureURL][8]; last.received != 0 {
@@ -562,7 +592,7 @@ func TestGivesUpOnAConsumerThatFails(t *testing.T) {
 	o, f := stackOf(q)
 	f.answer = func(function, _ string) (*lambda.InvokeOutput, error) {
 		if function == "fn-inventory-erp" {
-			return &lambda.InvokeOutput{StatusCode: 200}, nil
+			return took(), nil
 		}
 		return &lambda.InvokeOutput{StatusCode: 200, FunctionError: aws.String("Unhandled"), Payload: []byte(`{"errorType":"unknown","errorMessage":"no answer"}`)}, nil
 	}
@@ -593,7 +623,7 @@ func TestDoesNotGiveUpOnAConsumerThatRecovers(t *testing.T) {
 	o, f := stackOf(q)
 	f.answer = func(string, string) (*lambda.InvokeOutput, error) {
 		if len(f.invoked)%5 == 0 { // four failures in a row, then a success
-			return &lambda.InvokeOutput{StatusCode: 200}, nil
+			return took(), nil
 		}
 		return &lambda.InvokeOutput{StatusCode: 200, FunctionError: aws.String("Unhandled")}, nil
 	}
@@ -614,7 +644,7 @@ func TestInterruptedReading(t *testing.T) {
 		}
 		return nil
 	}
-	if _, err := o.Read(ctx, deadletter.Filter{}, 0); !errors.Is(err, context.Canceled) {
+	if _, err := o.Read(ctx, deadletter.Query{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 	q.fail = nil
@@ -634,7 +664,7 @@ func TestInterrupted(t *testing.T) {
 		if len(f.invoked) == 3 {
 			cancel() // the third is taken all the same
 		}
-		return &lambda.InvokeOutput{StatusCode: 200}, nil
+		return took(), nil
 	}
 	results, err := redrive(t, ctx, o)
 	if !errors.Is(err, context.Canceled) || len(results) != 3 {
@@ -676,19 +706,23 @@ func TestErrorsOfSQSAndLambda(t *testing.T) {
 			t.Errorf("%s fails: %d messages lie in the failure queue, want 6", call, n)
 		}
 	}
-	// Of a message that cannot be held for long enough nothing is sent.
+}
+
+// Of a message that cannot be held for as long as a function may run nothing is sent.
+func TestWhatIsNotHeldIsNotSent(t *testing.T) {
 	q := newQueues(t)
 	q.put(failureURL, "m1", parked("customer-erp", "unknown", change("e1", one)), nil)
+	q.put(failureURL, "m2", parked("customer-erp", "unknown", change("e2", one)), nil)
 	o, f := stackOf(q)
 	q.fail = func(name string) error {
-		if name == "visibility" {
-			return &types.MessageNotInflight{}
+		if name == "visibility" && len(f.invoked) > 0 { // that took a minute of two
+			return errors.New("no network")
 		}
 		return nil
 	}
 	results, err := redrive(t, t.Context(), o)
-	if err != nil || len(f.invoked) != 0 || results["m1"].Outcome != deadletter.Left {
-		t.Errorf("%v, %d invocations, %+v", err, len(f.invoked), results["m1"])
+	if err != nil || len(f.invoked) != 1 || results["m1"].Outcome != deadletter.Taken || results["m2"].Outcome != deadletter.Left {
+		t.Errorf("%v, %d invocations, %s, %s", err, len(f.invoked), results["m1"].Outcome, results["m2"].Outcome)
 	}
 }
 

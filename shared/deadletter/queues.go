@@ -2,28 +2,21 @@
 // delivery dead-letter queue, says what lies there and why, and redrives it.
 //
 // A redrive hands a message to the function that it was meant for, and deletes it
-// only after the function took it. The guard makes that safe: whatever was applied
-// meanwhile is a duplicate.
+// only after the function said of each of its changes that it got through. The guard makes
+// that safe: whatever was applied meanwhile is a duplicate.
 //
 // SQS itself cannot do this. It moves messages back only from the dead-letter queue
 // of another queue, and neither of these two is one.
 package deadletter
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"sfrelay/shared/salesforce"
 	"sfrelay/shared/transport"
@@ -33,8 +26,9 @@ import (
 // SQS is what of Amazon SQS is used; *sqs.Client is one.
 type SQS interface {
 	ReceiveMessage(context.Context, *sqs.ReceiveMessageInput, ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error)
-	ChangeMessageVisibility(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error)
+	ChangeMessageVisibilityBatch(context.Context, *sqs.ChangeMessageVisibilityBatchInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error)
 	DeleteMessage(context.Context, *sqs.DeleteMessageInput, ...func(*sqs.Options)) (*sqs.DeleteMessageOutput, error)
+	GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error)
 }
 
 // Lambda is what of AWS Lambda is used; *lambda.Client is one.
@@ -74,9 +68,17 @@ type Queues struct {
 	// OneServer: the queues are those of an emulator, one server that knows at once when
 	// there is nothing. Asking then does not wait.
 	OneServer bool
+	// ReadsOrg: the consumers can read records from Salesforce, so what waits for that can be
+	// redriven.
+	ReadsOrg bool
+	// Readers is how many receive side by side; 0: 8.
+	Readers int
 	// Fetch gets what lies in the failure bucket; transport.Fetch says what its errors mean. Nil:
 	// the stack names no bucket.
 	Fetch func(context.Context, transport.Stored) ([]byte, error)
+	// Subject is what a consumer makes of a change: which record it is about, or which key. Nil,
+	// or empty: what the change itself says.
+	Subject func(consumer string, e *salesforce.Event, ch *salesforce.Change) string
 	// Now is asked where SQS does not say what time it is; nil: time.Now.
 	Now func() time.Time
 }
@@ -92,9 +94,11 @@ type Message struct {
 	Reason   string
 	Attempts int
 	FirstAt  time.Time // when it failed first, as far as known
+	LastAt   time.Time // and when last; else, when it was sent into the queue
 	Events   []Event   // one, but for a batch that failed as a whole
 	Body     string    // whole, as it lies in the queue
 	Sent     time.Time // into this queue; zero: unknown
+	Received int       // how often by anybody, as SQS counts
 	Sender   string    // as SQS knows it, SenderId: of a role's session <role id>:<session>
 	// Unfetched: the events lie in the failure bucket, and could not be had for this reason.
 	// Events then holds the message that names them.
@@ -110,9 +114,28 @@ type Event struct {
 	Class      verdict.Class
 	DetailType string
 	Identity   string   // of the change; of the first one, where there are several
-	Subjects   []string // e.g. "Account/001…"; empty for platform events
+	Org        string   // 18 characters
+	Subjects   []string // e.g. "Account/001…", "stock/SKU-1@BER"
 	Refused    string   // why the decoder refuses it; empty: it does not
 	JSON       []byte
+}
+
+// Org is the org of the message's events; empty where it cannot be told.
+func (m Message) Org() string {
+	for _, e := range m.Events {
+		if e.Org != "" {
+			return e.Org
+		}
+	}
+	return ""
+}
+
+// Subjects are those of all events of the message.
+func (m Message) Subjects() (all []string) {
+	for _, e := range m.Events {
+		all = append(all, e.Subjects...)
+	}
+	return all
 }
 
 // Filter chooses messages. Zero fields choose all.
@@ -120,232 +143,61 @@ type Filter struct {
 	ID       string        // of the message, or its beginning
 	Class    verdict.Class // "permanent" chooses every permanent/…
 	Consumer string
+	Record   string    // id of a record, of 15 or 18 characters, or another key, or a subject whole
+	Object   string    // API name of the object, or what else a subject begins with
+	Org      string    // id, of 15 or 18 characters
+	Since    time.Time // it failed first then or later
+	Until    time.Time // it failed first before
+	Text     string    // stands in the reason or the event, whatever the case
 }
 
 // Match reports whether the message is chosen.
 func (f Filter) Match(m Message) bool {
 	return strings.HasPrefix(m.ID, f.ID) &&
 		(f.Consumer == "" || f.Consumer == m.Consumer) &&
-		(f.Class == "" || f.Class == m.Class || strings.HasPrefix(string(m.Class), string(f.Class)+"/"))
+		(f.Class == "" || f.Class == m.Class || strings.HasPrefix(string(m.Class), string(f.Class)+"/")) &&
+		(f.Org == "" || sameID(m.Org(), f.Org)) &&
+		(f.Since.IsZero() || !m.FirstAt.Before(f.Since)) &&
+		(f.Until.IsZero() || m.FirstAt.Before(f.Until)) &&
+		f.matchesSubject(m) && f.matchesText(m)
 }
 
-const (
-	// look is how long a message stays away from others while it is looked at, should
-	// we be killed before it is shown to them again.
-	look = 20 * time.Second
-	// hold is the same during a redrive, and of what a long reading meets a second time;
-	// longer than any invocation, 15 minutes, lasts.
-	hold = 16 * time.Minute
-	// emptyReads is after how many receives that bring nothing new a queue counts as
-	// read: SQS may answer "nothing" although there is something.
-	emptyReads = 3
-	// mostMessages bounds what is read of a queue.
-	mostMessages = 100_000
-	// giveUpAfter is how often in a row a consumer may fail before a redrive leaves the
-	// rest of its messages alone: its sink is down.
-	giveUpAfter = 5
-)
-
-// Read lists what lies in the queues, the oldest first, and leaves it there. It ends
-// early, without an error, when limit messages are found; zero reads all. Messages
-// that somebody else holds at the moment are not seen.
-func (qs *Queues) Read(ctx context.Context, f Filter, limit int) (found []Message, err error) {
-	for _, q := range qs.List {
-		if err := qs.readQueue(ctx, q, f, limit, &found); err != nil {
-			return nil, err
-		}
-		if limit > 0 && len(found) >= limit {
-			break
-		}
+func (f Filter) matchesSubject(m Message) bool {
+	if f.Record == "" && f.Object == "" {
+		return true
 	}
-	slices.SortStableFunc(found, func(a, b Message) int { return a.FirstAt.Compare(b.FirstAt) })
-	return found, nil
-}
-
-// readQueue adds to found what f chooses, up to limit in all.
-func (qs *Queues) readQueue(ctx context.Context, q Queue, f Filter, limit int, found *[]Message) (err error) {
-	held := map[string]string{} // message id to its newest receipt handle
-	defer func() { err = errors.Join(err, qs.release(ctx, q, held)) }()
-	enough := func() bool { return limit > 0 && len(*found) >= limit }
-	for nothingNew := 0; nothingNew < emptyReads && len(held) < mostMessages && !enough(); {
-		out, err := qs.receive(ctx, q, look)
-		if err != nil {
-			return err
-		}
-		nothingNew++
-		for _, received := range out.Messages {
-			id, handle := aws.ToString(received.MessageId), aws.ToString(received.ReceiptHandle)
-			_, seen := held[id]
-			held[id] = handle
-			if seen {
-				if qs.away(ctx, q, handle, hold) == nil {
-					nothingNew = 0 // it stands no longer before those that we have not seen
-				}
-				continue
-			}
-			nothingNew = 0
-			if m := qs.message(ctx, q, received); f.Match(m) && !enough() {
-				*found = append(*found, m)
-			}
-		}
-	}
-	return nil
-}
-
-func (qs *Queues) receive(ctx context.Context, q Queue, away time.Duration) (*sqs.ReceiveMessageOutput, error) {
-	wait := int32(1) // asks all servers, not some
-	if qs.OneServer {
-		wait = 0
-	}
-	out, err := qs.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-		QueueUrl: &q.URL, MaxNumberOfMessages: 10, VisibilityTimeout: int32(away / time.Second),
-		WaitTimeSeconds:             wait,
-		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
-		MessageAttributeNames:       []string{"All"},
+	return slices.ContainsFunc(m.Subjects(), func(subject string) bool {
+		object, key, _ := strings.Cut(subject, "/")
+		id, _, _ := strings.Cut(key, "/") // behind it may stand what an action does
+		return (f.Object == "" || strings.EqualFold(object, f.Object)) &&
+			(f.Record == "" || f.Record == subject || f.Record == key || sameID(id, f.Record))
 	})
-	if err != nil {
-		return nil, fmt.Errorf("reading the %s queue: %w", q.Name, err)
-	}
-	return out, nil
 }
 
-// release shows messages to everybody again, also when ctx has ended.
-func (qs *Queues) release(ctx context.Context, q Queue, held map[string]string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-	defer cancel()
-	for _, handle := range held {
-		err := qs.away(ctx, q, handle, 0)
-		var gone *types.MessageNotInflight
-		var stale *types.ReceiptHandleIsInvalid
-		if err != nil && !errors.As(err, &gone) && !errors.As(err, &stale) { // those are visible already
-			return fmt.Errorf("making the messages of the %s queue visible again: %w; SQS makes them visible by itself, within 16 minutes", q.Name, err)
-		}
+// sameID compares the id of a record with one that somebody gave, in its short form or its
+// long one.
+func sameID(id, given string) bool {
+	const short = 15
+	if len(given) == short && len(id) > short {
+		id = id[:short]
 	}
-	return nil
+	return id != "" && id == given
 }
 
-func (qs *Queues) away(ctx context.Context, q Queue, handle string, d time.Duration) error {
-	_, err := qs.SQS.ChangeMessageVisibility(ctx, &sqs.ChangeMessageVisibilityInput{
-		QueueUrl: &q.URL, ReceiptHandle: &handle, VisibilityTimeout: int32(d / time.Second),
-	})
-	return err
+func (f Filter) matchesText(m Message) bool {
+	if f.Text == "" {
+		return true
+	}
+	text := strings.ToLower(f.Text)
+	return strings.Contains(strings.ToLower(m.Reason), text) ||
+		slices.ContainsFunc(m.Events, func(e Event) bool { return strings.Contains(strings.ToLower(string(e.JSON)), text) })
 }
 
-func (qs *Queues) message(ctx context.Context, q Queue, received types.Message) Message {
-	raw := transport.SQSMessage{
-		ID: aws.ToString(received.MessageId), Body: aws.ToString(received.Body),
-		Attributes: received.Attributes, Custom: map[string]string{},
+func (qs *Queues) readers() int {
+	if qs.Readers > 0 {
+		return qs.Readers
 	}
-	for name, v := range received.MessageAttributes {
-		raw.Custom[name] = aws.ToString(v.StringValue)
-	}
-	m := Message{
-		ID: raw.ID, Queue: q, Body: raw.Body, Sender: received.Attributes["SenderId"],
-		MovedFrom: qs.byTarget(received.Attributes["DeadLetterQueueSourceArn"]).Name,
-	}
-	if ms, err := strconv.ParseInt(received.Attributes["SentTimestamp"], 10, 64); err == nil {
-		m.Sent = time.UnixMilli(ms).UTC()
-	}
-	fetch := func(s transport.Stored) ([]byte, error) { return qs.fetch(ctx, s) }
-	for i, opened := range transport.OpenSQSWith(raw, fetch) {
-		if i == 0 {
-			m.Form, m.Target, m.Class, m.Reason = opened.Form, opened.Target, opened.Class, opened.Reason
-			m.Attempts, m.FirstAt, m.Consumer = opened.Attempts, opened.FirstAt, qs.consumerOf(opened)
-			if opened.Err != nil {
-				m.Reason = opened.Err.Error()
-			}
-			if opened.Unfetched {
-				m.Unfetched = m.Reason
-			}
-		}
-		e := event(opened)
-		e.Consumer, e.Class = qs.consumerOf(opened), opened.Class
-		m.Events = append(m.Events, e)
-	}
-	if m.FirstAt.IsZero() {
-		m.FirstAt = m.Sent
-	}
-	return m
-}
-
-// fetch gets what a consumer of this stack has put into the failure bucket.
-func (qs *Queues) fetch(ctx context.Context, s transport.Stored) ([]byte, error) {
-	if _, ours := qs.byName(s.Consumer); !ours {
-		return nil, fmt.Errorf("this stack has no consumer %q", s.Consumer)
-	}
-	if qs.Fetch == nil {
-		return nil, errors.New("the stack names no failure bucket; deploy this version with make deploy")
-	}
-	return qs.Fetch(ctx, s)
-}
-
-// content is the consumer and the events of a message: the same for a copy that the
-// consumer parks again.
-func (m Message) content() string {
-	s := m.Consumer
-	for _, e := range m.Events {
-		what := e.Identity
-		if what == "" {
-			what = string(e.JSON) // a queue may rewrite JSON; what has no identity is text to it
-		}
-		s += "\x00" + what + "\x00" + strings.Join(e.Subjects, " ")
-	}
-	return s
-}
-
-// event says of a message what can be said without the consumer.
-func event(m transport.Message) Event {
-	e := Event{JSON: m.Event}
-	if m.Unfetched {
-		return e
-	}
-	decoded, err := salesforce.Decode(m.Event, salesforce.Options{})
-	if err != nil {
-		e.Refused = err.Error()
-		var envelope struct {
-			ID         string `json:"id"`
-			DetailType string `json:"detail-type"`
-		}
-		_ = json.Unmarshal(m.Event, &envelope) // what can be read of it
-		e.Identity, e.DetailType = envelope.ID, envelope.DetailType
-		return e
-	}
-	e.DetailType = decoded.DetailType
-	if decoded.Cause != nil {
-		e.Identity = decoded.Cause.Identity()
-	}
-	for _, c := range decoded.Changes {
-		if m.Records != nil && !slices.Contains(m.Records, c.RecordID) {
-			continue
-		}
-		if e.Identity == "" {
-			e.Identity = c.Identity()
-		}
-		if c.RecordID != "" {
-			e.Subjects = append(e.Subjects, c.Entity+"/"+c.RecordID)
-		}
-	}
-	return e
-}
-
-// consumerOf is the name of the consumer that a message is for, as its parking says, or
-// else its target; empty for a stranger's.
-func (qs *Queues) consumerOf(m transport.Message) string {
-	return cmp.Or(m.Consumer, qs.byTarget(m.Target).Name)
-}
-
-// byTarget finds the consumer behind the ARN of a function, with or without
-// qualifier, or of its buffer.
-func (qs *Queues) byTarget(arn string) Consumer {
-	parts := strings.Split(arn, ":")
-	for _, c := range qs.Consumers {
-		switch {
-		case len(parts) >= 7 && parts[2] == "lambda" && parts[6] == c.Function,
-			len(parts) == 6 && parts[2] == "sqs" && c.Buffer != "" && parts[5] == c.Buffer[strings.LastIndex(c.Buffer, "/")+1:]:
-			return c
-		}
-	}
-	return Consumer{}
+	return 8
 }
 
 func (qs *Queues) byName(name string) (Consumer, bool) {

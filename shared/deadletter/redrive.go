@@ -1,22 +1,17 @@
 package deadletter
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/aws-sdk-go-v2/service/lambda"
-	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"sfrelay/shared/verdict"
+	"sfrelay/shared/transport"
 )
 
 // Outcome is what became of a message in a redrive.
@@ -24,238 +19,292 @@ type Outcome string
 
 // The outcomes.
 const (
-	Taken   Outcome = "taken"   // the consumer took it, the message is deleted
-	Left    Outcome = "left"    // it lies where it lay
-	Refused Outcome = "refused" // it is not for a redrive
+	Taken       Outcome = "taken"        // each of its changes got through, the message is deleted
+	ParkedAgain Outcome = "parked again" // the same, and a new message says what somebody has to look at
+	Left        Outcome = "left"         // it lies where it lay
+	Refused     Outcome = "refused"      // it is not for a redrive
 )
 
 // Result is the outcome of one message.
 type Result struct {
 	Message Message
 	Outcome Outcome
-	Reason  string // of Left and Refused
+	Reason  string // of all but Taken
+	Class   string // of Left and ParkedAgain: why, as far as the consumer says
 }
 
-// Refusal says why a message cannot be redriven, empty when it can. A function takes a
-// bundle whole: it is refused if any member is.
-func (qs *Queues) Refusal(m Message) string {
-	if m.Unfetched != "" { // its class is not known, which may be one that forbids it
-		return "the event cannot be read: " + m.Unfetched
-	}
-	for _, e := range m.Events {
-		if e.Consumer != m.Consumer {
-			return fmt.Sprintf("the message bundles events of different consumers, %q and %q, and no function may take it whole; see it with: sfrelay dlq show ID", m.Consumer, e.Consumer)
-		}
-		if reason := qs.refusalOf(e.Class); reason != "" {
-			return reason
-		}
-	}
-	if m.Consumer == "" {
-		if m.Target != "" {
-			return "this stack has no consumer with the target " + m.Target
-		}
-		return "the message does not name its consumer; see it with: sfrelay dlq show ID"
-	}
-	if _, ok := qs.byName(m.Consumer); !ok {
-		return fmt.Sprintf("this stack has no consumer %q; deploy it, or choose another stack with --stack-name", m.Consumer)
-	}
-	if reason := qs.foreignSender(m); reason != "" {
-		return reason
-	}
-	if !json.Valid([]byte(m.Body)) {
-		return "the message is not JSON, so no function can be invoked with it; see it with: sfrelay dlq show ID"
-	}
-	return ""
+// Order is a redrive.
+type Order struct {
+	Filter
+	Limit    int    // most messages; 0: all
+	By       string // who orders it: an ARN, or transport.ByFunction
+	Parallel int    // messages at once; 0: 8
+	// Rate is how many messages a second are handed over at most; 0: no bound.
+	Rate float64
+	// StopAbove ends the redrive when more than this share of at least 20 messages was left; 0: never.
+	StopAbove float64
+	// MostSeen bounds how many messages are looked at; 0: no bound.
+	MostSeen int
+	// Due decides beside the filter, nil: no more.
+	Due func(Message) bool
+
+	// Report hears of each chosen message once, and Progress of each message; neither is called
+	// side by side. Progress may be nil.
+	Report   func(Result)
+	Progress func(Progress)
 }
 
-// foreignSender says why the message cannot come from the consumer that it names, empty
-// where it can. Lambda's record of a failed event is sent with the function's role too. What
-// SQS moved out of the consumer's own buffer that buffer's policy has let in.
-func (qs *Queues) foreignSender(m Message) string {
-	if qs.TrustSender || m.Queue.FromRules || m.MovedFrom == m.Consumer {
-		return ""
-	}
-	const anyway = "; if you know where it comes from, redrive it with --trust-sender"
-	c, _ := qs.byName(m.Consumer)
-	if c.RoleID == "" {
-		return fmt.Sprintf("foreign-sender: the stack does not say which role %s has; deploy this version with make deploy%s", m.Consumer, anyway)
-	}
-	if role, _, isSession := strings.Cut(m.Sender, ":"); !isSession || role != c.RoleID {
-		return fmt.Sprintf("foreign-sender: it was sent by %q, and not by the role of %s%s", m.Sender, m.Consumer, anyway)
-	}
-	return ""
+// Progress is how far a redrive is.
+type Progress struct {
+	Queued int // messages in the queues when it began, as SQS counts; 0: not known
+	Seen   int
+	Chosen int
+	Done   int // of those
 }
 
-// refusalOf says why no event of the class can be redriven, empty when it can.
-func (qs *Queues) refusalOf(class verdict.Class) string {
-	switch class {
-	case verdict.ChangedAfterDone:
-		return "the action was done once with other content and must not be done twice; compare both, then delete the message"
-	case verdict.OverwroteNewer:
-		return "a redrive cannot repair the record: it has to be read from Salesforce, which this version does not do; compare both systems"
-	case verdict.Permanent("same-instant"):
-		return "nobody can tell which of two states is newer; publish the right one again, then delete the message"
-	case verdict.InDoubt:
-		return "the action may have been done and the sink cannot be asked; look there: if it was done, delete this message, otherwise do it by hand first"
-	}
-	if class == verdict.TooOld && !qs.TooOld {
-		return "the event is older than the guard remembers; look at the sink: if it was not applied, redrive it with --message ID or --class too-old"
-	}
-	return ""
+// Summary is what a redrive leaves behind.
+type Summary struct {
+	Outcomes map[Outcome]int
+	Counts   []Count // of the queues it went over
+	Warnings []error
 }
 
-// Redrive goes over the queues once. What f chooses, at most limit messages where limit is
-// not zero, it hands to the consumers, one after the other, and reports on each exactly
-// once. parkedAgain is how many of those that a consumer took came back meanwhile: what
-// stood against them still does. What is sent into the queues while it runs is left alone.
+// ErrStopped ends a redrive of which too much fails.
+var ErrStopped = errors.New("the redrive stopped, because too many messages were left")
+
+const (
+	defaultParallel = 8
+	// giveUpAfter is how often in a row a consumer may fail before a redrive leaves the
+	// rest of its messages alone: its sink is down.
+	giveUpAfter = 5
+	// enoughToStop is of how many messages a share says something.
+	enoughToStop = 20
+)
+
+// Redrive goes over the queues once. What the order chooses it hands to the consumers, and
+// reports on each exactly once. A message is deleted after the consumer acknowledged each of
+// its changes, and only then. What is sent into the queues while it runs is left alone.
 //
-// It may be interrupted and run again at any time. The error is one of SQS or Lambda
-// themselves and ends the redrive; that a consumer fails is a result.
-func (qs *Queues) Redrive(ctx context.Context, f Filter, limit int, report func(Result)) (parkedAgain int, err error) {
-	p := pass{Queues: qs, filter: f, limit: limit, report: report, failures: map[string]int{}, taken: map[string]bool{}}
-	// The failure queue last: what is taken out of another one is parked there.
+// It may be interrupted, or killed, and run again at any time. The error is ErrStopped, or one
+// of SQS or Lambda themselves, and ends the redrive; that a consumer fails is a result.
+func (qs *Queues) Redrive(ctx context.Context, order Order) (*Summary, error) {
+	p := pass{Queues: qs, order: order, failures: map[string]int{}, out: &Summary{Outcomes: map[Outcome]int{}}}
+	if p.order.Parallel <= 0 {
+		p.order.Parallel = defaultParallel
+	}
+	p.slots = make(chan struct{}, p.order.Parallel)
+	for _, c := range qs.Counts(ctx) {
+		if c.Known {
+			p.progress.Queued += c.Visible + c.InFlight
+		}
+	}
+	// The failure queue last: what is decided of a message out of another one is parked there.
 	for _, q := range slices.Backward(qs.List) {
 		if err := p.over(ctx, q); err != nil {
-			return p.parkedAgain, err
+			return p.out, err
 		}
 	}
-	return p.parkedAgain, nil
+	return p.out, nil
 }
 
 // pass is one Redrive.
 type pass struct {
 	*Queues
-	filter Filter
-	limit  int
-	report func(Result)
+	order Order
+	slots chan struct{}
 
-	began       time.Time      // in whole seconds, by the clock of SQS
-	chosen      int            // messages so far
-	failures    map[string]int // of a consumer, in a row
-	taken       map[string]bool
-	parkedAgain int
+	mu       sync.Mutex
+	next     time.Time // when the rate allows the next message
+	progress Progress
+	failures map[string]int // of a consumer, in a row
+	tried    int
+	left     int
+	stopped  bool // too much fails
+	out      *Summary
+}
+
+// over redrives one queue.
+func (p *pass) over(ctx context.Context, q Queue) error {
+	in := queued{pass: p, q: q, missed: map[string]Message{}}
+	in.sweep = &sweep{Queues: p.Queues, q: q, window: in.window, enough: p.enough}
+	count, warning, err := in.sweep.run(ctx)
+	p.mu.Lock()
+	p.out.Counts = append(p.out.Counts, count)
+	if warning != nil {
+		p.out.Warnings = append(p.out.Warnings, warning)
+	}
+	p.mu.Unlock()
+	for _, m := range in.missed {
+		p.report(Result{Message: m, Outcome: Left, Reason: "another reader has hidden or deleted the message; redrive again in " + fmt.Sprint(int(HeldFor.Minutes())) + " minutes"})
+	}
+	return err
+}
+
+// enough reports whether the rest of the queues does not matter.
+func (p *pass) enough() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.order.Limit > 0 && p.progress.Chosen >= p.order.Limit || p.order.MostSeen > 0 && p.progress.Seen >= p.order.MostSeen
 }
 
 // queued is a pass in one queue.
 type queued struct {
 	*pass
-	q       Queue
-	aside   map[string]string  // held, by id: what is not for us, or stays; shown again at the end
-	decided map[string]bool    // by id
-	missed  map[string]Message // chosen, but their time was over
+	sweep  *sweep
+	q      Queue
+	missed map[string]Message // chosen, but their time was over
 }
 
-// over redrives one queue. SQS cannot be asked for certain messages: it takes what comes,
-// until nothing new does.
-func (p *pass) over(ctx context.Context, q Queue) (err error) {
-	in := queued{pass: p, q: q, aside: map[string]string{}, decided: map[string]bool{}, missed: map[string]Message{}}
-	defer func() { err = errors.Join(err, p.release(ctx, q, in.aside)) }()
-	for nothingNew := 0; nothingNew < emptyReads && len(in.aside) < mostMessages && !p.finished(); {
-		out, err := p.receive(ctx, q, look)
-		if err != nil {
-			return err
+// window decides about what came with one receive, and acts side by side.
+func (in *queued) window(ctx context.Context, began time.Time, fresh []received) error {
+	errs := make([]error, len(fresh))
+	var group sync.WaitGroup
+	for i := range fresh {
+		m := in.message(ctx, in.q, fresh[i].Message)
+		if !in.choose(m, began) {
+			continue
 		}
-		if p.began.IsZero() {
-			p.began = p.clock(out).Truncate(time.Second)
+		if reason := in.Refusal(m); reason != "" {
+			in.report(Result{Message: m, Outcome: Refused, Reason: reason})
+			continue
 		}
-		nothingNew++
-		again := map[string]bool{}
-		for _, m := range out.Messages { // should we fail on the way, all are shown again
-			id := aws.ToString(m.MessageId)
-			_, again[id] = in.aside[id]
-			in.aside[id] = aws.ToString(m.ReceiptHandle)
+		if err := in.pace(ctx); err != nil {
+			errs[i] = err
+			break
 		}
-		for _, m := range out.Messages {
-			id, handle := aws.ToString(m.MessageId), aws.ToString(m.ReceiptHandle)
-			if in.decided[id] {
-				if again[id] && p.away(ctx, q, handle, hold) == nil {
-					nothingNew = 0 // it stands no longer before those that we have not seen
-				}
-				continue
-			}
-			nothingNew = 0
-			if err := in.decide(ctx, p.message(ctx, q, m), handle); err != nil {
-				return err
-			}
-		}
+		in.slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-in.slots }()
+			errs[i] = in.act(ctx, m, &fresh[i])
+		})
 	}
-	for _, m := range in.missed {
-		p.report(Result{m, Left, "another reader has hidden or deleted the message; redrive again in 16 minutes"})
-	}
-	return nil
+	group.Wait()
+	return errors.Join(errs...)
 }
 
-// finished reports whether the rest of a queue cannot matter.
-func (p *pass) finished() bool { return p.enough() && len(p.taken) == 0 }
-
-func (p *pass) enough() bool { return p.limit > 0 && p.chosen >= p.limit }
-
-// clock is SQS's own: those of operators go wrong.
-func (qs *Queues) clock(out *sqs.ReceiveMessageOutput) time.Time {
-	if t, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok {
-		return t
+// choose decides whether the message is for this redrive. One whose time was over was chosen.
+func (in *queued) choose(m Message, began time.Time) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if _, waiting := in.missed[m.ID]; waiting {
+		delete(in.missed, m.ID)
+		return true
 	}
-	if qs.Now != nil {
-		return qs.Now()
+	in.progress.Seen++
+	late := !m.Sent.Before(began.Add(time.Second))
+	full := in.order.Limit > 0 && in.progress.Chosen >= in.order.Limit
+	chosen := !late && !full && in.order.Match(m) && (in.order.Due == nil || in.order.Due(m))
+	if chosen {
+		in.progress.Chosen++
 	}
-	return time.Now()
+	if in.order.Progress != nil {
+		in.order.Progress(in.progress)
+	}
+	return chosen
 }
 
-// decide deals with a message that was not decided on before. One whose time was over
-// stays undecided: it comes again.
-func (in *queued) decide(ctx context.Context, m Message, handle string) error {
-	_, waiting := in.missed[m.ID]
-	in.decided[m.ID] = true
-	switch {
-	case !m.Sent.Before(in.began) && in.taken[m.content()]:
-		in.parkedAgain++
-		return nil
-	case !m.Sent.Before(in.began.Add(time.Second)), !waiting && (in.enough() || !in.filter.Match(m)):
-		return nil
-	}
-	if !waiting {
-		in.chosen++
-	}
-	delete(in.missed, m.ID)
-	if reason := in.Refusal(m); reason != "" {
-		in.report(Result{m, Refused, reason})
-		return nil
-	}
+// pace waits until the rate allows one more message.
+func (p *pass) pace(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if in.failures[m.Consumer] >= giveUpAfter {
-		in.report(Result{m, Left, fmt.Sprintf("%s failed %d times in a row; check its sink, then redrive again", m.Consumer, giveUpAfter)})
+	if p.order.Rate <= 0 {
 		return nil
 	}
-	if held := in.away(ctx, in.q, handle, hold) == nil; !held { // the queue shows it again: it comes once more
-		delete(in.decided, m.ID)
-		delete(in.aside, m.ID)
-		in.missed[m.ID] = m
+	p.mu.Lock()
+	wait := time.Until(p.next)
+	p.next = time.Now().Add(max(wait, 0)).Add(time.Duration(float64(time.Second) / p.order.Rate))
+	p.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(wait):
 		return nil
 	}
-	return in.act(ctx, m, handle)
 }
 
-// act hands a message that is held for long enough to its consumer.
-func (in *queued) act(ctx context.Context, m Message, handle string) error {
-	reason, err := in.invoke(ctx, m)
+// act hands a message to its consumer, if it is held for long enough.
+func (in *queued) act(ctx context.Context, m Message, got *received) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if in.isStopped() {
+		return nil
+	}
+	if in.isDown(m.Consumer) {
+		in.report(Result{Message: m, Outcome: Left, Reason: fmt.Sprintf("%s failed %d times in a row; check its sink, then redrive again", m.Consumer, giveUpAfter)})
+		return nil
+	}
+	if !in.sweep.keep(ctx, got) { // the queue shows it again: it comes once more
+		in.mu.Lock()
+		in.missed[m.ID] = m
+		in.mu.Unlock()
+		in.sweep.lost(m.ID)
+		return nil
+	}
+	a, err := in.invoke(ctx, m, transport.Redrive{By: in.order.By, At: in.now()})
 	if err != nil {
 		return err
 	}
-	if reason != "" {
-		in.failures[m.Consumer]++
-		in.report(Result{m, Left, reason})
-		return nil
+	if a.reason != "" && !a.taken {
+		return in.notTaken(m, a)
 	}
+	in.mu.Lock()
 	in.failures[m.Consumer] = 0
-	if err := in.remove(ctx, in.q, handle); err != nil {
+	in.tried++
+	in.mu.Unlock()
+	if err := in.remove(ctx, in.q, got.handle()); err != nil {
 		return fmt.Errorf("the consumer took message %s, but SQS did not delete it: %w; redrive again, the consumer will find a duplicate", m.ID, err)
 	}
-	delete(in.aside, m.ID)
-	in.taken[m.content()] = true
-	in.report(Result{m, Taken, ""})
+	in.sweep.gone(m.ID)
+	r := Result{Message: m, Outcome: Taken}
+	if a.reason != "" {
+		r = Result{Message: m, Outcome: ParkedAgain, Reason: a.reason, Class: a.class}
+	}
+	in.report(r)
 	return nil
+}
+
+func (p *pass) isDown(consumer string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failures[consumer] >= giveUpAfter
+}
+
+func (p *pass) isStopped() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stopped
+}
+
+// notTaken leaves a message, and ends the redrive where too many are left.
+func (p *pass) notTaken(m Message, a answer) error {
+	p.mu.Lock()
+	p.failures[m.Consumer]++
+	p.tried++
+	p.left++
+	tried, left, share := p.tried, p.left, p.order.StopAbove
+	first := !p.stopped && share > 0 && tried >= enoughToStop && float64(left) > share*float64(tried)
+	p.stopped = p.stopped || first
+	p.mu.Unlock()
+	p.report(Result{Message: m, Outcome: Left, Reason: a.reason, Class: a.class})
+	if first {
+		return fmt.Errorf("%w: %d of %d; the rest was not tried", ErrStopped, left, tried)
+	}
+	return nil
+}
+
+func (p *pass) report(r Result) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.out.Outcomes[r.Outcome]++
+	p.progress.Done++
+	if p.order.Report != nil {
+		p.order.Report(r)
+	}
+	if p.order.Progress != nil {
+		p.order.Progress(p.progress)
+	}
 }
 
 // remove deletes a message also when ctx has just ended: the consumer took it.
@@ -266,32 +315,13 @@ func (qs *Queues) remove(ctx context.Context, q Queue, handle string) error {
 	return err
 }
 
-// invoke hands the message to its consumer and waits. reason is why the consumer did
-// not take it.
-func (qs *Queues) invoke(ctx context.Context, m Message) (reason string, err error) {
-	c, _ := qs.byName(m.Consumer)
-	out, err := qs.Lambda.Invoke(ctx, &lambda.InvokeInput{
-		FunctionName: &c.Function, InvocationType: lambdatypes.InvocationTypeRequestResponse, Payload: []byte(m.Body),
-	})
-	if err != nil {
-		return "", fmt.Errorf("invoking %s: %w", c.Function, err)
+// because joins the reasons of changes into one line.
+func because(class, text string) string {
+	if class == "" || strings.HasPrefix(text, class) {
+		return text
 	}
-	var answer struct {
-		Type     string            `json:"errorType"`
-		Message  string            `json:"errorMessage"`
-		Failures []json.RawMessage `json:"batchItemFailures"`
+	if text == "" {
+		return class
 	}
-	readable := len(out.Payload) == 0 || json.Unmarshal(out.Payload, &answer) == nil
-	switch {
-	case aws.ToString(out.FunctionError) != "":
-		kind := cmp.Or(answer.Type, aws.ToString(out.FunctionError))
-		return kind + ": " + cmp.Or(strings.TrimPrefix(answer.Message, kind+": "), "the function gave no reason; see its log"), nil
-	case out.StatusCode != 200:
-		return fmt.Sprintf("Lambda answered with status %d", out.StatusCode), nil
-	case len(answer.Failures) > 0:
-		return fmt.Sprintf("%d of its events failed", len(answer.Failures)), nil
-	case !readable:
-		return "the function returned an unexpected answer; check that it is a consumer of this version", nil
-	}
-	return "", nil
+	return class + ": " + text
 }

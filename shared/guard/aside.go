@@ -74,15 +74,15 @@ func (r *run) mark(i int) string {
 // parkOnce is park for what was refused. A change that lies in the queue already gets
 // its verdict and no second message; a redrive has taken it out of the queue.
 func (r *run) parkOnce(i int, class verdict.Class, cause error) {
-	r.parkMarked(i, r.mark(i), class, cause)
+	r.parkMarked(i, r.mark(i), class, cause, false)
 }
 
-func (r *run) parkMarked(i int, mark string, class verdict.Class, cause error) {
+func (r *run) parkMarked(i int, mark string, class verdict.Class, cause error, decided bool) {
 	if !r.call.Redrive && r.marks.has(mark) {
 		r.report.Results[i] = r.result(verdict.Parked, class, fmt.Errorf("%w (its message lies in the failure queue already)", orClass(cause, class)))
 		return
 	}
-	r.park(i, class, cause)
+	r.putAside(i, class, cause, decided)
 	if r.report.Results[i].Verdict == verdict.Parked {
 		r.marks.add(mark)
 	}
@@ -123,7 +123,7 @@ func (r *run) rivals(v, w order.Version) bool {
 
 // parkRival leaves one message about the instant of change i.
 func (r *run) parkRival(i int) {
-	r.parkMarked(i, instantOf(r.call.Changes[i].Version), sameInstant, errSameInstant)
+	r.parkMarked(i, instantOf(r.call.Changes[i].Version), sameInstant, errSameInstant, true)
 }
 
 // losers parks the states of a group that the winner's tie has beaten, and nothing else.
@@ -151,7 +151,7 @@ func (r *run) aside(out *Outcome) bool {
 	if out.Park == "" {
 		return true
 	}
-	if r.park(i, out.Park, out.Err); r.report.Results[i].Verdict == verdict.Parked {
+	if r.parkDecided(i, out.Park, out.Err); r.report.Results[i].Verdict == verdict.Parked {
 		return true
 	}
 	r.giveBack(Outcome{Effect: Unsure, Class: out.Park, Err: r.report.Results[i].Err})

@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -65,12 +66,18 @@ type Call struct {
 	EventSubject bool      // the subject is an event id: remembered for 35 days, refused when older
 	Published    time.Time // when the event was published; only looked at with EventSubject
 
+<<<<<<< HEAD
 	// WholeFirst hands a partial change of a record that was never seen whole back as
 	// Unseen: who calls reads the record and brings it as a full state of that version.
 	WholeFirst bool
 
 	Redrive  bool          // from a dead-letter queue: attempts count anew
 	BusyWait time.Duration // how long to wait in process for somebody else's lease, scaled
+=======
+	Redrive    bool          // from a dead-letter queue: attempts count anew
+	Unattended bool          // a redrive that nobody decided on: what may be forgotten is parked as too old all the same
+	BusyWait   time.Duration // how long to wait in process for somebody else's lease, scaled
+>>>>>>> wt-q
 
 	// GiveUp is asked after an attempt at this change that did not get through and may be
 	// made again: whether to park it instead. attempt counts since the last success of the
@@ -121,7 +128,13 @@ type Parking struct {
 	Attempts int64
 	FirstAt  time.Time // of the oldest attempt that is remembered
 	LastAt   time.Time
+	// Decided: the change is, and another delivery of it will not say again what somebody has to look at. A
+	// message has to say it.
+	Decided bool
 }
+
+// ErrStays is Park's answer where the change already lies in a queue of its own and stays there.
+var ErrStays = errors.New("the message stays in its queue")
 
 // Attempt is what a handler may do now, for as long as its context lives.
 type Attempt struct {

@@ -14,7 +14,7 @@ import (
 // have expired, so nobody can say whether it was applied. An operator who
 // redrives it decides that it was not.
 func (r *run) parkForgotten() bool {
-	if !r.call.EventSubject || r.call.Redrive || r.call.Published.IsZero() ||
+	if !r.call.EventSubject || r.call.Redrive && !r.call.Unattended || r.call.Published.IsZero() ||
 		r.cfg.Now().Sub(r.call.Published) < memory {
 		return false
 	}

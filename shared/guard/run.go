@@ -309,7 +309,7 @@ func (r *run) resyncZombies() {
 		return
 	}
 	i := r.sorted[len(r.sorted)-1] // one message is enough: a resync fetches the record
-	r.park(i, verdict.OverwroteNewer, errors.New("the sink answered after the lease; it may have overwritten a newer state"))
+	r.parkDecided(i, verdict.OverwroteNewer, errors.New("the sink answered after the lease; it may have overwritten a newer state"))
 	if res := &r.report.Results[i]; res.Verdict == verdict.Parked {
 		res.Verdict = verdict.Zombie
 	}
@@ -411,14 +411,24 @@ func (r *run) completeResync(sent order.Version, out Outcome) {
 	r.resyncZombies()
 }
 
-// park puts change i into the failure queue and notes the verdict.
-func (r *run) park(i int, class verdict.Class, cause error) {
+// park puts change i, which is not applied, into the failure queue and notes the verdict.
+func (r *run) park(i int, class verdict.Class, cause error) { r.putAside(i, class, cause, false) }
+
+// parkDecided is park for a change of which no other delivery says the same.
+func (r *run) parkDecided(i int, class verdict.Class, cause error) { r.putAside(i, class, cause, true) }
+
+func (r *run) putAside(i int, class verdict.Class, cause error, decided bool) {
 	now := r.cfg.Now()
-	p := Parking{Change: i, Class: class, Err: cause, Attempts: r.attempt, FirstAt: now, LastAt: now}
+	p := Parking{Change: i, Class: class, Err: cause, Attempts: r.attempt, FirstAt: now, LastAt: now, Decided: decided}
 	if !r.since.IsZero() {
 		p.FirstAt = r.since
 	}
-	if err := r.call.Park(context.WithoutCancel(r.ctx), p); err != nil {
+	err := r.call.Park(context.WithoutCancel(r.ctx), p)
+	if errors.Is(err, ErrStays) {
+		r.report.Results[i] = r.result(verdict.Failed, class, orClass(cause, class))
+		return
+	}
+	if err != nil {
 		r.report.Results[i] = r.result(verdict.Failed, class, errors.Join(cause, fmt.Errorf("parking: %w", err)))
 		return
 	}
@@ -428,7 +438,7 @@ func (r *run) park(i int, class verdict.Class, cause error) {
 // parkAnyway parks a change that was applied: its verdict stays, the class tells.
 func (r *run) parkAnyway(i int, class verdict.Class, cause error) {
 	before := r.report.Results[i]
-	r.park(i, class, cause)
+	r.parkDecided(i, class, cause)
 	if r.report.Results[i].Verdict == verdict.Parked {
 		before.Class, before.Err = class, cause
 		r.report.Results[i] = before

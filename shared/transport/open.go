@@ -46,6 +46,8 @@ func OpenWith(raw []byte, fetch Fetch) (Batch, error) {
 		b.Messages, err = o.batch(raw, 0)
 	case receivedShape:
 		b.Messages, err = o.received(raw)
+	case redriveShape:
+		b.Redrive, b.Messages = o.redriven(raw, 0)
 	default:
 		b.Messages = o.shaped(s, raw, 0)
 	}
@@ -74,6 +76,7 @@ const (
 	laneShape
 	packedShape
 	storedShape
+	redriveShape
 )
 
 // keys are those by which wrappings are told apart.
@@ -99,6 +102,8 @@ const (
 	timestampKey
 	storedKey
 	objectKey
+	redriveKey
+	messageKey
 )
 
 var keysByName = map[string]keys{
@@ -109,6 +114,7 @@ var keysByName = map[string]keys{
 	`"event"`: eventKey, `"consumer"`: consumerKey, `"class"`: classKey, `"lane"`: laneKey,
 	`"packed"`: packedKey, `"body"`: packedBodyKey, `"timestamp"`: timestampKey,
 	`"stored"`: storedKey, `"key"`: objectKey,
+	`"redrive"`: redriveKey, `"message"`: messageKey,
 }
 
 // shape tells the wrappings apart by their top-level keys, without keeping a value. It
@@ -136,6 +142,8 @@ func shape(raw []byte) wrapping {
 			return replayShape
 		}
 		return bareShape
+	case has(redriveKey | messageKey):
+		return redriveShape
 	case has(recordsKey):
 		return batchShape
 	case has(messagesKey), has(bodyKey | messageIDKey):
@@ -192,6 +200,9 @@ func (o *opener) shaped(s wrapping, raw []byte, depth int) []Message {
 		return o.stored(raw, depth)
 	case laneShape:
 		return o.waiting(raw, depth)
+	case redriveShape:
+		_, messages := o.redriven(raw, depth)
+		return messages
 	case batchShape:
 		messages, err := o.batch(raw, depth)
 		if err != nil {

@@ -32,6 +32,7 @@ type Batch struct {
 	// report the ID of every message that failed.
 	SQS      bool
 	Messages []Message
+	Redrive  *Redrive // it is one, and waits for an answer; else nil
 }
 
 // Message is one event and what its wrappings say of it.
@@ -46,7 +47,7 @@ type Message struct {
 	Unfetched bool
 
 	Records  []string      // only these record ids of the event; nil: all
-	Redrive  bool          // it was processed before and failed: an on-failure record or a parked message
+	Redrive  bool          // it was processed before and failed: an on-failure record, a parked message, or one that is redriven
 	Consumer string        // parked, lane: by whom
 	Target   string        // on-failure, rule-dlq: ARN of what it was meant for, a function or its buffer
 	Class    verdict.Class // why it failed: the class of a parked message, errorType, ERROR_CODE
@@ -67,7 +68,7 @@ type Message struct {
 
 // Error says why a wrapping could not be opened. It is permanent.
 type Error struct {
-	Name  string // stable: invalid-batch, invalid-record, invalid-on-failure, invalid-parked, invalid-lane, invalid-packed, invalid-stored, object-gone, payload-dropped, nested-too-deep
+	Name  string // stable: invalid-batch, invalid-record, invalid-on-failure, invalid-parked, invalid-lane, invalid-redrive, invalid-packed, invalid-stored, object-gone, payload-dropped, nested-too-deep
 	Where string // JSON pointer
 	What  string // for people
 }

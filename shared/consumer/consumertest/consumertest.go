@@ -266,14 +266,19 @@ func (k *Kit) drain() {
 	k.t.Fatalf("%d messages are still in the buffer after %d deliveries", len(k.buffer.Messages), deliveries)
 }
 
-// Redrive sends what was parked through the consumer again, once, and what Lambda gave up.
-// What answers an error stays parked.
+// Redrive sends what was parked through the consumer again, once, as sfrelay dlq redrive does,
+// and what Lambda gave up. What the consumer does not acknowledge stays parked as it is.
 func (k *Kit) Redrive() *Kit {
 	k.t.Helper()
 	parked, failed := k.parked, k.failed
 	k.parked, k.failed = nil, nil
 	for _, p := range parked {
-		if _, err := k.handler.Handle(k.context(), p.Encode()); err != nil {
+		order := transport.Redrive{By: "arn:aws:iam::123456789012:user/ada", At: k.now}
+		answer, err := k.handler.Handle(k.context(), order.Around(p.Encode()))
+		if err != nil || answer == nil || len(answer.Verdicts) == 0 {
+			k.t.Fatalf("a redrive answered %+v, %v", answer, err)
+		}
+		if slices.ContainsFunc(answer.Verdicts, func(a consumer.Answer) bool { return !a.Verdict.Acknowledged() }) {
 			k.parked = append(k.parked, p)
 		}
 	}

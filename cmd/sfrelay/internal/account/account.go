@@ -42,13 +42,14 @@ func (f Flags) Command(words string) string {
 
 // Account is what a command works on.
 type Account struct {
-	Config  aws.Config
-	Outputs map[string]string // of the CloudFormation stack, by name, as template.yaml declares them
-	Where   string            // account, region and stack, for people
-	Orgs    []string          // whose events the stack takes
-	Sinks   []Sink            // of a real account
-	Off     []string          // consumers whose rules are switched off, because the stack names no sink for them
-	Asks    bool              // Config changes nothing before Agree: it is a real account
+	Config   aws.Config
+	Outputs  map[string]string // of the CloudFormation stack, by name, as template.yaml declares them
+	Where    string            // account, region and stack, for people
+	Orgs     []string          // whose events the stack takes
+	Sinks    []Sink            // of a real account
+	Off      []string          // consumers whose rules are switched off, because the stack names no sink for them
+	ReadsOrg bool              // the consumers read records from Salesforce
+	Asks     bool              // Config changes nothing before Agree: it is a real account
 
 	consent consent
 }
@@ -71,11 +72,24 @@ func (f Flags) Open(ctx context.Context) (*Account, error) {
 		return nil, fmt.Errorf("the id of the CloudFormation stack %q: %w", f.StackName, err)
 	}
 	a := &Account{
-		Config: cfg, Outputs: outputs(s), Orgs: orgs(s), Off: off(s), Asks: f.AWS,
+		Config: cfg, Outputs: outputs(s), Orgs: orgs(s), Off: off(s), ReadsOrg: parametersOf(s)["SalesforceUrl"] != "", Asks: f.AWS,
 		Where: fmt.Sprintf("%saccount %s, region %s, stack %s", place, id.AccountID, id.Region, f.StackName),
 	}
 	if a.Asks {
 		a.Sinks = sinks(s)
+		a.Config.APIOptions = append(slices.Clone(cfg.APIOptions), a.consent.hold)
+	}
+	return a, nil
+}
+
+// Bare opens the account without a stack, for what is named otherwise.
+func (f Flags) Bare(ctx context.Context, what string) (*Account, error) {
+	cfg, place, err := f.config(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a := &Account{Config: cfg, Outputs: map[string]string{}, Asks: f.AWS, Where: fmt.Sprintf("%sregion %s, %s", place, cfg.Region, what)}
+	if a.Asks {
 		a.Config.APIOptions = append(slices.Clone(cfg.APIOptions), a.consent.hold)
 	}
 	return a, nil

@@ -22,11 +22,12 @@ var readOnly = map[string]bool{
 	"EventBridge:TestEventPattern":    true,
 	"Lambda:GetFunctionConfiguration": true,
 	"Lambda:GetPolicy":                true,
+	"STS:GetCallerIdentity":           true,
 	"SQS:GetQueueAttributes":          true,
 	"SQS:GetQueueUrl":                 true,
 	// Reading a queue hides its messages, and these show them again.
-	"SQS:ReceiveMessage":          true,
-	"SQS:ChangeMessageVisibility": true,
+	"SQS:ReceiveMessage":               true,
+	"SQS:ChangeMessageVisibilityBatch": true,
 }
 
 // hold adds the consent to the calls of a client. It has to come last: the name of the call

@@ -41,12 +41,12 @@ func (p *play) messages(ctx context.Context) ([]message, error) {
 	if err := p.allVisible(ctx); err != nil {
 		return nil, err
 	}
-	found, err := p.queues.Read(ctx, deadletter.Filter{}, 0)
+	found, err := p.queues.Read(ctx, deadletter.Query{})
 	if err != nil {
 		return nil, err
 	}
 	var all []message
-	for _, m := range found {
+	for _, m := range found.Messages {
 		for _, e := range m.Events {
 			var envelope struct {
 				ID string `json:"id"`

@@ -53,6 +53,24 @@ func Open(f *os.File) *Printer {
 // wantsColour follows https://no-color.org.
 func wantsColour() bool { return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" }
 
+// Sized returns a Printer that writes as for a terminal of that width, without colour: what
+// the documents show.
+func Sized(w io.Writer, width int) *Printer { return &Printer{out: w, width: width, live: false} }
+
+// Status shows on a terminal, in the place of what it showed before, how far something is;
+// nothing takes it away. Elsewhere it shows nothing.
+func (p *Printer) Status(format string, args ...any) {
+	if !p.live || os.Getenv("TERM") == "dumb" {
+		return
+	}
+	shown := make([]any, len(args))
+	for i, a := range args {
+		shown[i] = escaped(a)
+	}
+	text := []rune(fmt.Sprintf(format, shown...))
+	_ = p.Raw([]byte("\r\x1b[K" + string(text[:min(len(text), p.width-1)]))) // ours, and what is not is escaped
+}
+
 // To returns a Printer for what is no terminal.
 func To(w io.Writer) *Printer { return &Printer{out: w, width: noWidth} }
 
