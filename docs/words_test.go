@@ -17,7 +17,7 @@ import (
 var otherMeanings = map[string]string{
 	"shared/transport/transport.go parked":            "a form of a message",
 	"cmd/sfrelay/internal/explain/print.go parked":    "the same form, in words",
-	"shared/guard/lease.go unknown":                   "whether the content of a duplicate differs",
+	"shared/guard/again.go unknown":                   "whether the content of a duplicate differs",
 	"shared/guard/record.go unknown":                  "a status of an item",
 	"shared/guard/internal/sim/world.go zombie":       "a fault",
 	"shared/sandbox/faults/faults.go throttled":       "a fault",
@@ -49,7 +49,7 @@ func TestVerdictsAndClassesAreWrittenOnce(t *testing.T) {
 		}
 		return true
 	})
-	const verdicts, classes = 11, 17
+	const verdicts, classes = 11, 19
 	if len(words) != verdicts+classes-1 { // busy is both
 		t.Fatalf("%d words in package verdict", len(words))
 	}

@@ -16,6 +16,7 @@ type Ports struct {
 	BillingCustomers billing.Customers
 	Invoices         billing.Invoices
 	Links            consumer.LinkReader
+	Merges           consumer.Merges
 	ERPCustomers     erp.Customers
 	Stock            erp.Stock
 	Receiver         notify.Receiver
@@ -31,6 +32,6 @@ func All(p Ports) []consumer.Definition {
 		CustomerBilling(p.BillingCustomers),
 		CustomerERP(p.ERPCustomers),
 		InventoryERP(p.Stock),
-		OpportunityBilling(p.Invoices, p.Links, []string{"Closed Won"}),
+		OpportunityBilling(p.Invoices, p.Links, p.Merges, Deals{WonStages: []string{"Closed Won"}}),
 	}
 }

@@ -37,12 +37,14 @@ type Account struct {
 	ShippingState      sink.Field[string] `guard:"sa" cdc:"ShippingAddress.StateCode|ShippingAddress.State" event:"Shipping_State__c"`
 	ShippingPostalCode sink.Field[string] `guard:"sp" cdc:"ShippingAddress.PostalCode" event:"Shipping_Postal_Code__c"`
 	ShippingCountry    sink.Field[string] `guard:"sn" cdc:"ShippingAddress.CountryCode|ShippingAddress.Country" event:"Shipping_Country__c"`
+
+	Extra consumer.Extra // custom fields that configuration names
 }
 
 // accountRecord is what both consumers of accounts take. Each is named on its own.
-func accountRecord(name string, to sink.Port) consumer.Record[Account] {
+func accountRecord(name string, to sink.Port, extra []string) consumer.Record[Account] {
 	return consumer.Record[Account]{
-		Name: name, Object: "Account", Changes: true,
+		Name: name, Object: "Account", Changes: true, Extra: extra,
 		Events: []consumer.PlatformEvent{{
 			Name: "Cloud_Customer_Sync__e", Record: "Record_Id__c",
 			Operation: "Operation__c", ModifiedAt: "Record_Modified_At__c", Style: "Payload_Style__c", Fields: "Fields__c",
@@ -53,11 +55,11 @@ func accountRecord(name string, to sink.Port) consumer.Record[Account] {
 
 // CustomerBilling keeps the billing system's customer equal to the Salesforce account,
 // field by field: of each field the newest change wins. This consumer owns the
-// customers; others read their links.
-func CustomerBilling(customers billing.Customers) consumer.Definition {
-	r := accountRecord(customerBilling, customers)
+// customers; others read their links. extra are custom fields that it keeps besides.
+func CustomerBilling(customers billing.Customers, extra ...string) consumer.Definition {
+	r := accountRecord(customerBilling, customers, extra)
 	r.Patch = func(ctx context.Context, ref sink.Ref, id string, a Account) (sink.Receipt, error) {
-		return customers.Save(ctx, ref, id, a.billing())
+		return customers.Save(ctx, ref, id, a.billing(extra))
 	}
 	r.Delete = func(ctx context.Context, ref sink.Ref, id string) (sink.Receipt, error) {
 		return customers.Retire(ctx, ref, id)
@@ -66,14 +68,14 @@ func CustomerBilling(customers billing.Customers) consumer.Definition {
 }
 
 // CustomerERP keeps the ERP's customer equal to the Salesforce account, field by field:
-// of each field the newest change wins.
-func CustomerERP(customers erp.Customers) consumer.Definition {
-	r := accountRecord("customer-erp", customers)
+// of each field the newest change wins. extra are custom fields that it keeps besides.
+func CustomerERP(customers erp.Customers, extra ...string) consumer.Definition {
+	r := accountRecord("customer-erp", customers, extra)
 	r.Put = func(ctx context.Context, ref sink.Ref, id string, a Account) (sink.Receipt, error) {
-		return customers.Put(ctx, ref, id, a.erp())
+		return customers.Put(ctx, ref, id, a.erp(extra))
 	}
 	r.Patch = func(ctx context.Context, ref sink.Ref, id string, a Account) (sink.Receipt, error) {
-		return customers.Patch(ctx, ref, id, a.erp())
+		return customers.Patch(ctx, ref, id, a.erp(extra))
 	}
 	r.Delete = func(ctx context.Context, ref sink.Ref, id string) (sink.Receipt, error) {
 		return customers.Delete(ctx, ref, id)
@@ -81,10 +83,10 @@ func CustomerERP(customers erp.Customers) consumer.Definition {
 	return r
 }
 
-func (a Account) billing() billing.Customer {
+func (a Account) billing(extra []string) billing.Customer {
 	return billing.Customer{
 		Name: a.Name, Number: a.Number, Status: a.Status, Phone: a.Phone, Website: a.Website,
-		Email: a.Email, TaxNumber: a.TaxNumber, Currency: a.Currency,
+		Email: a.Email, TaxNumber: a.TaxNumber, Currency: a.Currency, Extra: a.Extra.Named(extra),
 		Billing: billing.Address{
 			Street: a.BillingStreet, City: a.BillingCity, State: a.BillingState,
 			PostalCode: a.BillingPostalCode, Country: a.BillingCountry,
@@ -96,10 +98,10 @@ func (a Account) billing() billing.Customer {
 	}
 }
 
-func (a Account) erp() erp.Customer {
+func (a Account) erp(extra []string) erp.Customer {
 	return erp.Customer{
 		Name: a.Name, Number: a.Number, Status: a.Status, Phone: a.Phone, Website: a.Website,
-		Email: a.Email, TaxNumber: a.TaxNumber, Currency: a.Currency,
+		Email: a.Email, TaxNumber: a.TaxNumber, Currency: a.Currency, Extra: a.Extra.Named(extra),
 		BillingAddress: erp.Address{
 			Street: a.BillingStreet, City: a.BillingCity, State: a.BillingState,
 			PostalCode: a.BillingPostalCode, Country: a.BillingCountry,

@@ -213,7 +213,7 @@ func TestADefinitionSaysWhatItIs(t *testing.T) {
 		"customer-billing":    "FieldMerge Account/<id> Cloud_Customer_Sync__e(platform) AccountChangeEvent(cdc) 18 fields",
 		"customer-erp":        "FieldMerge Account/<id> Cloud_Customer_Sync__e(platform) AccountChangeEvent(cdc) 18 fields",
 		"inventory-erp":       "NewestWins <key> Inventory_Update__e(platform) 4 fields",
-		"opportunity-billing": "EachOnce Opportunity/<id>/invoice Opportunity_Won__e(platform) OpportunityChangeEvent(cdc) 10 fields",
+		"opportunity-billing": "EachOnce Opportunity/<id>/invoice Opportunity_Won__e(platform) OpportunityChangeEvent(cdc) 11 fields",
 	} {
 		if said[name] != want {
 			t.Errorf("%s says %q, want %q", name, said[name], want)

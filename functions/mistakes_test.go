@@ -83,7 +83,7 @@ func TestNoMistakeOfAnAuthorIsSilent(t *testing.T) {
 			return refused(reading[struct {
 				Name sink.Field[string] `guard:"n" cdc:"Name" evnt:"Name__c"`
 			}]())
-		}, `field Name has the tag "evnt", which nobody reads: write event, cdc, guard or ref`},
+		}, `field Name has the tag "evnt", which nobody reads: write event, cdc, rest, guard or ref`},
 		{"a guard code alone", func(*testing.T) string {
 			return refused(reading[struct {
 				Name sink.Field[string] `guard:"n"`

@@ -210,7 +210,7 @@ func newCheckout(t *testing.T) *checkout {
 		}
 		c.put(name, b, info.Mode().Perm())
 	}
-	for _, tool := range []string{"python-*", "dynamodb-local-*", "clients-*", "node-*"} {
+	for _, tool := range []string{"python-*", "dynamodb-local-*", "clients-*", "cumulusci-*", "node-*"} {
 		found, err := filepath.Glob("../.cache/" + tool)
 		if err != nil {
 			t.Fatal(err)

@@ -40,9 +40,17 @@ func (l links) Link(_ context.Context, owner, org string, k consumer.Key) (strin
 
 var known = links{"customer-billing#00D5f000005KcCnEAK#Account/0015f00002J9YYEAA3": "cus_1"}
 
+// merges are accounts that were merged into another one, or deleted (empty).
+type merges map[string]string
+
+func (m merges) MergedInto(_ context.Context, _, id string) (into string, gone bool, err error) {
+	into, gone = m[id]
+	return into, gone && into == "", nil
+}
+
 // bill is the consumer under test.
 func bill(b book, l consumer.LinkReader) consumer.Definition {
-	return functions.OpportunityBilling(b, l, []string{"Closed Won"})
+	return functions.OpportunityBilling(b, l, merges{}, functions.Deals{WonStages: []string{"Closed Won"}})
 }
 
 func won(event, amount, lines string) []byte {

@@ -23,6 +23,7 @@ type Template struct {
 	Mappings   struct {
 		Consumers map[string]row // by the logical id of the function
 	} `json:"Mappings"`
+	Rules      map[string]any      `json:"Rules"`
 	Conditions map[string]any      `json:"Conditions"`
 	Resources  map[string]Resource `json:"Resources"`
 	Outputs    map[string]any      `json:"Outputs"`
@@ -45,6 +46,7 @@ type row struct {
 	Events  []string // detail-types that it takes from the bus of the platform events
 	Changes []string // and from that of the change events
 	LinksOf string   // the consumer whose items it may read besides
+	Org     int      // 1: it asks the org
 }
 
 // Rule is one thing a template has to fulfil. Check returns what is wrong: resource
@@ -264,8 +266,8 @@ func functionsLog(t Template) (wrong []string) {
 
 var (
 	variables = []string{ // of every function
-		"ACCOUNT_FIELDS", "AUTOMATIC_TAX", "AWS_NEW_RETRIES_2026", "FAILURE_BUCKET", "FAILURE_QUEUE_URL", "GOGC", "GOMAXPROCS", "GUARD_RESTORED_AT",
-		"GUARD_TABLE", "INVOICE_DELIVERY", "LOG_LEVEL", "OPPORTUNITY_WON_STAGES", "RETRY_HOURS", "SALESFORCE_CLIENT_NAME", "SALESFORCE_ORGS", "SERVICE_NAME", "STRIPE_CONTEXT", "TAX_EXEMPT", "TAX_NUMBERS", "TIME_SCALE",
+		"ACCOUNT_EXTRA_FIELDS", "ACCOUNT_FIELDS", "AUTOMATIC_TAX", "AWS_NEW_RETRIES_2026", "FAILURE_BUCKET", "FAILURE_QUEUE_URL", "GOGC", "GOMAXPROCS", "GUARD_RESTORED_AT",
+		"GUARD_TABLE", "INVOICE_DELIVERY", "LOG_LEVEL", "OPPORTUNITY_FIELDS", "OPPORTUNITY_WON_STAGES", "ORG_CURRENCY", "RETRY_HOURS", "SALESFORCE_CLIENT_NAME", "SALESFORCE_ORGS", "SALESFORCE_SECRET", "SALESFORCE_URL", "SERVICE_NAME", "STRIPE_CONTEXT", "TAX_EXEMPT", "TAX_NUMBERS", "TIME_SCALE",
 	}
 	ofBilling = []string{"BILLING", "STRIPE_API_BASE", "STRIPE_SECRET"}
 	ofERP     = []string{"ERP", "ERP_SECRET", "ERP_URL"}
@@ -295,11 +297,14 @@ func functionsKnow(t Template) (wrong []string) {
 		if set["NOTIFY_URL"] != nil {
 			want = append(want, ofNotices...)
 		}
+		if refIf(set["SALESFORCE_URL"]) != "SalesforceUrl" || refIf(set["SALESFORCE_SECRET"]) != "SalesforceSecret" {
+			wrong = append(wrong, id+" is not told SalesforceUrl and SalesforceSecret")
+		}
 		slices.Sort(want)
 		if got := keys(set); !slices.Equal(got, want) {
 			wrong = append(wrong, fmt.Sprintf("%s has the variables %v, must be %v", id, got, want))
 		}
-		for _, name := range []string{"StripeSecret", "ErpSecret", "NotifySecret"} {
+		for _, name := range []string{"StripeSecret", "ErpSecret", "NotifySecret", "SalesforceSecret"} {
 			if pattern, _ := at(t.Parameters[name], "AllowedPattern").(string); !strings.HasPrefix(strings.TrimPrefix(pattern, "("), "arn:") {
 				wrong = append(wrong, name+" takes more than the ARN of a secret")
 			}
@@ -307,6 +312,9 @@ func functionsKnow(t Template) (wrong []string) {
 	}
 	return wrong
 }
+
+// noSecret is what a statement about a secret is on that is not there.
+const noSecret = `{"Fn::Sub":"arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:none"}`
 
 // rolesAreSmall: one role per function, nothing managed, nothing on everything, of
 // the table its own items only and the links of one other consumer.
@@ -326,11 +334,15 @@ func rolesAreSmall(t Template) (wrong []string) {
 		}
 		set, _ := at(t.Resources[function].Properties, "Environment", "Variables").(map[string]any)
 		secret := ref(set["STRIPE_SECRET"]) + ref(set["ERP_SECRET"]) + refIf(set["NOTIFY_SECRET"])
+		orgSecret := noSecret
+		if t.Mappings.Consumers[function].Org == 1 {
+			orgSecret = fmt.Sprintf(`{"Fn::If":["HasSalesforceSecret",{"Ref":"SalesforceSecret"},%s]}`, noSecret)
+		}
 		policies, _ := role.Properties["Policies"].([]any)
 		for _, policy := range policies {
 			statements, _ := at(policy, "PolicyDocument", "Statement").([]any)
 			for _, s := range statements {
-				if reason := needless(s, function, secret, t.Mappings.Consumers[function].LinksOf); reason != "" {
+				if reason := needless(s, function, secret, orgSecret, t.Mappings.Consumers[function].LinksOf); reason != "" {
 					wrong = append(wrong, fmt.Sprintf("%s: %v: %s", id, at(s, "Sid"), reason))
 				}
 			}
@@ -356,7 +368,7 @@ func (t Template) lacks(function string) (missing []string) {
 }
 
 // needless says why a statement of a role allows more than the function needs.
-func needless(statement any, function, secret, linksOf string) string {
+func needless(statement any, function, secret, orgSecret, linksOf string) string {
 	actions := flatten(at(statement, "Action"))
 	keys := text(at(statement, "Condition", "ForAllValues:StringLike", "dynamodb:LeadingKeys"))
 	own, links := fmt.Sprintf("[%q]", consumerName(function)+"#*"), fmt.Sprintf("[%q]", linksOf+"#*")
@@ -383,6 +395,12 @@ func needless(statement any, function, secret, linksOf string) string {
 				return "may read other items than its own and those that its row names"
 			}
 		case "secretsmanager:GetSecretValue":
+			if at(statement, "Sid") == "OrgSecret" {
+				if got := text(at(statement, "Resource")); got != orgSecret {
+					return fmt.Sprintf("is on %s, must be on %s", got, orgSecret)
+				}
+				continue
+			}
 			if resource := at(statement, "Resource"); ref(resource)+refIf(resource) != secret {
 				return "may read another secret than its sink's"
 			}

@@ -39,7 +39,7 @@ var layers = []layer{
 	{"shared/guard/dynamo/dynamotest", nil, []string{awsSDK}},
 	{"shared/erp/sinktest", []string{"shared"}, nil},
 	{"shared/notify/receivertest", nil, nil},
-	{"shared/consumer/consumertest", []string{"shared"}, nil},
+	{"shared/consumer/consumertest", []string{"shared"}, []string{jsontext}},
 	// Systems to break, for tests and the local stack.
 	{"shared/sandbox/stripe", []string{"shared"}, []string{"github.com/stripe", "github.com/lestrrat-go", json2}},
 	{"shared/sandbox", []string{"shared"}, nil},
@@ -55,7 +55,9 @@ var layers = []layer{
 	{"shared/config", nil, nil},
 	{"shared/awsclient", nil, []string{awsSDK, smithy}},
 	{"shared/telemetry", []string{"shared/verdict"}, nil},
-	{"shared/salesforce/api", []string{"shared/config", "shared/jsonobject", "shared/salesforce."}, []string{jsontext}},
+	{"shared/salesforce/login", []string{"shared/jsonobject"}, []string{jsontext}},
+	{"shared/salesforce/api", []string{"shared/config", "shared/jsonobject", "shared/salesforce.", "shared/salesforce/login"}, []string{jsontext}},
+	{"shared/salesforce/sweep", []string{"shared/jsonobject", "shared/salesforce.", "shared/salesforce/api", "shared/salesforce/login"}, nil},
 	{"shared/salesforce", []string{"shared/decimal", "shared/order"}, []string{jsontext}},
 	{"shared/jsonobject", nil, []string{jsontext}},
 	{"shared/failurebucket/buckettest", nil, nil},
@@ -69,7 +71,7 @@ var layers = []layer{
 	{"shared/notify/webhook", []string{"shared/notify.", "shared/config", "shared/sink", "shared/verdict"}, []string{jsontext, standardWebhooks}},
 	{"shared/notify", []string{"shared/sink"}, nil},
 	// What joins them.
-	{"shared/consumer", []string{"shared/decimal", "shared/guard", "shared/lane", "shared/order", "shared/salesforce", "shared/sink", "shared/transport", "shared/telemetry", "shared/verdict"},
+	{"shared/consumer", []string{"shared/decimal", "shared/guard", "shared/lane", "shared/order", "shared/salesforce", "shared/salesforce/api", "shared/sink", "shared/transport", "shared/telemetry", "shared/verdict"},
 		[]string{"github.com/google/uuid"}},
 	{"shared/deadletter", []string{"shared/transport", "shared/salesforce", "shared/verdict"}, []string{awsSDK}},
 	{"shared/function", []string{"shared"}, []string{awsSDK, "github.com/aws/aws-lambda-go"}},

@@ -8,8 +8,8 @@ var salesforceMutants = []mutant{
 		test: "TestTheOrgStaysWhereItIs", protects: "the next page is asked of the org only",
 	},
 	{
-		name: "instance-anywhere", file: "salesforce/api/session.go",
-		old:  `u.Scheme != c.org.Scheme || u.Host != c.org.Host {`,
+		name: "instance-anywhere", file: "salesforce/login/session.go",
+		old:  `u.Scheme != s.org.Scheme || u.Host != s.org.Host {`,
 		new:  `u.Host == "" {`,
 		test: "TestTheOrgStaysWhereItIs", protects: "a token of another org is refused",
 	},
@@ -20,25 +20,25 @@ var salesforceMutants = []mutant{
 		test: "TestTheOrgStaysWhereItIs", protects: "no redirect is followed with the session",
 	},
 	{
-		name: "login-for-each-who-waits", file: "salesforce/api/session.go",
+		name: "login-for-each-who-waits", file: "salesforce/login/session.go",
 		old:  `if s.token != "" && s.token != ended {`,
 		new:  `if s.token != "" && ended == "" {`,
 		test: "TestOneLoginForAllWhoWait", protects: "of all whose session ended one logs in",
 	},
 	{
-		name: "refused-login-again", file: "salesforce/api/session.go",
-		old:  `s.refused, s.until = err, time.Now().Add(again)`,
-		new:  `s.refused, s.until = err, time.Now()`,
-		test: "TestARefusedLoginNamesTheSetting", protects: "a login that was refused is not repeated for every change",
+		name: "refused-login-again", file: "salesforce/login/session.go",
+		old:  `s.refused, s.until = failed, time.Now().Add(again)`,
+		new:  `s.refused, s.until = failed, time.Now()`,
+		test: "TestARefusedLoginIsNotRepeated", protects: "a login that was refused is not repeated for every change",
 	},
 	{
-		name: "failed-login-for-each", file: "salesforce/api/session.go",
+		name: "failed-login-for-each", file: "salesforce/login/session.go",
 		old:  `s.until = time.Now().Add(soon)`,
 		new:  `s.until = time.Now()`,
 		test: "TestALoginThatFailsForNowIsTriedAgain", protects: "who waited for a login that failed does not log in again at once",
 	},
 	{
-		name: "hurry-of-one", file: "salesforce/api/session.go",
+		name: "hurry-of-one", file: "salesforce/login/session.go",
 		old:  `if ctx.Err() != nil { // who`,
 		new:  `if ctx == nil { // who`,
 		test: "TestALoginThatFailsForNowIsTriedAgain", protects: "the deadline of one caller refuses no other",
@@ -68,10 +68,10 @@ var salesforceMutants = []mutant{
 		test: "TestRefusals", protects: "an error names fields that were asked for only",
 	},
 	{
-		name: "any-code-is-shown", file: "salesforce/api/error.go",
+		name: "any-code-is-shown", file: "salesforce/login/session.go",
 		old:  `return s != "" && len(s) <= 64 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == ""`,
 		new:  `return s != ""`,
-		test: "TestRefusals", protects: "an error holds codes, no values",
+		test: "TestARefusedLoginIsNotRepeated", protects: "an error holds codes, no values",
 	},
 	{
 		name: "brake-for-ever", file: "salesforce/api/error.go",
@@ -86,16 +86,24 @@ var salesforceMutants = []mutant{
 		test: "TestTheBrakeLetsOneThroughAfterAnHour", protects: "after an hour one request finds out, not all",
 	},
 	{
-		name: "rows-cut-off", file: "salesforce/api/bulk.go",
+		name: "rows-cut-off", file: "salesforce/sweep/jobs.go",
 		old:  ` || resp.Header.Get("Sforce-NumberOfRecords") != strconv.Itoa(n)`,
 		new:  ` || n < 0 && strconv.Itoa(n) == ""`,
 		test: "TestBulk", protects: "rows that broke off at the end of a line are not taken for all",
 	},
 	{
 		name: "statement-of-anything", file: "salesforce/api/records.go",
-		old:  `if _, err := c.check(); err != nil {`,
-		new:  `if _, err := c.check(); err != nil && c.Object == "" {`,
+		old: `child, err := Select{Object: c.Object, Fields: c.Fields}.SOQL("")
+		if err != nil {`,
+		new: `child, err := Select{Object: c.Object, Fields: c.Fields}.SOQL("")
+		if err != nil && c.Object == "" {`,
 		test: "TestStatementsAreMadeOfNames", protects: "a sub-select is made of API names too",
+	},
+	{
+		name: "a-client-that-is-none", file: "function/function.go",
+		old:  `; client != nil { // a nil`,
+		new:  `; client != nil || f.org == nil { // a nil`,
+		test: "TestAskOrg", protects: "without an org Env.Org is nil, not a nil client in an interface",
 	},
 	{
 		name: "street-of-anything", file: "salesforce/restnames.go",

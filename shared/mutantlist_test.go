@@ -269,14 +269,14 @@ var consumerMutants = []mutant{
 	},
 	{
 		name: "any-waits-for-the-record", file: "consumer/prepare.go",
-		old:  "out.partial, reason, paths = reason != \"\", \"\", []string{}",
-		new:  "out.partial = reason != \"\"",
+		old:  "reason, paths = \"\", []string{}",
+		new:  "paths = nil",
 		test: "TestAnyChangeOfAnyField", protects: "who only wants to know is told of a gap",
 	},
 	{
 		name: "any-says-all", file: "consumer/prepare.go",
-		old:  "out.partial, reason, paths = reason != \"\", \"\", []string{}",
-		new:  "reason, paths = \"\", []string{}",
+		old:  "out.partial = reason != \"\" && ch.Kind == salesforce.CDC",
+		new:  "",
 		test: "TestAnyChangeOfAnyField", protects: "who is told of a gap knows that it is one",
 	},
 	{

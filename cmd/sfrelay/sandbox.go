@@ -26,7 +26,7 @@ type sandboxCommand struct {
 	Org    string `default:"127.0.0.1:0" help:"Loopback address of the Salesforce sandbox."`
 	OrgTLS string `name:"org-tls" placeholder:"FILE" type:"path" help:"Serve the Salesforce sandbox by TLS and write its certificate to FILE."`
 	Delay  delay  `placeholder:"DURATION" help:"Let every request to any of them wait for so long first, e.g. 300ms; 1s at most."`
-	JSON   bool   `name:"json" help:"Print the addresses, the key and the receiver's signing secret as one line of JSON."`
+	JSON   bool   `name:"json" help:"Print the addresses, the key, the receiver's signing secret and the credentials for the org as one line of JSON."`
 }
 
 func (c *sandboxCommand) Run(ctx context.Context, out *screen) error {
@@ -49,13 +49,14 @@ func (c *sandboxCommand) Run(ctx context.Context, out *screen) error {
 			return err
 		}
 	}
-	if err := c.print(out, at, key, secret); err != nil {
+	org := orgsandbox.New(orgsandbox.Options{})
+	if err := c.print(out, at, key, secret, org.Credentials()); err != nil {
 		return err
 	}
 	wait := func() { time.Sleep(time.Duration(c.Delay)) }
 	var servers []*http.Server
 	failed := make(chan error, len(at))
-	for i, h := range []http.Handler{stripeSandbox(), erpSandbox(), receiver, orgsandbox.New(orgsandbox.Options{})} {
+	for i, h := range []http.Handler{stripeSandbox(), erpSandbox(), receiver, org} {
 		s := &http.Server{Handler: door.Before(door.Delayed(h, wait), at[i].Addr(), key), ReadHeaderTimeout: 10 * time.Second}
 		servers = append(servers, s)
 		go func() { failed <- s.Serve(at[i]) }()
@@ -94,7 +95,7 @@ func (d *delay) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func (c *sandboxCommand) print(out *screen, at [4]net.Listener, key, secret string) error {
+func (c *sandboxCommand) print(out *screen, at [4]net.Listener, key, secret string, org orgsandbox.Credentials) error {
 	url := func(i int) string {
 		if i == 3 && c.OrgTLS != "" {
 			return "https://" + at[i].Addr().String()
@@ -102,7 +103,10 @@ func (c *sandboxCommand) print(out *screen, at [4]net.Listener, key, secret stri
 		return "http://" + at[i].Addr().String()
 	}
 	if c.JSON {
-		return out.Out.JSON(map[string]string{"stripe": url(0), "erp": url(1), "notify": url(2), "org": url(3), "key": key, "notifySecret": secret})
+		return out.Out.JSON(map[string]string{
+			"stripe": url(0), "erp": url(1), "notify": url(2), "org": url(3), "key": key, "notifySecret": secret,
+			"orgClientId": org.ConsumerKey, "orgClientSecret": org.ConsumerSecret,
+		})
 	}
 	out.Out.Printf("Stripe %s\nERP    %s\nNotify %s, with the signing secret %s\nOrg    %s\nKey    %s, for /_sandbox/… in the header %s\nEnd with Ctrl-C.\n",
 		url(0), url(1), url(2), secret, url(3), key, door.KeyHeader)

@@ -15,6 +15,7 @@ import (
 
 	"sfrelay/cmd/sfrelay/internal/terminal"
 	"sfrelay/shared/notify/receivertest"
+	"sfrelay/shared/salesforce/api"
 )
 
 // All sandboxes stand behind a door, and each start has a key and a signing secret of its
@@ -29,7 +30,7 @@ func TestSandboxesAreServedBehindADoor(t *testing.T) {
 			c := sandboxCommand{Stripe: "127.0.0.1:0", ERP: "127.0.0.1:0", Notify: "127.0.0.1:0", Org: "127.0.0.1:0", JSON: true}
 			ended <- c.Run(ctx, &screen{Out: terminal.To(w), Err: terminal.To(new(bytes.Buffer))})
 		}()
-		var at struct{ Stripe, ERP, Notify, Org, Key, NotifySecret string }
+		var at struct{ Stripe, ERP, Notify, Org, Key, NotifySecret, OrgClientID, OrgClientSecret string }
 		if err := json.NewDecoder(r).Decode(&at); err != nil {
 			t.Fatal(err)
 		}
@@ -51,6 +52,18 @@ func TestSandboxesAreServedBehindADoor(t *testing.T) {
 			}
 		}
 		receivertest.Run(t, receivertest.Receiver{URL: at.Notify, Secrets: []string{at.NotifySecret}})
+		credentials, err := json.Marshal(map[string]string{"clientId": at.OrgClientID, "clientSecret": at.OrgClientSecret})
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := api.New(func(context.Context) (string, error) { return string(credentials), nil }, at.Org)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const alpha = "0015f0000200001AAA"
+		if found, err := client.Retrieve(ctx, "Account", []string{alpha}, []string{"Name"}); err != nil || found[alpha] == nil {
+			t.Errorf("with the credentials that were printed: %v, %v", found, err)
+		}
 		stop()
 		if err := <-ended; err != nil {
 			t.Error(err)

@@ -78,6 +78,7 @@ func describe(p *terminal.Printer, s *stack.Stack) {
 		terminal.Row("sinks", "Stripe "+s.StripeURL),
 		terminal.Row("", "ERP    "+s.ERPURL),
 		terminal.Row("", "webhook "+s.NotifyURL),
+		terminal.Row("org", "Salesforce "+s.OrgURL+" (sandbox)"),
 		terminal.Row("delivery", fmt.Sprintf("%s, all waits scaled by 1/%.0f", s.Mode, 1/s.TimeScale)),
 	)
 	if s.Delay > 0 {
@@ -126,6 +127,7 @@ func (c *stackEnv) Run(ctx context.Context, out *screen) error {
 		// Not ERP_URL and STRIPE_API_BASE: the next stack would take them for settings of the reader.
 		"STRIPE_SANDBOX_URL="+s.StripeURL,
 		"ERP_SANDBOX_URL="+s.ERPURL,
+		"ORG_SANDBOX_URL="+s.OrgURL,
 		"SANDBOX_KEY="+s.SandboxKey,
 	)
 	printEnv(out.Out, env)

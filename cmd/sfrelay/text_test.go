@@ -134,7 +134,7 @@ var texts = map[string]func(t *testing.T, s *screen, value string){
 	},
 	"bulk, what differs": func(t *testing.T, s *screen, value string) { s.Err.Error("sfrelay", bulkDiffers{value, value}) },
 	"stack up": func(t *testing.T, s *screen, value string) {
-		describe(s.Out, &stack.Stack{Endpoint: value, EventBus: value, ChangeBus: value, StripeURL: value, ERPURL: value, Mode: value})
+		describe(s.Out, &stack.Stack{Endpoint: value, EventBus: value, ChangeBus: value, StripeURL: value, ERPURL: value, OrgURL: value, Mode: value})
 	},
 	"stack env": func(t *testing.T, s *screen, value string) { printEnv(s.Out, []string{"A=" + value, value}) },
 	"where":     func(t *testing.T, s *screen, value string) { s.where(value, false) },

@@ -10,6 +10,7 @@ import (
 
 func main() {
 	function.Main(func(f *function.Function) consumer.Definition {
-		return functions.CustomerBilling(stripe.FromEnv(f.Reader, f.Secret).Customers())
+		f.AskOrg()
+		return functions.CustomerBilling(stripe.FromEnv(f.Reader, f.Secret).Customers(), f.List("ACCOUNT_EXTRA_FIELDS", "")...)
 	})
 }

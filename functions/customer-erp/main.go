@@ -10,6 +10,7 @@ import (
 
 func main() {
 	function.Main(func(f *function.Function) consumer.Definition {
-		return functions.CustomerERP(httpsink.FromEnv(f.Reader, f.Secret).Customers())
+		f.AskOrg()
+		return functions.CustomerERP(httpsink.FromEnv(f.Reader, f.Secret).Customers(), f.List("ACCOUNT_EXTRA_FIELDS", "")...)
 	})
 }

@@ -3,6 +3,7 @@ package main
 
 import (
 	"sfrelay/functions"
+	"sfrelay/shared/billing"
 	"sfrelay/shared/billing/stripe"
 	"sfrelay/shared/consumer"
 	"sfrelay/shared/function"
@@ -10,7 +11,10 @@ import (
 
 func main() {
 	function.Main(func(f *function.Function) consumer.Definition {
+		f.AskOrg()
 		invoices := stripe.FromEnv(f.Reader, f.Secret).Invoices()
-		return functions.OpportunityBilling(invoices, f, f.List("OPPORTUNITY_WON_STAGES", "Closed Won"))
+		return functions.OpportunityBilling(invoices, f, f, functions.Deals{
+			WonStages: f.List("OPPORTUNITY_WON_STAGES", "Closed Won"), Currency: billing.Currency(f.Optional("ORG_CURRENCY", "")),
+		})
 	})
 }

@@ -45,6 +45,9 @@ type Customer struct {
 	Currency  sink.Field[string] // ISO 4217; of the account, not of an invoice
 	Billing   Address
 	Shipping  Address
+
+	// Extra holds custom fields of the account by API name, those that are present.
+	Extra map[string]sink.Field[string]
 }
 
 // Address is a postal address, each part written or cleared by itself.

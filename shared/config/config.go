@@ -27,10 +27,12 @@ type Config struct {
 	Orgs            []string // SALESFORCE_ORGS, as written; at least one, or Reader.Err says so
 	ClientName      string   // SALESFORCE_CLIENT_NAME: our own writes carry it
 	AccountFields   map[string]string
-	RetryFor        time.Duration // RETRY_HOURS, not scaled: then a change is parked
-	TimeScale       float64       // 1 on AWS
-	LogLevel        slog.Level
-	ServiceName     string
+
+	OpportunityFields map[string]string
+	RetryFor          time.Duration // RETRY_HOURS, not scaled: then a change is parked
+	TimeScale         float64       // 1 on AWS
+	LogLevel          slog.Level
+	ServiceName       string
 }
 
 // Reader collects the mistakes of one reading.
@@ -52,8 +54,10 @@ func (r *Reader) Common() Config {
 		ClientName:      r.Optional("SALESFORCE_CLIENT_NAME", ""),
 		ServiceName:     r.Optional("SERVICE_NAME", "sfrelay"),
 		AccountFields:   r.pairs("ACCOUNT_FIELDS"),
-		RetryFor:        time.Duration(r.integer("RETRY_HOURS", 6, 1, 96)) * time.Hour,
-		TimeScale:       r.scale("TIME_SCALE"),
+
+		OpportunityFields: r.pairs("OPPORTUNITY_FIELDS"),
+		RetryFor:          time.Duration(r.integer("RETRY_HOURS", 6, 1, 96)) * time.Hour,
+		TimeScale:         r.scale("TIME_SCALE"),
 	}
 	// Commas alone name no org. Taken for an empty list they would allow any.
 	if c.Orgs = r.List("SALESFORCE_ORGS", ""); len(c.Orgs) == 0 {

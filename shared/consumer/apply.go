@@ -2,7 +2,9 @@ package consumer
 
 import (
 	"context"
+	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,16 +17,38 @@ import (
 // process takes those works that are ready through the guard: subjects side by side, the
 // changes of one subject together.
 func (in *invocation[T]) process(works []*work[T]) {
+	for range mostRounds {
+		in.guarded(works)
+		in.ask(works)
+		if !slices.ContainsFunc(works, func(w *work[T]) bool { return w.ready && !w.over }) {
+			return
+		}
+	}
+	in.guarded(works)
+}
+
+// mostRounds: as the event tells it, with what was read, and once more after the claim.
+const mostRounds = 2
+
+// guarded takes those works through the guard that are ready, and ends those that need
+// nothing more.
+func (in *invocation[T]) guarded(works []*work[T]) {
 	groups := make(map[string][]*work[T])
 	var keys []string
-	for _, w := range works {
-		if !w.ready {
+	for i, w := range works {
+		switch {
+		case w.over || w.needs != nil:
+			continue
+		case !w.ready:
 			in.finish(w)
 			continue
 		}
 		key := w.event.Org + "#" + w.subject
 		if in.def.policy != guard.EachOnce && w.msg.Redrive {
 			key += "#redrive" // it lies in no queue any more, others do: one call says the same of all
+		}
+		if w.change.Kind == guard.Resync { // it stands alone
+			key += fmt.Sprintf("#%d", i)
 		}
 		if _, ok := groups[key]; !ok {
 			keys = append(keys, key)
@@ -64,7 +88,7 @@ func (in *invocation[T]) do(group []*work[T]) {
 	call := guard.Call{
 		Org: first.event.Org, Subject: first.subject, Redrive: first.msg.Redrive, Unattended: in.unattended(),
 		EventSubject: in.def.perEvent, Published: first.published(),
-		BusyWait: busyWait, Changes: make([]guard.Change, len(group)),
+		WholeFirst: in.asks(), BusyWait: busyWait, Changes: make([]guard.Change, len(group)),
 		GiveUp: func(change int, class verdict.Class, _ int64) bool {
 			return in.giveUp(group[change], class)
 		},
@@ -83,24 +107,45 @@ func (in *invocation[T]) do(group []*work[T]) {
 	report := in.guard.Do(in.beforeClosing(), call, func(ctx context.Context, at guard.Attempt) (out guard.Outcome) {
 		began := in.env.Now()
 		out.Class = verdict.Unknown // that of a panic
-		defer func() { in.breaker.heard(subject, pass, out, in.env.Now()) }()
-		out = in.carryOut(ctx, group, at)
+		asked := true
+		defer func() {
+			if asked {
+				in.breaker.heard(subject, pass, out, in.env.Now())
+			}
+		}()
+		if at.Resync {
+			out, asked = in.resync(ctx, group[0], at)
+		} else {
+			out = in.carryOut(ctx, group, at)
+		}
 		inSink += in.env.Now().Sub(began)
 		return out
 	})
+	first.line.GuardRequests += report.Requests
+	first.line.EpochRaised = report.EpochRaised
 	for i, w := range group {
-		r := report.Results[i]
-		w.conclude(r.Verdict, r.Class, r.Err)
-		w.line.Attempt, w.line.Epoch, w.line.InDoubt, w.line.Changed = r.Attempt, r.Epoch, r.InDoubt, r.Changed
-		w.line.Sink, w.notBefore, w.asked = inSink, r.NotBefore, report.Requests > 0
-		if r.Verdict == verdict.Applied || r.Verdict == verdict.PartlyStale {
-			in.health.took(w.subject, in.env.Now())
-		}
-		if i == 0 {
-			w.line.GuardRequests, w.line.EpochRaised = report.Requests, report.EpochRaised
-		}
-		in.finish(w)
+		in.reported(w, report.Results[i], inSink, report.Requests > 0)
 	}
+}
+
+// reported ends a work as the guard says, or readies it for what it needs first.
+func (in *invocation[T]) reported(w *work[T], r guard.Result, inSink time.Duration, asked bool) {
+	switch {
+	case r.Unseen:
+		w.ready, w.needs = false, r.Err
+		return
+	case r.Settled && w.thin && w.change.Kind != guard.Resync:
+		// It holds nothing that could tell it from another save of the same second.
+		w.change.Kind = guard.Resync
+		return
+	}
+	w.conclude(r.Verdict, r.Class, r.Err)
+	w.line.Attempt, w.line.Epoch, w.line.InDoubt, w.line.Changed = r.Attempt, r.Epoch, r.InDoubt, r.Changed
+	w.line.Sink, w.notBefore, w.asked = inSink, r.NotBefore, asked
+	if r.Verdict == verdict.Applied || r.Verdict == verdict.PartlyStale {
+		in.health.took(w.subject, in.env.Now())
+	}
+	in.finish(w)
 }
 
 func (in *invocation[T]) attempt(group []*work[T], at guard.Attempt) attempt[T] {

@@ -85,6 +85,7 @@ func (in *invocation[T]) finish(w *work[T]) {
 		w.line.Waited = max(in.env.Now().Sub(first), 0)
 	}
 	in.env.Log.Write(w.line)
+	w.over = true
 }
 
 // response names the messages that have to come again, and when.

@@ -23,13 +23,18 @@ type binding struct {
 	// paths by source kind, for ignored, echo and fetch decisions
 	cdcPaths, eventPaths []string
 	any                  bool // every field of change events counts, and none has to be whole
+	asks                 bool // every field can be read from the org
 }
 
 type boundField struct {
 	index    int
+	element  int // of an Extra; -1 for a field of its own
 	name     string
 	cdc      []string // the first that has a value counts
 	event    string
+	rest     []string // fields of the org: the first that has a value counts
+	children *children
+	nowhere  bool // the org has no such field
 	code     string
 	object   string // whose record ids it holds; empty: no ids
 	required bool   // of platform events
@@ -40,6 +45,15 @@ var (
 	optionalText = reflect.TypeFor[sink.Field[string]]()
 	unmarshaler  = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
+
+// in is where the field's value is in a T.
+func (f *boundField) in(of reflect.Value) reflect.Value {
+	if v := of.Field(f.index); f.element < 0 {
+		return v
+	} else {
+		return v.Index(f.element)
+	}
+}
 
 // bind reads the tags of t. rename maps the default names of change event fields to
 // those of this org. With an error, the binding holds what could be read.
@@ -52,6 +66,10 @@ func bind(t reflect.Type, s *shape, rename map[string]string) (*binding, error) 
 	used := make(map[string]bool)
 	for i := range t.NumField() {
 		sf := t.Field(i)
+		if sf.Type == extras && sf.IsExported() {
+			errs = append(errs, b.bindExtra(i, s)...)
+			continue
+		}
 		f, read, err := bindField(sf, s)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("field %s %w", sf.Name, err))
@@ -63,41 +81,44 @@ func bind(t reflect.Type, s *shape, rename map[string]string) (*binding, error) 
 			continue
 		}
 		f.index = i
-		for j, path := range f.cdc {
-			if to, ok := rename[path]; ok {
-				f.cdc[j], used[path] = to, true
-			}
-		}
-		b.fields = append(b.fields, f)
-		add := func(list *[]string, tags ...string) {
-			for _, tag := range tags {
-				if tag != "" && slices.Contains(*list, tag) {
-					errs = append(errs, fmt.Errorf("field %s uses %q a second time: every field has tags of its own", sf.Name, tag))
-				}
-				if tag != "" {
-					*list = append(*list, tag)
-				}
-			}
-		}
-		add(&b.codes, f.code)
-		add(&b.cdcPaths, f.cdc...)
-		add(&b.eventPaths, f.event)
+		f.rename(s.object, rename, used)
+		errs = append(errs, b.add(f)...)
 	}
+	errs = append(errs, b.canAsk(s)...)
 	if len(b.fields) == 0 && s.policy != guard.EachOnce {
 		errs = append(errs, fmt.Errorf("it reads no field of %v: tag its fields with cdc or event", t))
 	}
 	for _, from := range slices.Sorted(maps.Keys(rename)) {
 		if !used[from] {
-			errs = append(errs, fmt.Errorf("%s of %s is renamed, and no cdc tag of %v names it: correct ACCOUNT_FIELDS", from, s.object, t))
+			errs = append(errs, fmt.Errorf("%s of %s is renamed, and no cdc tag of %v names it: correct %s_FIELDS", from, s.object, t, strings.ToUpper(s.object)))
 		}
 	}
 	return b, errors.Join(errs...)
 }
 
+// add takes a field in.
+func (b *binding) add(f boundField) (errs []error) {
+	b.fields = append(b.fields, f)
+	note := func(list *[]string, tags ...string) {
+		for _, tag := range tags {
+			if tag != "" && slices.Contains(*list, tag) {
+				errs = append(errs, fmt.Errorf("field %s uses %q a second time: every field has tags of its own", f.name, tag))
+			}
+			if tag != "" {
+				*list = append(*list, tag)
+			}
+		}
+	}
+	note(&b.codes, f.code)
+	note(&b.cdcPaths, f.cdc...)
+	note(&b.eventPaths, f.event)
+	return errs
+}
+
 // bindField reads the tags of one field strictly: whatever it does not know is a
 // mistake, because a field that is not read loses its values without a word.
 func bindField(sf reflect.StructField, s *shape) (f boundField, read bool, err error) {
-	f.name = sf.Name
+	f.name, f.element = sf.Name, -1
 	tags, err := parseTag(sf.Tag)
 	switch {
 	case err != nil:
@@ -132,8 +153,11 @@ func bindField(sf reflect.StructField, s *shape) (f boundField, read bool, err e
 			err = fmt.Errorf("has the tag %q, which is no field name: the only option is \",required\", without a space", path)
 		}
 	}
-	if f.event == "" && f.cdc == nil {
+	if f.event == "" && f.cdc == nil && tags["rest"] == "" {
 		return f, false, errors.Join(err, errors.New("has a guard code and reads nothing: add an event or a cdc tag"))
+	}
+	if rest := tags["rest"]; rest != "" {
+		err = errors.Join(err, f.parseREST(rest, s))
 	}
 	f.object = tags["ref"]
 	if f.set = setter(sf.Type, f.object); f.set == nil && f.object != "" {
@@ -174,9 +198,9 @@ func (f *boundField) fits(t reflect.Type, s *shape) error {
 	return errors.Join(errs...)
 }
 
-var tagKeys = []string{"event", "cdc", "guard", "ref"}
+var tagKeys = []string{"event", "cdc", "rest", "guard", "ref"}
 
-// parseTag splits a tag into its keys. It knows four and refuses every other one.
+// parseTag splits a tag into its keys. It knows five and refuses every other one.
 func parseTag(tag reflect.StructTag) (map[string]string, error) {
 	tags := make(map[string]string)
 	for rest := strings.TrimSpace(string(tag)); rest != ""; rest = strings.TrimLeft(rest, " ") {
@@ -188,7 +212,7 @@ func parseTag(tag reflect.StructTag) (map[string]string, error) {
 		value, err := strconv.Unquote(quoted)
 		switch {
 		case !slices.Contains(tagKeys, key):
-			return nil, fmt.Errorf("has the tag %q, which nobody reads: write event, cdc, guard or ref", key)
+			return nil, fmt.Errorf("has the tag %q, which nobody reads: write event, cdc, rest, guard or ref", key)
 		case err != nil || value == "":
 			return nil, fmt.Errorf("has an empty %s tag: name a field, or leave the tag out", key)
 		}
@@ -226,6 +250,8 @@ func setter(t reflect.Type, object string) func(reflect.Value, salesforce.Value)
 		return nil
 	case t == dates:
 		return setDate
+	case t == dateTimes:
+		return setDateTime
 	case reflect.PointerTo(t).Implements(unmarshaler):
 		return setText
 	case t.Kind() == reflect.Int:
@@ -314,6 +340,12 @@ func (f *boundField) read(dst reflect.Value, r reading) (carried bool, err error
 	value, path, saying := f.find(r)
 	empty := value.Null() || value.Raw() == `""`
 	switch {
+	case path == "" && f.nowhere && r.whole && r.Kind == salesforce.CDC:
+		f.in(dst).SetZero()
+		if f.in(dst).Type() == optionalText {
+			f.in(dst).Set(reflect.ValueOf(sink.Clear[string]()))
+		}
+		return true, nil
 	case path == "":
 		return false, nil
 	case saying == salesforce.SaysMore:
@@ -323,12 +355,12 @@ func (f *boundField) read(dst reflect.Value, r reading) (carried bool, err error
 	case saying == salesforce.SaysNothing && !r.whole:
 		return false, nil
 	case value.Null():
-		if dst.Field(f.index).Type() == optionalText {
-			dst.Field(f.index).Set(reflect.ValueOf(sink.Clear[string]()))
+		if f.in(dst).Type() == optionalText {
+			f.in(dst).Set(reflect.ValueOf(sink.Clear[string]()))
 		}
 		return true, nil
 	}
-	if err := f.set(dst.Field(f.index), value); err != nil {
+	if err := f.set(f.in(dst), value); err != nil {
 		return false, invalid(path, err)
 	}
 	return true, nil
@@ -367,7 +399,7 @@ func (f *boundField) readParts(dst reflect.Value, r reading, path string) (carri
 	if path != "Name" || !ok {
 		return false, &fieldError{fetch: true, field: path, err: errors.New("has no value of its own in the event, which speaks of it in parts or as a part")}
 	}
-	switch v := dst.Field(f.index); {
+	switch v := f.in(dst); {
 	case v.Type() == optionalText:
 		v.Set(reflect.ValueOf(sink.Set(name)))
 	case v.Kind() == reflect.String:
@@ -395,7 +427,7 @@ func (b *binding) pick(dst reflect.Value, wins []guard.Win, content func(change 
 	for _, w := range wins {
 		for i := range b.fields {
 			if b.fields[i].code == w.Field {
-				dst.Field(b.fields[i].index).Set(content(w.Change).Field(b.fields[i].index))
+				b.fields[i].in(dst).Set(b.fields[i].in(content(w.Change)))
 			}
 		}
 	}

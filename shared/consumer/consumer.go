@@ -12,12 +12,14 @@
 //	`event:"Sku__c,required"`      the field of a platform event; without it, null or "", the change is refused
 //	`cdc:"BillingAddress.Street"`  the field of a change event, by component
 //	`cdc:"A.CountryCode|A.Country"` the first of them that has a value
+//	`rest:"AccountId"`             the field in the org, where it is not that of the change event
+//	`rest:"Lines__r(sku=Sku__c)"`  child records as a JSON list of objects
 //	`ref:"Account"`                a record id of that object: checked, and read in its form of 18 characters
 //	`guard:"bs"`                   Record only: a short code, part of the item: never rename
 //	`event:"-"`                    not read
 //
 // The fields of a Record are sink.Field[string], which keeps null apart from absent.
-// Those of a State or an Action may also be string, int, Date, or implement
+// Those of a State or an Action may also be string, int, Date, DateTime, or implement
 // encoding.TextUnmarshaler. A number that is read as a text is a plain decimal. What has
 // to be normalised is normalised here, when it is read: the same fact in another spelling
 // is the same content. A refusal that UnmarshalText makes with sink.Refuse keeps its name.
@@ -92,6 +94,9 @@ type Record[T any] struct {
 	// nothing else, made by that client, is our own echo.
 	WriteBack []string
 
+	// Extra names custom fields that are read besides those of T, into its Extra.
+	Extra []string
+
 	To sink.Port // its contract decides what an attempt in doubt may do
 
 	// Put writes a full state: every field of T is present, all of one version. Nil: Patch
@@ -152,7 +157,8 @@ type Change[T any] struct {
 
 	Type    salesforce.ChangeType
 	Version string // 40 hex digits: of two of one record, the greater one is newer; empty without one
-	Partial bool   // the event does not say all that was changed; only with Action.Any
+	Partial bool   // the event does not say all that was changed
+	Fetched bool   // Content was read from the org after the change, whole; Action only
 	// Names are the fields for which Changed is true, of a compound one its parts.
 	Names func() []string
 	// Value is what the event says of a field, as a text; nil is null. ok is false where it
@@ -199,6 +205,14 @@ const (
 	// act on it. It is parked without touching the item.
 	NeedsSnapshot
 )
+
+// Merges tells what became of a record that was perhaps merged or deleted. Where the org
+// cannot be asked it knows nothing.
+type Merges interface {
+	// MergedInto is the record that took over, empty where none did. gone: the record was
+	// deleted and nothing took over.
+	MergedInto(ctx context.Context, object, id string) (into string, gone bool, err error)
+}
 
 // LinkReader tells the sink's own id that another consumer remembers of a subject.
 // An empty link without an error: it has none yet.

@@ -33,3 +33,18 @@ func setDate(dst reflect.Value, v salesforce.Value) error {
 	dst.Set(reflect.ValueOf(Date{t.UTC().Truncate(24 * time.Hour)}))
 	return nil
 }
+
+// DateTime is a Date/Time field in either dialect, or midnight UTC of a Date field. The zero
+// DateTime is none.
+type DateTime struct{ time.Time }
+
+var dateTimes = reflect.TypeFor[DateTime]()
+
+func setDateTime(dst reflect.Value, v salesforce.Value) error {
+	t, err := v.DateTime()
+	if err != nil {
+		return errors.New("is not a date with time: write YYYY-MM-DDThh:mm:ss.000Z")
+	}
+	dst.Set(reflect.ValueOf(DateTime{t.UTC()}))
+	return nil
+}

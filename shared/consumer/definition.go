@@ -33,8 +33,9 @@ type shape struct {
 	perEvent bool
 	keyed    bool
 	write    []string // WriteBack
-	any      bool     // of change events: whatever field, and not only whole ones
-	wrong    []error  // mistakes that only its kind can name
+	extra    []string
+	any      bool    // of change events: whatever field, and not only whole ones
+	wrong    []error // mistakes that only its kind can name
 }
 
 func (s *shape) bad(format string, args ...any) {
@@ -73,7 +74,7 @@ func (s State[T]) definition() definition[T] {
 
 func (r Record[T]) definition() definition[T] {
 	d := definition[T]{shape: shape{
-		name: r.Name, policy: guard.FieldMerge, object: r.Object, changes: r.Changes, events: r.Events, port: r.To, write: r.WriteBack,
+		name: r.Name, policy: guard.FieldMerge, object: r.Object, changes: r.Changes, events: r.Events, port: r.To, write: r.WriteBack, extra: r.Extra,
 	}}
 	if r.Object == "" {
 		d.bad(`Object is missing: name the object whose records it keeps, e.g. "Account"`)

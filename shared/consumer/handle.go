@@ -110,6 +110,16 @@ type work[T any] struct {
 	asked     bool // the guard's table was, so that a failure is not one of time alone
 	held      bool // by the breaker
 	putOff    bool // it lies in the lane
+	over      bool // its line is written
+
+	// Of what has to be read from the org.
+	ch      *salesforce.Change
+	needs   error     // why; nil: nothing has to be read any more
+	saved   time.Time // when the record was saved, where the change says so
+	saysAll bool      // the change names all that it changed, with its value
+	thin    bool      // a platform event that holds ids and times only
+	failed  bool      // the org was asked in vain
+	end     end       // why the change is parked
 }
 
 func (w *work[T]) acknowledged() bool { return w.putOff || w.line.Verdict.Acknowledged() }
@@ -168,6 +178,10 @@ func (in *invocation[T]) decode(msg *transport.Message) {
 		return
 	}
 	source, ok := in.bySources[event.DetailType]
+	if ok && event.Resync != "" && in.asks() {
+		in.overflowed(msg, event, source)
+		return
+	}
 	if !ok || event.Probe || event.Resync != "" {
 		w := in.add(&work[T]{msg: msg, event: event})
 		w.describe(nil)
@@ -185,6 +199,8 @@ func (in *invocation[T]) decode(msg *transport.Message) {
 		changes = in.finished.without(msg.ID, event, changes)
 	}
 	switch {
+	case in.repairs(msg):
+		in.repair(msg, event, changes, source)
 	case len(changes) == 0, in.sifted(msg, event, changes): // what concerns nobody here costs nothing, however many records it has
 	case in.late(msg, event):
 		in.toTheLane(msg, event, changes)

@@ -96,7 +96,7 @@ func (in *invocation[T]) putOffOf(msg *transport.Message, works []*work[T]) {
 	quoted := transport.Quote(msg.Event)
 	failed, waiting := works[:0:0], works[:0:0]
 	for _, w := range works {
-		if lane.Failed(w.line.Attempt, w.line.Verdict) {
+		if w.hasFailed() {
 			failed = append(failed, w)
 		} else {
 			waiting = append(waiting, w)
@@ -108,7 +108,7 @@ func (in *invocation[T]) putOffOf(msg *transport.Message, works []*work[T]) {
 			continue
 		}
 		w := transport.Waiting{Consumer: in.def.name, Class: part[0].line.Class}
-		if lane.Failed(part[0].line.Attempt, part[0].line.Verdict) {
+		if part[0].hasFailed() {
 			w.FirstAt = in.env.Now()
 		}
 		delay := min(in.pause(part[0]), longestDelay)
@@ -127,6 +127,9 @@ func (in *invocation[T]) putOffOf(msg *transport.Message, works []*work[T]) {
 	}
 	group.Wait()
 }
+
+// hasFailed reports whether the change was tried, or the org asked, in vain.
+func (w *work[T]) hasFailed() bool { return w.failed || lane.Failed(w.line.Attempt, w.line.Verdict) }
 
 // portions are the messages about the records of the works: the whole event where one of
 // them is about no record.

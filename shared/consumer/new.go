@@ -31,6 +31,8 @@ type Env struct {
 	// Nil: left to the queue.
 	Defer func(ctx context.Context, messages []Deferral) error
 	Log   *telemetry.Log
+	// Org is the org that is asked for what an event leaves out. Nil: nothing is asked.
+	Org Org
 
 	Orgs       salesforce.OrgList           // nil allows any
 	ClientName string                       // that our own writes to Salesforce carry; empty: none
@@ -98,6 +100,7 @@ type adapter[T any] struct {
 	health    health
 	breaker   breaker
 	finished  finished
+	without   absentFields
 }
 
 func build[T any](def definition[T], env Env) (Handler, error) {
@@ -146,6 +149,11 @@ func (a *adapter[T]) newGuard() (*guard.Guard, error) {
 		},
 		Effect: contract.Effect, Settle: contract.Settle, Scale: a.env.Scale, RestoredAt: a.env.RestoredAt,
 		Now: a.env.Now, Sleep: a.env.Sleep, Random: a.env.Random,
+	}
+	if a.def.policy == guard.EachOnce {
+		for _, f := range a.binding.parts() {
+			cfg.Parts = append(cfg.Parts, f.name)
+		}
 	}
 	g, err := guard.New(a.env.Store, cfg)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"sfrelay/shared/guard"
 	"sfrelay/shared/order"
@@ -70,13 +71,38 @@ var needsPeople = map[verdict.Class]bool{
 	verdict.NeedsSnapshot: true, verdict.NeedsFetch: true,
 }
 
-// contentHash tells two contents of one fact apart. Contents marshal the same way in
-// every process: structs of text and numbers.
-func contentHash(content any) [8]byte {
-	b, err := json.Marshal(content)
-	if err != nil {
-		return [8]byte{} // not known
+// hashes tell two contents of one fact apart, and which part is different. What decides
+// whether it is a fact, and no event but a change event has, is no part of it. Contents
+// marshal the same way in every process: structs of text and numbers.
+func (b *binding) hashes(content any) (whole [8]byte, parts string) {
+	of := reflect.New(reflect.TypeOf(content).Elem()).Elem()
+	of.Set(reflect.ValueOf(content).Elem())
+	if len(b.eventPaths) > 0 {
+		for i := range b.fields {
+			if b.fields[i].event == "" {
+				b.fields[i].in(of).SetZero()
+			}
+		}
 	}
-	sum := sha256.Sum256(b)
-	return [8]byte(sum[:8])
+	text, err := json.Marshal(of.Interface())
+	if err != nil {
+		return whole, "" // not known
+	}
+	for _, f := range b.parts() {
+		text, _ := json.Marshal(f.in(of).Interface()) // as above
+		sum := sha256.Sum256(text)
+		parts += string(sum[:guard.PartBytes])
+	}
+	sum := sha256.Sum256(text)
+	return [8]byte(sum[:8]), parts
+}
+
+// parts are the fields that platform events have, too.
+func (b *binding) parts() (parts []*boundField) {
+	for i := range b.fields {
+		if b.fields[i].event != "" {
+			parts = append(parts, &b.fields[i])
+		}
+	}
+	return parts
 }

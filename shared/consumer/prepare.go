@@ -60,8 +60,9 @@ type body[T any] struct {
 	changed func(field string) bool
 	names   func() []string
 	partial bool
-	fetch   error // why the record has to be read from Salesforce
-	err     error // why the change is refused
+	saved   time.Time // when the record was saved, where the change says so
+	fetch   error     // why the record has to be read from Salesforce
+	err     error     // why the change is refused
 
 	strange      error // why a record is: its id is that of another object
 	strangeClass verdict.Class
@@ -73,6 +74,7 @@ func (d *definition[T]) readBody(b *binding, ch *salesforce.Change, at place, so
 		return
 	}
 	out.read, out.changed, out.names = true, changedIn(ch.Said), sync.OnceValue(func() []string { return namesIn(ch.Said) })
+	out.saved = savedAt(ch, at, source)
 	defer func() {
 		if p := recover(); p != nil {
 			out.err = panicked(p)
@@ -80,8 +82,9 @@ func (d *definition[T]) readBody(b *binding, ch *salesforce.Change, at place, so
 	}()
 	paths := b.paths(ch.Kind)
 	reason := ch.FetchReason(paths)
+	out.partial = reason != "" && ch.Kind == salesforce.CDC
 	if d.any && ch.Kind == salesforce.CDC {
-		out.partial, reason, paths = reason != "", "", []string{}
+		reason, paths = "", []string{}
 	}
 	switch fields := ch.FetchFields(paths); {
 	case at.thin:
@@ -90,15 +93,34 @@ func (d *definition[T]) readBody(b *binding, ch *salesforce.Change, at place, so
 		reason += " (" + strings.Join(fields[:min(len(fields), 5)], ", ") + ")"
 	}
 	if reason != "" || at.deleted {
-		out.fetch = toFetch(reason)
+		if out.fetch = toFetch(reason); d.policy == guard.FieldMerge && ch.Type == salesforce.Update && ch.NeedsFetch == "" {
+			out.fields = b.carried(reflect.ValueOf(&out.content).Elem(), d.reading(ch, at, source))
+		}
 		return
 	}
 	out.fields, out.err = b.read(reflect.ValueOf(&out.content).Elem(), d.reading(ch, at, source))
 	if e, ok := errors.AsType[*fieldError](out.err); ok && e.fetch {
-		out.fetch, out.err = toFetch(out.err.Error()), nil
+		out.fetch, out.err, out.partial = toFetch(out.err.Error()), nil, ch.Kind == salesforce.CDC
+		if d.policy == guard.FieldMerge && ch.Type == salesforce.Update {
+			out.fields = b.carried(reflect.ValueOf(&out.content).Elem(), d.reading(ch, at, source))
+		}
 	} else if out.err == nil && d.policy == guard.FieldMerge && len(out.fields) == 0 {
 		out.fetch = toFetch("no field of it is carried") // something was saved, and the event does not say what
 	}
+}
+
+// savedAt is when the record was saved, as the change tells; zero where it does not.
+func savedAt(ch *salesforce.Change, at place, source Source) time.Time {
+	field := "LastModifiedDate"
+	if ch.Kind == salesforce.Platform {
+		field = source.Event.ModifiedAt
+	}
+	if v, saying := ch.Says(field); field != "" && saying == salesforce.SaysValue {
+		if t, err := v.DateTime(); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
 }
 
 // toFetch is nil without a reason.
@@ -193,16 +215,37 @@ func (in *invocation[T]) prepare(msg *transport.Message, event *salesforce.Event
 	var out outcomes
 	for _, ch := range changes {
 		j := in.judgeSafely(event, ch, source, &read)
-		if j.verdict != "" {
+		asks := j.missing && in.asks() && j.recordID != ""
+		if j.verdict != "" && !asks {
 			out.add(ch, j.end, settled{j.recordID, j.subject, j.version})
 			continue
 		}
 		w := in.work(msg, event, ch, settled{j.recordID, j.subject, j.version})
-		w.change.Version, w.change.Fields, w.seen = j.version, j.fields, j.seen
+		w.ch, w.saved = ch, read.saved
+		w.change.Version, w.change.Fields, w.seen = in.factOf(w, j.version), j.fields, j.seen
+		if asks {
+			w.thin, w.needs = j.thin, j.err
+			if in.def.policy == guard.FieldMerge {
+				w.subject = RecordKey(in.def.object, j.recordID).String()
+			}
+			continue
+		}
 		w.change.Kind = in.kindOf(w, ch)
+		w.saysAll = w.change.Kind == guard.Partial
 		w.ready = true
 	}
 	in.conclude(msg, event, out)
+}
+
+// factOf is the version of what an action acts on: platform events tell the time of the
+// save, and so does this, where the change has it. For others it is that of the change.
+func (in *invocation[T]) factOf(w *work[T], v order.Version) order.Version {
+	if in.def.policy != guard.EachOnce || w.saved.IsZero() || !w.saved.Before(v.Time()) || salesforce.TooOld(w.saved) {
+		return v
+	}
+	parts := v.Parts()
+	parts.TimeMS = w.saved.UnixMilli()
+	return order.New(parts, [4]byte(v[16:]))
 }
 
 // work is a change of an event on its way.
@@ -229,7 +272,7 @@ func (in *invocation[T]) withoutContent(w *work[T], class verdict.Class, cause e
 	if in.def.policy != guard.EachOnce || w.subject == "" {
 		return false
 	}
-	done, err := in.guard.Done(in.ctx, w.event.Org, w.subject)
+	done, _, err := in.guard.Done(in.ctx, w.event.Org, w.subject, w.change.Version)
 	w.line.GuardRequests++
 	w.asked = true
 	switch {
@@ -425,7 +468,7 @@ func (s *shape) reading(ch *salesforce.Change, at place, source Source) reading 
 func (in *invocation[T]) kindOf(w *work[T], ch *salesforce.Change) guard.ChangeKind {
 	if in.def.policy != guard.FieldMerge {
 		if in.def.policy == guard.EachOnce {
-			w.change.Hash = contentHash(w.seen.Content)
+			w.change.Hash, w.change.Parts = in.binding.hashes(&w.seen.Content)
 		}
 		return guard.Full
 	}

@@ -14,7 +14,12 @@ import (
 // are taken out, and the others go as a patch, in the same attempt: one bad field holds
 // back itself and nothing else.
 func (in *invocation[T]) carryOut(ctx context.Context, group []*work[T], at guard.Attempt) guard.Outcome {
-	receipt, err := in.def.apply(ctx, in.attempt(group, at))
+	return in.applied(ctx, at, func(at guard.Attempt) attempt[T] { return in.attempt(group, at) })
+}
+
+// applied hands an attempt over, and what is left of it where not all fits.
+func (in *invocation[T]) applied(ctx context.Context, at guard.Attempt, attempt func(guard.Attempt) attempt[T]) guard.Outcome {
+	receipt, err := in.def.apply(ctx, attempt(at))
 	unfit, ok := in.takenOut(err, at.Wins)
 	if !ok {
 		return outcome(receipt, err)
@@ -24,7 +29,7 @@ func (in *invocation[T]) carryOut(ctx context.Context, group []*work[T], at guar
 	if len(rest.Wins) == 0 {
 		return outcome(sink.Receipt{}, err) // certainly not applied
 	}
-	receipt, err = in.def.apply(ctx, in.attempt(group, rest))
+	receipt, err = in.def.apply(ctx, attempt(rest))
 	out := outcome(receipt, err)
 	out.Unfit = unfit
 	return out

@@ -54,6 +54,9 @@ type Customer struct {
 	Currency        sink.Field[string] `json:"currency,omitzero"`
 	BillingAddress  Address            `json:"billingAddress,omitzero"`
 	ShippingAddress Address            `json:"shippingAddress,omitzero"`
+
+	// Extra holds custom fields of the account by API name, those that are present.
+	Extra map[string]sink.Field[string] `json:"extra,omitzero"`
 }
 
 // Address is a postal address, each part written or cleared by itself.

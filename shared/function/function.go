@@ -30,6 +30,7 @@ import (
 	"sfrelay/shared/guard"
 	"sfrelay/shared/guard/dynamo"
 	"sfrelay/shared/salesforce"
+	"sfrelay/shared/salesforce/api"
 	"sfrelay/shared/telemetry"
 	"sfrelay/shared/transport"
 )
@@ -45,6 +46,7 @@ type Function struct {
 	bucket *failurebucket.Bucket
 	name   string // of the consumer
 	orgs   salesforce.OrgList
+	org    consumer.Org // nil: nothing is asked
 	log    *telemetry.Log
 	secret *secretsmanager.Client
 }
@@ -100,12 +102,24 @@ func (f *Function) Secret(nameOrARN string) func(context.Context) (string, error
 	return awsclient.Secret(f.secret, nameOrARN)
 }
 
+// AskOrg has the consumer ask the org of SALESFORCE_URL for what an event leaves out, with
+// the credentials that SALESFORCE_SECRET names. Without both nothing is asked, and the log
+// says so.
+func (f *Function) AskOrg() {
+	if client := api.FromEnv(f.Reader, f.Secret); client != nil { // a nil client in an interface would not be nil
+		f.org = org{client}
+	} else if f.Optional("SALESFORCE_URL", "")+f.Optional("SALESFORCE_SECRET", "") == "" {
+		f.log.Logger().Info("Salesforce is not asked for what events leave out: such events are parked; to have it asked, " +
+			"set SalesforceUrl and SalesforceSecret of the stack (SALESFORCE_URL, SALESFORCE_SECRET) and deploy")
+	}
+}
+
 // consumerEnv is that of AWS.
 func (f *Function) consumerEnv() consumer.Env {
 	c := f.Config
 	s := consumer.Env{
-		Store: f.store, Park: f.park, Fetch: f.bucket.Get, Log: f.log,
-		Orgs: f.orgs, ClientName: c.ClientName, Rename: map[string]map[string]string{"Account": c.AccountFields},
+		Store: f.store, Park: f.park, Fetch: f.bucket.Get, Org: f.org, Log: f.log,
+		Orgs: f.orgs, ClientName: c.ClientName, Rename: map[string]map[string]string{"Account": c.AccountFields, "Opportunity": c.OpportunityFields},
 		RestoredAt: c.RestoredAt, RetryFor: c.RetryFor, Scale: c.TimeScale,
 	}
 	if c.BufferQueueURL != "" {

@@ -1,11 +1,13 @@
 package function
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -19,6 +21,7 @@ import (
 	"sfrelay/shared/awsclient"
 	"sfrelay/shared/config"
 	"sfrelay/shared/consumer"
+	"sfrelay/shared/telemetry"
 	"sfrelay/shared/transport"
 )
 
@@ -246,5 +249,45 @@ func TestWhatLambdaIsTold(t *testing.T) {
 	})}.Invoke(t.Context(), nil)
 	if e, ok := errors.AsType[messages.InvokeResponse_Error](err); !ok || e.Type != "throttled" || !strings.Contains(e.Message, "event e1") {
 		t.Errorf("retry: %v", err)
+	}
+}
+
+// Whoever is told the org of both settings asks it; without them a function starts as ever,
+// and one line of the log says what it does not do. One of the two alone is a mistake.
+func TestAskOrg(t *testing.T) {
+	const url, name = "SALESFORCE_URL=https://example.my.salesforce.com", "SALESFORCE_SECRET=salesforce"
+	for _, c := range []struct {
+		set   []string
+		asks  bool
+		wrong string
+		lines int
+	}{
+		{nil, false, "", 1},
+		{[]string{"SALESFORCE_URL=", "SALESFORCE_SECRET="}, false, "", 1},
+		{[]string{url, name}, true, "", 0},
+		{[]string{url}, false, "SALESFORCE_SECRET", 0},
+		{[]string{name}, false, "SALESFORCE_URL", 0},
+		{[]string{"SALESFORCE_URL=http://example.my.salesforce.com", name}, false, "SALESFORCE_URL", 0},
+	} {
+		f, err := prepare(t.Context(), env(t, "http://127.0.0.1:1", c.set...))
+		if err != nil || f.Err() != nil {
+			t.Fatal(err, f.Err())
+		}
+		var log bytes.Buffer
+		f.log = telemetry.New(&log, "test", slog.LevelInfo)
+		if f.consumerEnv().Org != nil {
+			t.Error("a function that does not ask has an org")
+		}
+		f.AskOrg()
+		if asks := f.consumerEnv().Org != nil; asks != c.asks {
+			t.Errorf("%q: asks: %t, want %t", c.set, asks, c.asks)
+		}
+		if err := f.Err(); (err == nil) != (c.wrong == "") || err != nil && !strings.Contains(err.Error(), c.wrong) {
+			t.Errorf("%q: %v, want %q", c.set, err, c.wrong)
+		}
+		said := log.String()
+		if n := strings.Count(said, "\n"); n != c.lines || n == 1 && (!strings.Contains(said, "SalesforceUrl") || !strings.Contains(said, "SALESFORCE_SECRET")) {
+			t.Errorf("%q: %d lines: %s", c.set, n, said)
+		}
 	}
 }

@@ -50,6 +50,7 @@ type Config struct {
 	Consumer string // part of every key: never rename
 	Policy   Policy
 	Fields   []string // FieldMerge: the codes of all fields the consumer reads
+	Parts    []string // EachOnce: the names of the parts of the content, for people; see Change.Parts
 	Sink     Sink
 
 	Effect time.Duration // longest time of one attempt; 0: 10 s

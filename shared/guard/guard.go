@@ -66,9 +66,18 @@ type Call struct {
 	EventSubject bool      // the subject is an event id: remembered for 35 days, refused when older
 	Published    time.Time // when the event was published; only looked at with EventSubject
 
+<<<<<<< HEAD
+	// WholeFirst hands a partial change of a record that was never seen whole back as
+	// Unseen: who calls reads the record and brings it as a full state of that version.
+	WholeFirst bool
+
+	Redrive  bool          // from a dead-letter queue: attempts count anew
+	BusyWait time.Duration // how long to wait in process for somebody else's lease, scaled
+=======
 	Redrive    bool          // from a dead-letter queue: attempts count anew
 	Unattended bool          // a redrive that nobody decided on: what may be forgotten is parked as too old all the same
 	BusyWait   time.Duration // how long to wait in process for somebody else's lease, scaled
+>>>>>>> wt-q
 
 	// GiveUp is asked after an attempt at this change that did not get through and may be
 	// made again: whether to park it instead. attempt counts since the last success of the
@@ -96,9 +105,19 @@ const (
 // Change is what the guard needs to know of a change. It never sees the content.
 type Change struct {
 	Kind    ChangeKind
-	Version order.Version // not used by EachOnce
-	Fields  []string      // codes, for Partial only
+	Version order.Version // EachOnce: which fact was done; zero: not known
+	Fields  []string      // codes, for Partial, and for Full with a Base
 	Hash    [8]byte       // of the content; EachOnce tells a second fact by it. Zero: not known
+
+	// Base makes a Full of a state that is older than Version, apart from Fields: those are of
+	// Version, all others of Base. FieldMerge only.
+	Base order.Version
+
+	// Parts are hashes of the parts of the content, PartBytes of each of Config.Parts: they
+	// tell what of it is different. EachOnce only.
+	Parts string
+	// Fetched content was read after the change: it may hold what came later.
+	Fetched bool
 }
 
 // Parking is a change on its way into the failure queue.
@@ -176,6 +195,8 @@ type Result struct {
 	// Changed tells, for a duplicate of EachOnce, whether it had other content than
 	// what was done: "true", "false" or "unknown".
 	Changed string
+	Unseen  bool // Failed, because the record was never seen whole: see Call.WholeFirst
+	Settled bool // a full state of the same instant is there already
 }
 
 // Report is what became of a Call.
@@ -201,17 +222,6 @@ func Key(consumer, org, subject string) string {
 	sum := sha256.Sum256([]byte(key))
 	hash := "#" + hex.EncodeToString(sum[:])
 	return strings.ToValidUTF8(key[:longestKey-len(hash)], "") + hash
-}
-
-// Done reports, with one consistent read, whether an EachOnce subject has
-// happened. It is for changes without content, which never claim.
-func (g *Guard) Done(ctx context.Context, org, subject string) (bool, error) {
-	r, err := g.store.Read(ctx, g.Key(org, subject))
-	if err != nil {
-		return false, err
-	}
-	it := ReadItem(r)
-	return it.Status == Done, nil
 }
 
 // Do takes the changes of one subject through the protocol. It never returns an

@@ -158,12 +158,13 @@ func (r *run) answerDecided(it *Item) {
 	for i := range r.call.Changes {
 		ch := &r.call.Changes[i]
 		res := Result{Verdict: ch.againstItem(it, r.cfg.Policy), Epoch: it.Epoch}
+		res.Settled = r.cfg.Policy == FieldMerge && instantOf(ch.Version) == instantOf(it.Full)
 		if r.cfg.Policy == EachOnce {
-			res.Changed = changed(it, ch)
+			res.Changed = it.changed(ch)
 		}
 		r.report.Results[i] = res
-		if res.Changed == "true" {
-			r.parkAnyway(i, verdict.ChangedAfterDone, errors.New("the same fact came again with other content after it was done"))
+		if again := r.happenedAgain(it, ch, res.Changed); again != nil {
+			r.parkAnyway(i, verdict.ChangedAfterDone, again)
 		}
 		if r.rivals(ch.Version, it.Full) {
 			r.parkRival(i)
@@ -172,17 +173,6 @@ func (r *run) answerDecided(it *Item) {
 	if text := r.marks.toWrite(); text != "" { // best effort: without it another delivery leaves a second message
 		_, _, _ = r.store.Write(context.WithoutCancel(r.ctx), note(r.key, it.Parked, text))
 		r.report.Requests++
-	}
-}
-
-func changed(it *Item, ch *Change) string {
-	switch {
-	case it.Layout < layout || it.Hash == "" || ch.Hash == [8]byte{}:
-		return "unknown"
-	case it.Hash == string(ch.Hash[:]):
-		return "false"
-	default:
-		return "true"
 	}
 }
 
@@ -205,6 +195,16 @@ func (r *run) giveBack(out Outcome) {
 			rel.reset = false // still unacknowledged: the attempt counts
 		}
 	}
+	r.release(&rel)
+}
+
+// giveBackUnseen gives the item back untouched: who called reads the record first.
+func (r *run) giveBackUnseen() {
+	r.each(func(*Change) Result {
+		return Result{Verdict: verdict.Failed, Class: verdict.NeedsFetch, Epoch: r.epoch, Unseen: true,
+			Err: errors.New("the record was never seen whole: it has to be read from Salesforce")}
+	})
+	rel := r.releaseFor(Outcome{Effect: NotApplied, Uncounted: true, Class: verdict.NeedsFetch}, r.now())
 	r.release(&rel)
 }
 

@@ -258,6 +258,12 @@ func mergeInto(it *Item, read []string, changes []Change, sorted []int) merge {
 	return m
 }
 
+// unseen reports whether fields would win of a record that was never seen whole since it
+// was deleted: what they leave out nobody knows. A state of which a field did not fit counts.
+func (m *merge) unseen(it *Item) bool {
+	return len(m.wins) > 0 && !order.Newest(it.Full, it.Seen, m.full).After(order.Newest(it.Tombstone, m.tombstone))
+}
+
 // fold adds change i, which is not older than what was folded before.
 func (m *merge) fold(it *Item, read []string, ch *Change, i int) {
 	v := ch.Version
@@ -274,8 +280,14 @@ func (m *merge) fold(it *Item, read []string, ch *Change, i int) {
 		m.tombstone = v
 		m.wins = m.wins[:0] // sorted: each is older than this delete
 	case Full:
+		if !ch.Base.IsZero() {
+			m.foldFields(it, ch.Fields, v, i)
+			v = ch.Base
+		}
 		m.foldFields(it, read, v, i)
-		m.full = v
+		if v.After(order.Newest(it.Full, it.Tombstone, m.full, m.tombstone)) {
+			m.full = v
+		}
 	default:
 		m.foldFields(it, ch.Fields, v, i)
 	}
@@ -313,6 +325,7 @@ type completion struct {
 	seen      order.Version
 	wins      []Win
 	hash      string
+	parts     string
 	link      string
 	parked    string        // empty: stays
 	class     verdict.Class // of what stopped the rest of a group
@@ -354,6 +367,9 @@ func (c *completion) write() Write {
 	}
 	if c.hash != "" {
 		w.Set = append(w.Set, put(attrHash, Value{Kind: Binary, Str: c.hash}), put(attrLayout, number(layout)))
+	}
+	if c.parts != "" {
+		w.Set = append(w.Set, put(attrParts, Value{Kind: Binary, Str: c.parts}))
 	}
 	if c.parked != "" {
 		w.Set = append(w.Set, put(attrParked, Value{Kind: Binary, Str: c.parked}))

@@ -94,6 +94,7 @@ const (
 	attrFull      = "d" // B20: version of the last full state
 	attrTombstone = "z" // B20: version of the last delete
 	attrHash      = "h" // B8: hash of the content that the sink holds
+	attrParts     = "c" // B: hashes of its parts, PartBytes each
 	attrLink      = "l" // S: the sink's own id
 	attrClass     = "e" // S: class of the last error
 	attrParked    = "p" // B: what lies in the failure queue, see marks
@@ -153,6 +154,7 @@ type Item struct {
 	Full      order.Version
 	Tombstone order.Version
 	Hash      string // 8 bytes, empty when absent
+	Parts     string // PartBytes for each part of the content; empty when absent
 	Parked    string // versions of 20 bytes, with EachOnce hashes of 8: what lies in the failure queue
 	Seen      order.Version
 	Link      string
@@ -186,6 +188,8 @@ func ReadItem(r Record) Item {
 			copy(it.Tombstone[:], v.Str)
 		case attrHash:
 			it.Hash = v.Str
+		case attrParts:
+			it.Parts = v.Str
 		case attrParked:
 			it.Parked = v.Str
 		case attrSeen:

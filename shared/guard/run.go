@@ -115,6 +115,10 @@ func (r *run) act() (out Outcome, over bool) {
 	}
 	m := mergeInto(&r.item, r.cfg.Fields, r.call.Changes, r.sorted)
 	r.merge = m
+	if r.call.WholeFirst && m.unseen(&r.item) {
+		r.giveBackUnseen()
+		return Outcome{}, true
+	}
 	if len(m.wins) == 0 && !m.deleted {
 		r.complete(m, Outcome{Effect: Superseded}, false)
 		return Outcome{}, true
@@ -243,9 +247,10 @@ func (r *run) complete(m merge, out Outcome, asked bool) {
 		keepDoubt: !asked && r.inDoubt,
 	}
 	if r.cfg.Policy == EachOnce {
-		c.status = Done
-		if h := r.call.Changes[0].Hash; h != [8]byte{} && !r.inDoubt {
-			c.hash = string(h[:])
+		ch := &r.call.Changes[0]
+		c.status, c.full = Done, ch.Version
+		if ch.Hash != [8]byte{} && !r.inDoubt {
+			c.hash, c.parts = string(ch.Hash[:]), ch.Parts
 		}
 	}
 	if !r.record(&c) {
@@ -376,11 +381,7 @@ func (r *run) resync() Outcome {
 			lifts++
 			send = order.Newest(send, r.item.highest())
 		case out.Effect == Took:
-			m := merge{full: send}
-			if out.Deleted {
-				m = merge{tombstone: send}
-			}
-			r.completeResync(m, out)
+			r.completeResync(send, out)
 			return Outcome{}
 		default:
 			r.giveBack(out)
@@ -389,12 +390,24 @@ func (r *run) resync() Outcome {
 	}
 }
 
-func (r *run) completeResync(m merge, out Outcome) {
-	c := completion{key: r.key, token: r.token, full: m.full, tombstone: m.tombstone, link: out.Link, expires: r.expires(r.now())}
+func (r *run) completeResync(sent order.Version, out Outcome) {
+	m := merge{full: sent}
+	if out.Deleted {
+		m = merge{tombstone: sent}
+	}
+	if len(out.Unfit) > 0 {
+		for _, code := range r.cfg.Fields {
+			m.wins = append(m.wins, Win{Field: code, Version: sent})
+		}
+		r.layAside(&m, out.Unfit)
+	}
+	c := completion{key: r.key, token: r.token, full: m.full, tombstone: m.tombstone, seen: m.seen, wins: m.wins, link: out.Link, expires: r.expires(r.now())}
 	if !r.record(&c) {
 		return
 	}
-	r.each(func(*Change) Result { return r.result(verdict.Applied, "", nil) })
+	if !r.isDecided(0) {
+		r.report.Results[0] = r.result(verdict.Applied, "", nil)
+	}
 	r.resyncZombies()
 }
 

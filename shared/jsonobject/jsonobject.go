@@ -74,6 +74,17 @@ func Elements(text []byte, element func(i int, value jsontext.Value) error) erro
 	return finish(dec, err)
 }
 
+// Map is the members of an object by name; of a name that stands twice the last one.
+func Map(text []byte) (map[string]jsontext.Value, error) {
+	m := map[string]jsontext.Value{}
+	return m, Members(text, func(name string, v jsontext.Value) error { m[name] = v; return nil })
+}
+
+// List is the elements of an array.
+func List(text []byte) (all []jsontext.Value, err error) {
+	return all, Elements(text, func(_ int, v jsontext.Value) error { all = append(all, v); return nil })
+}
+
 // wrong is a value of another kind, or no JSON at all.
 func wrong(dec *jsontext.Decoder, want string) error {
 	if err := dec.SkipValue(); err != nil {

@@ -110,3 +110,20 @@ func FuzzMembers(f *testing.F) {
 		}
 	})
 }
+
+func TestMapAndList(t *testing.T) {
+	m, err := jsonobject.Map([]byte(`{"a":1,"b":null,"a":[2]}`))
+	if err != nil || len(m) != 2 || string(m["a"]) != "[2]" || string(m["b"]) != "null" {
+		t.Errorf("%v, %v", m, err)
+	}
+	all, err := jsonobject.List([]byte(`[1, {"a":2},null]`))
+	if err != nil || len(all) != 3 || string(all[1]) != `{"a":2}` {
+		t.Errorf("%q, %v", all, err)
+	}
+	if _, err := jsonobject.Map([]byte(`[]`)); err == nil {
+		t.Error("a list is a map")
+	}
+	if _, err := jsonobject.List([]byte(`{}`)); err == nil {
+		t.Error("a map is a list")
+	}
+}

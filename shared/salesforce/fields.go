@@ -97,6 +97,15 @@ type Value struct {
 	diff     bool
 }
 
+// ValueOf is a JSON value that REST answered. It must be valid.
+func ValueOf(text []byte) Value { return Value{raw: string(text)} }
+
+// TextValue is a text as a value.
+func TextValue(text string) Value {
+	b, _ := jsontext.AppendQuote(nil, text) // bad UTF-8 is replaced
+	return Value{raw: string(b)}
+}
+
 // Raw is the JSON as it was sent.
 func (v Value) Raw() string {
 	if v.raw == "" {

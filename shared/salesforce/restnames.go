@@ -44,6 +44,22 @@ func ChangeLeaf(object, field string) string {
 	return field
 }
 
+// DependsOnOrg reports whether a standard field of REST is not there in every org: only with
+// several currencies, with state and country picklists (Object Reference, "CurrencyIsoCode"
+// and "Address Compound Fields"), or since a later version of the API. Rights are no reason:
+// currencies have none, and codes those of their address.
+func DependsOnOrg(field string) bool {
+	if field == "CurrencyIsoCode" || field == "LastStageChangeDate" {
+		return true
+	}
+	for _, c := range compounds {
+		if part, ok := strings.CutPrefix(field, c.prefix); ok && c.has(part) && (part == "StateCode" || part == "CountryCode") {
+			return true
+		}
+	}
+	return false
+}
+
 // PersonField is the field of Account that holds a leaf of ContactChangeEvent where the
 // contact is that of a person account. ok is false for what Account has no field for.
 func PersonField(leaf string) (field string, ok bool) {

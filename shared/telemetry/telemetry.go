@@ -39,6 +39,8 @@ type Line struct {
 	Sink          time.Duration // spent in the sink
 	Waited        time.Duration // since the first failure, of what comes again out of the buffer
 	GuardRequests int
+	OrgRequests   int    // that Salesforce was asked; of a batch they stand in one line
+	Read          string // of a record that was read: "current", or "old" where the read is behind its change
 	EpochRaised   bool
 }
 
@@ -104,6 +106,8 @@ func (l *Log) Write(line Line) {
 		number("credentialsRefused", 1)
 	}
 	number("guardRequests", int64(line.GuardRequests))
+	number("orgRequests", int64(line.OrgRequests))
+	text("read", line.Read)
 	if line.EpochRaised {
 		number("epochRaised", 1)
 	}

@@ -46,6 +46,8 @@ const (
 	InDoubt           Class = "in-doubt"
 	ChangedAfterDone  Class = "changed-after-done"
 	FanOut            Class = "fan-out"
+	OrgLimit          Class = "org-limit" // the org's API requests of the day are used up, or nearly
+	OrgDown           Class = "org-down"  // the org does not answer
 )
 
 const permanentPrefix = "permanent/"

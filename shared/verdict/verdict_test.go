@@ -12,7 +12,7 @@ func TestClasses(t *testing.T) {
 		verdict.Throttled: false, verdict.Conflict: false, verdict.SubjectBusy: false, verdict.DependencyMissing: false, verdict.Auth: false, verdict.Unknown: false,
 		verdict.Unfinished: false, verdict.NeedsSnapshot: false, verdict.NeedsFetch: false, verdict.RecordUnreadable: false, verdict.TooOld: false,
 		verdict.EpochConflict: false, verdict.DuplicateRemote: false, verdict.OverwroteNewer: false, verdict.InDoubt: false,
-		verdict.ChangedAfterDone: false, verdict.FanOut: false,
+		verdict.ChangedAfterDone: false, verdict.FanOut: false, verdict.OrgLimit: false, verdict.OrgDown: false,
 	} {
 		if class.IsPermanent() != want {
 			t.Errorf("%q permanent: %v", class, !want)

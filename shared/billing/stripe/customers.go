@@ -244,6 +244,9 @@ func partial(a billing.Address) bool {
 	return n > 0 && n < 5
 }
 
+// extraKey is the metadata key of a custom field: Stripe's are 40 characters at most.
+func extraKey(name string) string { return "sf_" + name }
+
 func fieldsOf(ref sink.Ref, e edit, current *stripe.Customer) fields {
 	f := fields{metadata: marks(ref, account, e.account)}
 	if e.retire {
@@ -257,6 +260,9 @@ func fieldsOf(ref sink.Ref, e edit, current *stripe.Customer) fields {
 		if field.Present {
 			f.metadata[name] = field.Value
 		}
+	}
+	for name, field := range c.Extra {
+		f.metadata[extraKey(name)] = field.Value
 	}
 	f.name, f.email, f.phone = value(c.Name), value(c.Email), value(c.Phone)
 

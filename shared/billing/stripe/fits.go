@@ -18,6 +18,7 @@ const (
 	longestEmail    = 512
 	longestMetadata = 500
 	longestAddress  = 5000
+	longestKey      = 40 // of metadata
 )
 
 // fits names every field of a customer that Stripe cannot hold as it is.
@@ -38,6 +39,11 @@ func fits(c billing.Customer) error {
 	} {
 		if utf8.RuneCountInString(f.field.Value) > f.most {
 			e.Fields = append(e.Fields, unfit("field-too-long", f.name, fmt.Sprintf("has more than the %d characters that Stripe takes; shorten it in Salesforce", f.most)))
+		}
+	}
+	for name, f := range c.Extra {
+		if utf8.RuneCountInString(f.Value) > longestMetadata || len(extraKey(name)) > longestKey {
+			e.Fields = append(e.Fields, unfit("field-too-long", name, fmt.Sprintf("has more than %d characters, or a name of more than %d: Stripe's metadata takes no more", longestMetadata, longestKey-len(extraKey("")))))
 		}
 	}
 	for _, country := range []struct{ name, code string }{{"BillingCountry", c.Billing.Country.Value}, {"ShippingCountry", c.Shipping.Country.Value}} {

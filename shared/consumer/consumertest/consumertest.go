@@ -293,8 +293,11 @@ func (k *Kit) Failed() int { return len(k.failed) }
 
 // Line is a log line, as far as tests look at it.
 type Line struct {
-	Consumer, EventKey, IdentityFrom, Subject, RecordVersion, Verdict, Class, Error string
-	Attempt, Epoch, LagMS, SinkMS, GuardRequests, Records                           int64
+	Consumer, EventKey, IdentityFrom, Subject, RecordVersion, Verdict, Class, Error, Read string
+
+	Attempt, Epoch, LagMS, SinkMS, GuardRequests, OrgRequests, Records int64
+
+	At time.Time `json:"time"`
 }
 
 // Lines are the log lines so far, one for each change and delivery.

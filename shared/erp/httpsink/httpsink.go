@@ -100,6 +100,15 @@ func emptied(v erp.Customer) erp.Customer {
 	} {
 		f.Null = f.Null || f.Present && f.Value == ""
 	}
+	extra := v.Extra
+	v.Extra = nil
+	for name, f := range extra {
+		if v.Extra == nil {
+			v.Extra = make(map[string]sink.Field[string], len(extra))
+		}
+		f.Null = f.Null || f.Present && f.Value == ""
+		v.Extra[name] = f
+	}
 	return v
 }
 

@@ -82,46 +82,6 @@ func TestASessionIsRenewedOnce(t *testing.T) {
 	}
 }
 
-func TestJWTBearer(t *testing.T) {
-	for _, pkcs8 := range []bool{true, false} {
-		for audience, want := range map[string]string{"": "", `,"audience":"https://test.salesforce.com"`: "https://test.salesforce.com"} {
-			o, c := newOrg(t)
-			o.secret = fmt.Sprintf(`{"clientId":"a\"pp","username":"integration@example.test","privateKey":%q%s}`, o.newKey(pkcs8), audience)
-			o.on(retrieve, answer{body: "[null,null]"})
-			if _, err := phones(c); err != nil {
-				t.Fatal(err)
-			}
-			if g := o.logins[0].Get("grant_type"); g != "urn:ietf:params:oauth:grant-type:jwt-bearer" || len(o.logins[0]) != 2 {
-				t.Errorf("grant %q", g)
-			}
-			got := o.claims(o.logins[0].Get("assertion"))
-			if want == "" {
-				want = o.url
-			}
-			if len(got) != 3 || got["iss"] != `a"pp` || got["sub"] != "integration@example.test" || got["aud"] != want {
-				t.Errorf("claims %v", got)
-			}
-		}
-	}
-}
-
-func TestASecretThatIsWrongIsNotRepeated(t *testing.T) {
-	for _, secret := range []string{
-		"", "hidden", `["hidden"]`, `{"clientId":"hidden"}`, `{"clientSecret":"hidden"}`, `{"clientId":"hidden","clientSecret":7}`, `{"clientId":"hidden","clientSecret":"hidden","hidden":"x"}`,
-		`{"clientId":"hidden","clientSecret":"hidden","privateKey":"hidden","username":"hidden"}`, `{"clientId":"hidden","clientSecret":"hidden","username":"hidden"}`,
-		`{"clientId":"hidden","privateKey":"hidden"}`, `{"clientId":"hidden","privateKey":"hidden","username":"hidden"}`,
-		`{"clientId":"hidden","privateKey":"-----BEGIN PRIVATE KEY-----\naGlkZGVu\n-----END PRIVATE KEY-----\n","username":"hidden"}`,
-	} {
-		o, c := newOrg(t)
-		o.secret = secret
-		_, err := phones(c)
-		e, _ := errors.AsType[*api.Error](err)
-		if e == nil || e.Code != "SECRET" || e.Temporary() || !strings.Contains(e.Error(), "SALESFORCE_SECRET") || strings.Contains(e.Error(), "hidden") || len(o.logins) > 0 {
-			t.Errorf("%s: %v after %d logins", secret, err, len(o.logins))
-		}
-	}
-}
-
 type passing struct{}
 
 func (passing) Error() string   { return "throttled by the secret manager" }
@@ -169,63 +129,6 @@ func TestARefusedLoginNamesTheSetting(t *testing.T) {
 			t.Errorf("%s: %d logins within a minute", text, len(o.logins))
 		}
 	}
-}
-
-// All who wait for a login that fails for the time being hear of it; the next second tries
-// again. Who had no time to wait spoils nothing.
-func TestALoginThatFailsForNowIsTriedAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, err := api.New(func(context.Context) (string, error) { return `{"clientId":"a","clientSecret":"b"}`, nil }, "http://127.0.0.1:9")
-		if err != nil {
-			t.Fatal(err)
-		}
-		logins, hangs := 0, false
-		api.Through(c, func(r *http.Request) (*http.Response, error) {
-			w := httptest.NewRecorder()
-			switch {
-			case !strings.HasSuffix(r.URL.Path, "/token"):
-				_, _ = w.WriteString("[null,null]")
-				return w.Result(), nil
-			case hangs:
-				<-r.Context().Done()
-				return nil, r.Context().Err()
-			}
-			if logins++; logins == 1 {
-				time.Sleep(100 * time.Millisecond)
-				w.WriteHeader(503)
-			}
-			_, _ = w.WriteString(`{"access_token":"t","instance_url":"http://127.0.0.1:9"}`)
-			return w.Result(), nil
-		})
-		var wait sync.WaitGroup
-		for range 20 {
-			wait.Go(func() {
-				if _, err := phones(c); !temporary(err) {
-					t.Error(err)
-				}
-			})
-		}
-		wait.Wait()
-		if logins != 1 {
-			t.Errorf("%d logins for all", logins)
-		}
-		time.Sleep(2 * time.Second)
-		hangs = true
-		began := time.Now()
-		if _, err := phones(c); !temporary(err) || time.Since(began) != 15*time.Second {
-			t.Errorf("a login that hangs: %v after %s", err, time.Since(began))
-		}
-		time.Sleep(2 * time.Second)
-		short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		defer cancel()
-		if _, err := c.Retrieve(short, "Account", []string{one}, nil); !errors.Is(err, context.DeadlineExceeded) {
-			t.Error(err)
-		}
-		hangs = false
-		if _, err := phones(c); err != nil || logins != 2 {
-			t.Errorf("%v after %d logins", err, logins)
-		}
-	})
 }
 
 // A token goes to no other host than the one that the operator named.
@@ -430,14 +333,8 @@ func TestStatementsAreMadeOfNames(t *testing.T) {
 			if err := c.Query(t.Context(), s, nil); code(err) != "INVALID_REQUEST" {
 				t.Errorf("%+v: %v", s, err)
 			}
-			if _, err := c.StartJob(t.Context(), s); code(err) != "INVALID_REQUEST" {
-				t.Errorf("job %+v: %v", s, err)
-			}
 		}
 		if _, err := c.Retrieve(t.Context(), "Account", []string{one}, []string{bad}); code(err) != "INVALID_REQUEST" {
-			t.Errorf("%q: %v", bad, err)
-		}
-		if _, err := c.Updated(t.Context(), bad, time.Unix(0, 0), time.Unix(3600, 0)); code(err) != "INVALID_REQUEST" {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
@@ -532,93 +429,6 @@ func TestFates(t *testing.T) {
 	o.on(query("queryAll", "SELECT Id,IsDeleted FROM Order WHERE Id IN ('"+one+"')"), answer{body: `{"done":true,"records":[]}`})
 	if got, err := c.Fates(t.Context(), "Order", []string{one}); err != nil || len(got) != 0 {
 		t.Errorf("%v, %v", got, err)
-	}
-}
-
-func TestWindows(t *testing.T) {
-	o, c := newOrg(t)
-	start := time.Date(2026, 11, 2, 10, 0, 59, 1, time.FixedZone("", 3600))
-	at := "?end=2026-11-02T10%3A00%3A00%2B00%3A00&start=2026-11-02T09%3A00%3A00%2B00%3A00"
-	o.on("GET sobjects/Contact/updated/"+at, answer{body: `{"ids":["003q000000KvQ1tAAF","003q000000KvQ2DAAV"],"latestDateCovered":"2015-08-19T08:17:00.000+0000"}`}) // restforce's recordings, MIT
-	o.on("GET sobjects/Contact/deleted/"+at, answer{body: `{"deletedRecords":[{"id":"a00D0000008pQRAIA2","deletedDate":"2013-05-07T22:07:19.000+0000"}],"earliestDateAvailable":"2013-05-03T15:57:00.000+0000","latestDateCovered":"2013-05-08T21:20:00.000+0000"}`})
-	w, err := c.Updated(t.Context(), "Contact", start, start.Add(time.Hour))
-	if err != nil || !slices.Equal(w.IDs, []string{"003q000000KvQ1tAAF", "003q000000KvQ2DAAV"}) || !w.Covered.Equal(time.Date(2015, 8, 19, 8, 17, 0, 0, time.UTC)) {
-		t.Errorf("%v, %v", w, err)
-	}
-	w, err = c.Deleted(t.Context(), "Contact", start, start.Add(time.Hour))
-	if err != nil || !slices.Equal(w.IDs, []string{"a00D0000008pQRAIA2"}) || !w.Covered.Equal(time.Date(2013, 5, 8, 21, 20, 0, 0, time.UTC)) {
-		t.Errorf("%v, %v", w, err)
-	}
-	for _, body := range []string{`{"ids":[]}`, `{"latestDateCovered":"2015-08-19T08:17:00.000+0000"}`, `{"ids":[""],"latestDateCovered":"2015-08-19T08:17:00.000+0000"}`, `{"ids":{},"latestDateCovered":"2015-08-19T08:17:00.000+0000"}`, `{"ids":[],"latestDateCovered":"soon"}`, `[]`} {
-		o.on("GET sobjects/Contact/updated/"+at, answer{body: body})
-		if _, err := c.Updated(t.Context(), "Contact", start, start.Add(time.Hour)); code(err) != "UNREADABLE" {
-			t.Errorf("%s: %v", body, err)
-		}
-	}
-	o.on("GET sobjects/Contact/updated/"+at, answer{status: 400, body: `[{"errorCode":"EXCEEDED_ID_LIMIT","message":"x"}]`})
-	if _, err := c.Updated(t.Context(), "Contact", start, start.Add(time.Hour)); code(err) != "EXCEEDED_ID_LIMIT" {
-		t.Error(err)
-	}
-	if _, err := c.Updated(t.Context(), "Contact", start, start); code(err) != "INVALID_REQUEST" {
-		t.Errorf("the same minute: %v", err)
-	}
-}
-
-func TestBulk(t *testing.T) {
-	o, c := newOrg(t)
-	const id = "750ak000009AVi5AAG"
-	o.on(`POST jobs/query {"operation":"queryAll","query":"SELECT Id,Name FROM Account"}`, answer{body: `{"id":"` + id + `","operation":"queryAll","object":"Account","state":"UploadComplete","apiVersion":60.0}`})
-	got, err := c.StartJob(t.Context(), api.Select{Object: "Account", Fields: []string{"Name"}, All: true, Deleted: true})
-	if err != nil || got != id {
-		t.Fatalf("%q, %v", got, err)
-	}
-	for state, want := range map[string]string{"UploadComplete": "false <nil>", "InProgress": "false <nil>", "JobComplete": "true <nil>", "Failed": "false JOB_FAILED", "Aborted": "false JOB_FAILED"} {
-		o.on("GET jobs/query/"+id, answer{body: `{"id":"` + id + `","state":"` + state + `"}`})
-		if done, err := c.JobDone(t.Context(), id); fmt.Sprint(done, " ", code(err)) != want {
-			t.Errorf("%s: %v, %v", state, done, err)
-		}
-	}
-	o.on("GET jobs/query/"+id, answer{body: `{}`})
-	if _, err := c.JobDone(t.Context(), id); code(err) != "UNREADABLE" {
-		t.Error(err)
-	}
-
-	for _, bad := range []string{"", "..", "750", "../../oauth2/token"} { // whatever is asked fails the test
-		if _, err := c.JobDone(t.Context(), bad); code(err) != "INVALID_REQUEST" {
-			t.Errorf("job %q: %v", bad, err)
-		}
-		if _, err := c.JobRows(t.Context(), bad, "", nil); code(err) != "INVALID_REQUEST" {
-			t.Errorf("job %q: %v", bad, err)
-		}
-	}
-
-	rows := func(locator string) (all []string, next string, err error) {
-		next, err = c.JobRows(t.Context(), id, locator, func(names, row []string) error {
-			all = append(all, strings.Join(names, "|")+"="+strings.Join(row, "|"))
-			return nil
-		})
-		return all, next, err
-	}
-	results := "GET jobs/query/" + id + "/results?"
-	o.on(results+"maxRecords=10000", answer{body: "\"Id\",\"Name\"\n\"1\",\"a, \"\"b\"\"\nc\"\n\"2\",\"\"\n", header: map[string]string{"Sforce-Locator": "MTAw", "Sforce-NumberOfRecords": "2"}})
-	o.on(results+"locator=MTAw&maxRecords=10000", answer{body: "\"Id\",\"Name\"\n", header: map[string]string{"Sforce-Locator": "null", "Sforce-NumberOfRecords": "0"}})
-	all, next, err := rows("")
-	if err != nil || next != "MTAw" || !slices.Equal(all, []string{"Id|Name=1|a, \"b\"\nc", "Id|Name=2|"}) {
-		t.Errorf("%q, %q, %v", all, next, err)
-	}
-	if all, next, err = rows(next); err != nil || next != "" || len(all) != 0 {
-		t.Errorf("%q, %q, %v", all, next, err)
-	}
-	for _, body := range []string{"\"Id\"\n\"1\"\n\"2", "\"Id\"\n\"1\"\n\"2\"", "\"Id\"\n\"1\"\n", "\"Id\"\n\"1\"\n\"2\",\"3\"\n", ""} {
-		o.on(results+"maxRecords=10000", answer{body: body, header: map[string]string{"Sforce-Locator": "null", "Sforce-NumberOfRecords": "2"}})
-		if _, _, err := rows(""); code(err) != "NO_ANSWER" {
-			t.Errorf("%q: %v", body, err)
-		}
-	}
-	for _, s := range []api.Select{{Object: "Account", IDs: []string{one}}, {Object: "Account", All: true, Children: []api.Select{{Object: "Contacts"}}}} {
-		if _, err := c.StartJob(t.Context(), s); code(err) != "INVALID_REQUEST" {
-			t.Errorf("%+v: %v", s, err)
-		}
 	}
 }
 

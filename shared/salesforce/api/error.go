@@ -10,20 +10,15 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"sfrelay/shared/jsonobject"
+	"sfrelay/shared/salesforce/login"
 )
 
-// Codes that are ours; all others are Salesforce's.
+// Codes that are ours, beside those of a login; all others are Salesforce's.
 const (
+	InvalidRequest = "INVALID_REQUEST" // nothing was asked
 	codeBrake      = "BRAKE"           // not asked: the day's requests are nearly used up
-	codeNoAnswer   = "NO_ANSWER"       // none, or it broke off
-	codeUnreadable = "UNREADABLE"      // another answer than documented
-	codeForeign    = "FOREIGN_HOST"    // the answer leads away from the org
-	codeSecret     = "SECRET"          // it cannot be read, or is not as documented
 	codeMissing    = "FIELD_MISSING"   // the answer lacks a field that was asked for
-	codeInvalid    = "INVALID_REQUEST" // nothing was asked
 	codeLimit      = "REQUEST_LIMIT_EXCEEDED"
 	codeField      = "INVALID_FIELD"
 )
@@ -45,13 +40,11 @@ func (e *Error) Unwrap() error { return e.Err }
 // Temporary reports whether the same request may succeed later without anybody's doing.
 func (e *Error) Temporary() bool {
 	switch e.Code {
-	case codeBrake, codeNoAnswer, codeLimit, "INVALID_SESSION_ID", "SERVER_UNAVAILABLE", "QUERY_TIMEOUT", "UNABLE_TO_LOCK_ROW":
+	case codeBrake, login.NoAnswer, codeLimit, "INVALID_SESSION_ID", "SERVER_UNAVAILABLE", "QUERY_TIMEOUT", "UNABLE_TO_LOCK_ROW":
 		return true
-	case codeSecret:
-		t, ok := e.Err.(interface{ Temporary() bool })
-		return ok && t.Temporary()
 	}
-	return e.Status >= 500 || e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout
+	t, says := e.Err.(interface{ Temporary() bool }) // of the secret
+	return login.Passes(e.Status) || says && t.Temporary()
 }
 
 func (e *Error) Error() string {
@@ -67,7 +60,7 @@ func (e *Error) Error() string {
 		s += " " + e.Field + "; the field does not exist, or the integration user may not read it: give its permission set the right"
 	case e.Code == codeBrake || e.Code == codeLimit:
 		s += fmt.Sprintf("; %d of the day's %d API requests are used: look who uses them in Setup, Company Information", e.Used, e.Most)
-	case e.Code == codeForeign || e.Status >= 300 && e.Status < 400:
+	case e.Code == login.Foreign || e.Status >= 300 && e.Status < 400:
 		s += "; the answer leads to another address, which is never followed: set SALESFORCE_URL to the My Domain address of the org"
 	}
 	if e.Err != nil {
@@ -76,52 +69,35 @@ func (e *Error) Error() string {
 	return s
 }
 
-func (r request) unreadable(why string) error {
-	return &Error{What: r.what, Status: http.StatusOK, Code: codeUnreadable, Err: errors.New(why)}
+// Unreadable is an answer that is other than documented.
+func (r Request) Unreadable(why string) error {
+	return &Error{What: r.What, Status: http.StatusOK, Code: login.Unreadable, Err: errors.New(why)}
 }
 
 // refusal reads an answer that is no success: [{"message":…,"errorCode":…}], or the HTML of
 // a platform that is down.
-func refusal(r request, resp *http.Response) *Error {
-	e := &Error{What: r.what, Status: resp.StatusCode, Code: "NO_CODE"}
-	all, _ := array(head(resp.Body))
+func refusal(r Request, resp *http.Response) *Error {
+	defer resp.Body.Close()
+	e := &Error{What: r.What, Status: resp.StatusCode, Code: "NO_CODE"}
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what is there
+	all, _ := jsonobject.List(text)
 	if len(all) == 0 {
 		return e
 	}
-	first, _ := object(all[0])
-	if code, _ := jsonobject.Text(first["errorCode"]); isCode(code) {
+	first, _ := jsonobject.Map(all[0])
+	if code, _ := jsonobject.Text(first["errorCode"]); login.IsCode(code) {
 		e.Code = code
 	}
 	// It names the last part of a path: No such column 'Phone' on entity 'Account'.
 	message, _ := jsonobject.Text(first["message"])
 	_, rest, _ := strings.Cut(message, "No such column '")
 	column, _, _ := strings.Cut(rest, "'")
-	for _, f := range r.fields {
+	for _, f := range r.Fields {
 		if e.Code == codeField && strings.EqualFold(f[strings.LastIndexByte(f, '.')+1:], column) {
 			e.Field = f
 		}
 	}
 	return e
-}
-
-// isCode keeps values out of errors.
-func isCode(s string) bool {
-	return s != "" && len(s) <= 64 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == ""
-}
-
-// head is the begin of a short answer.
-func head(r io.Reader) []byte {
-	text, _ := io.ReadAll(io.LimitReader(r, 64<<10)) // what is there
-	return text
-}
-
-func object(text []byte) (map[string]jsontext.Value, error) {
-	m := map[string]jsontext.Value{}
-	return m, jsonobject.Members(text, func(name string, v jsontext.Value) error { m[name] = v; return nil })
-}
-
-func array(text []byte) (all []jsontext.Value, err error) {
-	return all, jsonobject.Elements(text, func(_ int, v jsontext.Value) error { all = append(all, v); return nil })
 }
 
 // Purpose says how much of the day's API requests may be used before the client stops
@@ -145,25 +121,21 @@ type usage struct {
 	at         time.Time
 }
 
-// note reads Sforce-Limit-Info, e.g. "api-usage=24/15000; per-app-api-usage=…".
-func (u *usage) note(header string) (used, most int) {
+// note reads Sforce-Limit-Info, e.g. "api-usage=24/15000; per-app-api-usage=…". Where the org
+// refused, nothing is left, whatever it counted.
+func (u *usage) note(header http.Header, refused bool) (used, most int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	count, _, _ := strings.Cut(strings.TrimPrefix(header, "api-usage="), ";")
+	count, _, _ := strings.Cut(strings.TrimPrefix(header.Get("Sforce-Limit-Info"), "api-usage="), ";")
 	first, second, _ := strings.Cut(count, "/")
-	used, _ = strconv.Atoi(first)
 	if most, _ = strconv.Atoi(second); most > 0 {
-		u.used, u.most, u.at = used, most, time.Now()
+		u.used, _ = strconv.Atoi(first)
+		u.most, u.at = most, time.Now()
 	}
-	return u.used, u.most
-}
-
-// exhausted notes that the org refused: nothing is left, whatever it counted.
-func (u *usage) exhausted() (used, most int) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.most = max(u.most, 1)
-	u.used, u.at = max(u.used, u.most), time.Now()
+	if refused {
+		u.most = max(u.most, 1)
+		u.used, u.at = max(u.used, u.most), time.Now()
+	}
 	return u.used, u.most
 }
 

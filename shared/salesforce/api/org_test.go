@@ -3,14 +3,6 @@ package api_test
 import (
 	"cmp"
 	"context"
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"sfrelay/shared/salesforce/api"
 )
@@ -29,7 +20,6 @@ import (
 type org struct {
 	t   *testing.T
 	url string
-	key *rsa.PrivateKey // of the app's certificate
 
 	mu       sync.Mutex
 	answers  map[string][]answer // by "GET path?query" or "POST path body"; the last one stays
@@ -133,51 +123,3 @@ func (o *org) write(w http.ResponseWriter, a answer) {
 
 // end ends all sessions.
 func (o *org) end() { o.mu.Lock(); clear(o.sessions); o.mu.Unlock() }
-
-// newKey makes the key pair of the app, and the PEM of its private half.
-func (o *org) newKey(pkcs8 bool) string {
-	o.t.Helper()
-	var err error
-	if o.key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
-		o.t.Fatal(err)
-	}
-	block := &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(o.key)}
-	if pkcs8 {
-		block.Type = "PRIVATE KEY"
-		if block.Bytes, err = x509.MarshalPKCS8PrivateKey(o.key); err != nil {
-			o.t.Fatal(err)
-		}
-	}
-	return string(pem.EncodeToMemory(block))
-}
-
-// claims checks an assertion as Salesforce does (Help, "OAuth 2.0 JWT Bearer Flow").
-func (o *org) claims(assertion string) (claims map[string]any) {
-	o.t.Helper()
-	parts := strings.Split(assertion, ".")
-	if len(parts) != 3 {
-		o.t.Fatalf("an assertion of %d parts", len(parts))
-	}
-	var texts [3][]byte
-	for i, p := range parts {
-		var err error
-		if texts[i], err = base64.RawURLEncoding.DecodeString(p); err != nil {
-			o.t.Fatal(err)
-		}
-	}
-	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
-	if err := rsa.VerifyPKCS1v15(&o.key.PublicKey, crypto.SHA256, sum[:], texts[2]); err != nil {
-		o.t.Errorf("the signature: %v", err)
-	}
-	if string(texts[0]) != `{"alg":"RS256"}` {
-		o.t.Errorf("the header %s", texts[0])
-	}
-	if err := json.Unmarshal(texts[1], &claims); err != nil {
-		o.t.Fatal(err)
-	}
-	if exp, _ := claims["exp"].(float64); int64(exp) <= time.Now().Unix() || int64(exp) > time.Now().Add(3*time.Minute).Unix() {
-		o.t.Errorf("it ends at %v, want within 3 minutes", claims["exp"])
-	}
-	delete(claims, "exp")
-	return claims
-}

@@ -1,12 +1,12 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -38,7 +38,7 @@ func (r *Record) Value(field string) (v jsontext.Value, ok bool) {
 		if v, ok = fields[parent]; !ok || v.Kind() != '{' {
 			return v, ok && v.Kind() == 'n'
 		}
-		fields, _ = object(v)
+		fields, _ = jsonobject.Map(v)
 		field = rest
 	}
 }
@@ -58,12 +58,21 @@ type Select struct {
 	Deleted  bool     // those in the recycle bin too
 }
 
-func (s Select) soql(where string) string {
+// SOQL is the statement, where behind it. It refuses whatever is no API name: a statement
+// holds nothing else.
+func (s Select) SOQL(where string) (string, error) {
 	list := strings.Join(withID(s.Fields), ",")
 	for _, c := range s.Children {
-		list += ",(" + Select{Object: c.Object, Fields: c.Fields}.soql("") + ")"
+		child, err := Select{Object: c.Object, Fields: c.Fields}.SOQL("")
+		if err != nil {
+			return "", err
+		}
+		list += ",(" + child + ")"
 	}
-	return "SELECT " + list + " FROM " + s.Object + where
+	if !IsName(s.Object) || slices.ContainsFunc(s.Fields, func(path string) bool { return !IsName(strings.Split(path, ".")...) }) {
+		return "", &Error{What: "query", Code: InvalidRequest, Err: errors.New("an object, relationship or field is no API name")}
+	}
+	return "SELECT " + list + " FROM " + s.Object + where, nil
 }
 
 func withID(fields []string) []string {
@@ -73,20 +82,18 @@ func withID(fields []string) []string {
 	return append([]string{"Id"}, fields...)
 }
 
-// check is the ids, each once and with 18 characters. It refuses whatever is no API name and
-// no id: a statement holds nothing else.
-func (s Select) check() (ids []string, err error) {
-	if strings.Contains(s.Object, ".") || slices.ContainsFunc(append([]string{s.Object}, s.Fields...), func(n string) bool { return !isPath(n) }) {
-		return nil, &Error{What: "query", Code: codeInvalid, Err: errors.New("an object, relationship or field is no API name")}
-	}
-	for _, c := range s.Children {
-		if _, err := c.check(); err != nil {
-			return nil, err
-		}
-	}
+// IsName reports whether all are API names.
+func IsName(names ...string) bool {
+	return !slices.ContainsFunc(names, func(n string) bool {
+		return n == "" || len(n) > 255 || strings.Trim(n, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") != ""
+	})
+}
+
+// distinct is the ids, each once and with 18 characters.
+func (s Select) distinct() (ids []string, err error) {
 	for _, id := range s.IDs {
 		if id, err = salesforce.ID18(id); err != nil {
-			return nil, &Error{What: "query " + s.Object, Code: codeInvalid, Err: err}
+			return nil, &Error{What: "query " + s.Object, Code: InvalidRequest, Err: err}
 		}
 		ids = append(ids, id)
 	}
@@ -94,47 +101,36 @@ func (s Select) check() (ids []string, err error) {
 	return slices.Compact(ids), nil
 }
 
-// isPath takes API names, joined by dots.
-func isPath(path string) bool {
-	for name := range strings.SplitSeq(path, ".") {
-		if name == "" || len(name) > 255 || strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") != "" {
-			return false
-		}
-	}
-	return true
-}
-
 // Retrieve is records by id, of 18 characters. One that is not there is deleted, merged, or
 // hidden from the integration user. Fields of parents cannot be asked for.
 func (c *Client) Retrieve(ctx context.Context, object string, ids, fields []string) (map[string]*Record, error) {
-	ids, err := Select{Object: object, Fields: fields, IDs: ids}.check()
-	if err != nil {
-		return nil, err
+	s := Select{Object: object, Fields: withID(fields), IDs: ids}
+	ids, err := s.distinct()
+	if _, bad := s.SOQL(""); bad != nil || err != nil {
+		return nil, cmp.Or(bad, err)
 	}
-	r := request{what: "retrieve " + object, path: "composite/sobjects/" + object, fields: withID(fields)}
+	r := Request{What: "retrieve " + object, Path: "composite/sobjects/" + object, Fields: s.Fields}
 	found := make(map[string]*Record, len(ids))
-	for len(ids) > 0 {
-		some := ids[:min(mostIDs, len(ids))]
-		ids = ids[len(some):]
-		r.body = `{"ids":["` + strings.Join(some, `","`) + `"],"fields":["` + strings.Join(r.fields, `","`) + `"]}`
-		text, err := c.text(ctx, r)
+	for some := range slices.Chunk(ids, mostIDs) {
+		r.Body = `{"ids":["` + strings.Join(some, `","`) + `"],"fields":["` + strings.Join(r.Fields, `","`) + `"]}`
+		text, err := c.Text(ctx, r)
 		if err != nil {
 			return nil, err
 		}
-		all, err := array(text)
+		all, err := jsonobject.List(text)
 		if err != nil || len(all) != len(some) { // a short answer must not look like deleted records
-			return nil, r.unreadable("it is no array of as many records as ids")
+			return nil, r.Unreadable("it is no array of as many records as ids")
 		}
 		for i, v := range all {
 			if v.Kind() == 'n' {
 				continue
 			}
-			rec, err := c.record(ctx, r, v, Select{Fields: r.fields})
+			rec, err := c.record(ctx, r, v, s)
 			if err != nil {
 				return nil, err
 			}
 			if rec.text("Id") != some[i] {
-				return nil, r.unreadable("the records are not in the order of the ids")
+				return nil, r.Unreadable("the records are not in the order of the ids")
 			}
 			found[some[i]] = rec
 		}
@@ -144,49 +140,47 @@ func (c *Client) Retrieve(ctx context.Context, object string, ids, fields []stri
 
 // Query hands over the records of a statement, all pages. An error of each ends it.
 func (c *Client) Query(ctx context.Context, s Select, each func(*Record) error) error {
-	ids, err := s.check()
-	if err != nil {
-		return err
+	ids, err := s.distinct()
+	if _, bad := s.SOQL(""); bad != nil || err != nil {
+		return cmp.Or(bad, err)
 	}
-	r := request{what: "query " + s.Object, path: "query"}
-	if s.Deleted {
-		r.path = "queryAll"
-	}
-	r.fields = slices.Clone(s.Fields)
+	r := Request{What: "query " + s.Object, Path: map[bool]string{false: "query", true: "queryAll"}[s.Deleted], Fields: slices.Clone(s.Fields)}
 	for _, child := range s.Children {
-		r.fields = append(r.fields, child.Fields...)
+		r.Fields = append(r.Fields, child.Fields...)
 	}
-	for all := s.All; all || len(ids) > 0; all = false {
-		where := ""
-		if !s.All {
-			some := ids[:min(idsInQuery, len(ids))]
-			ids = ids[len(some):]
-			where = " WHERE Id IN ('" + strings.Join(some, "','") + "')"
-		} else {
-			ids = nil
+	wheres := []string{""}
+	if !s.All {
+		wheres = nil
+		for some := range slices.Chunk(ids, idsInQuery) {
+			wheres = append(wheres, " WHERE Id IN ('"+strings.Join(some, "','")+"')")
 		}
-		r.query = url.Values{"q": {s.soql(where)}}
-		text, err := c.text(ctx, r)
-		if err == nil {
-			err = c.pages(ctx, r, text, s, each)
-		}
-		if err != nil {
+	}
+	for _, where := range wheres {
+		soql, _ := s.SOQL(where) // was made before
+		r.Query = url.Values{"q": {soql}}
+		if err := c.pages(ctx, r, nil, s, each); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// pages hands over the records of a page and of those behind it.
-func (c *Client) pages(ctx context.Context, r request, text []byte, s Select, each func(*Record) error) error {
+// pages hands over the records of a page, which is asked for where text has none, and of
+// those behind it.
+func (c *Client) pages(ctx context.Context, r Request, text []byte, s Select, each func(*Record) error) (err error) {
 	for range mostPages {
-		page, err := object(text)
+		if text == nil {
+			if text, err = c.Text(ctx, r); err != nil {
+				return err
+			}
+		}
+		page, err := jsonobject.Map(text)
 		next, _ := jsonobject.Text(page["nextRecordsUrl"])
 		done := string(page["done"]) == "true"
 		if err != nil || page["records"].Kind() != '[' || done != (next == "") {
-			return r.unreadable("it is no page of records, the last one or with a next one")
+			return r.Unreadable("it is no page of records, the last one or with a next one")
 		}
-		all, _ := array(page["records"]) // was read already
+		all, _ := jsonobject.List(page["records"]) // was read already
 		for _, v := range all {
 			rec, err := c.record(ctx, r, v, s)
 			if err == nil {
@@ -199,33 +193,31 @@ func (c *Client) pages(ctx context.Context, r request, text []byte, s Select, ea
 		if done {
 			return nil
 		}
-		if r, err = c.follow(r, next); err == nil {
-			text, err = c.text(ctx, r)
-		}
-		if err != nil {
+		if r, err = c.follow(r, next); err != nil {
 			return err
 		}
+		text = nil
 	}
-	return r.unreadable("the pages have no end")
+	return r.Unreadable("the pages have no end")
 }
 
 // record reads one record. Every field has to be there: a missing one would be taken for null.
-func (c *Client) record(ctx context.Context, r request, text []byte, s Select) (*Record, error) {
-	fields, err := object(text)
+func (c *Client) record(ctx context.Context, r Request, text []byte, s Select) (*Record, error) {
+	fields, err := jsonobject.Map(text)
 	if err != nil {
-		return nil, r.unreadable("a record is no object")
+		return nil, r.Unreadable("a record is no object")
 	}
 	rec := &Record{Fields: fields, Children: map[string][]*Record{}}
 	for _, f := range s.Fields {
 		if _, ok := rec.Value(f); !ok {
-			return nil, &Error{What: r.what, Code: codeMissing, Field: f}
+			return nil, &Error{What: r.What, Code: codeMissing, Field: f}
 		}
 	}
 	for _, child := range s.Children {
 		v, ok := fields[child.Object]
 		delete(fields, child.Object)
 		if !ok {
-			return nil, &Error{What: r.what, Code: codeMissing, Field: child.Object}
+			return nil, &Error{What: r.What, Code: codeMissing, Field: child.Object}
 		}
 		if v.Kind() == 'n' { // there are none
 			continue
@@ -261,55 +253,4 @@ func (c *Client) Fates(ctx context.Context, object string, ids []string) (map[st
 		return nil
 	})
 	return fates, err
-}
-
-// Window is what changed between two times.
-type Window struct {
-	IDs     []string
-	Covered time.Time // until here the answer is complete: where the next window begins
-}
-
-// Updated is the ids of records that were made or changed. The org cuts the seconds, and goes
-// back 30 days.
-func (c *Client) Updated(ctx context.Context, object string, start, end time.Time) (Window, error) {
-	return c.window(ctx, object, "updated", start, end)
-}
-
-// Deleted is Updated for records that were deleted.
-func (c *Client) Deleted(ctx context.Context, object string, start, end time.Time) (Window, error) {
-	return c.window(ctx, object, "deleted", start, end)
-}
-
-func (c *Client) window(ctx context.Context, name, which string, start, end time.Time) (w Window, err error) {
-	const layout = "2006-01-02T15:04:00+00:00"
-	r := request{what: which + " " + name, path: "sobjects/" + name + "/" + which + "/",
-		query: url.Values{"start": {start.UTC().Format(layout)}, "end": {end.UTC().Format(layout)}}}
-	if !isPath(name) || r.query.Get("start") >= r.query.Get("end") {
-		return w, &Error{What: which, Code: codeInvalid, Err: errors.New("want an object, and an end in a later minute than the start")}
-	}
-	text, err := c.text(ctx, r)
-	if err != nil {
-		return w, err
-	}
-	answer, _ := object(text) // what is read shows below
-	list, listed := answer["ids"]
-	if which == "deleted" {
-		list, listed = answer["deletedRecords"]
-	}
-	all, err := array(list)
-	for _, v := range all {
-		if which == "deleted" {
-			fields, _ := object(v)
-			v = fields["id"]
-		}
-		id, _ := jsonobject.Text(v)
-		id, bad := salesforce.ID18(id)
-		w.IDs, err = append(w.IDs, id), errors.Join(err, bad)
-	}
-	covered, _ := jsonobject.Text(answer["latestDateCovered"])
-	var bad error
-	if w.Covered, bad = time.Parse("2006-01-02T15:04:05Z0700", covered); !listed || errors.Join(err, bad) != nil {
-		return Window{}, r.unreadable("it lacks ids or latestDateCovered")
-	}
-	return w, nil
 }

@@ -10,6 +10,7 @@ package erpsandbox
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -359,6 +360,16 @@ func check(c change) error {
 			for part, v := range address {
 				if !slices.Contains(addressFields, part) || !textOrNull(v) {
 					return fmt.Errorf("%s.%s is unknown, or neither text nor null", name, part)
+				}
+			}
+		case name == "extra":
+			extra, object := v.(map[string]any)
+			if !object && v != nil {
+				return errors.New("extra is neither object nor null")
+			}
+			for field, v := range extra {
+				if !strings.HasSuffix(field, "__c") || !textOrNull(v) {
+					return errors.New("a member of extra is no custom field, or neither text nor null")
 				}
 			}
 		default:

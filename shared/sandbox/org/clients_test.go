@@ -62,7 +62,7 @@ func missing(t *testing.T, err error) {
 func judged(t *testing.T, tls bool) (*orgsandbox.Org, []string) {
 	t.Helper()
 	org := orgsandbox.New(orgsandbox.Options{})
-	for i := range 4495 {
+	for i := range 4494 {
 		id, err := org.Insert("Account", map[string]any{"Name": fmt.Sprintf("Account %d", i)})
 		if err == nil && i == 0 {
 			err = org.Delete(id)
@@ -139,7 +139,7 @@ func plays(t *testing.T, env []string, want []expected, program string, args ...
 func left(t *testing.T, org *orgsandbox.Org, want ...string) {
 	t.Helper()
 	var names []string
-	for _, e := range org.Events(4496) { // those of judged
+	for _, e := range org.Events(4495) { // those of judged
 		names = append(names, e.Name)
 	}
 	if got := strings.Join(names, " "); got != strings.Join(want, " ") {
@@ -159,7 +159,7 @@ func TestJudgedBySimpleSalesforce(t *testing.T) {
 		{"soap login refused", "", "INVALID_LOGIN: Invalid username, password, security token; or user locked out."},
 		{"query", `["Alpha Example Ltd"]`, ""},
 		{"query in pages", `4500`, ""},
-		{"queryAll in pages", `4501`, ""},
+		{"queryAll in pages", `4502`, ""},
 		{"query of a wrong field", "", "SalesforceMalformedRequest"},
 		{"get", `"Alpha Example Ltd"`, ""},
 		{"get what is missing", "", "SalesforceResourceNotFound"},
@@ -179,6 +179,29 @@ func TestJudgedBySimpleSalesforce(t *testing.T) {
 		{"deploy", `{"length": 18, "state": "Queued", "then": "Succeeded", "deployed": "2"}`, ""},
 	}, python, "testdata/clients/simple_salesforce_flows.py")
 	left(t, org, "AccountChangeEvent", "Inventory_Update__e")
+}
+
+func TestJudgedByCumulusCI(t *testing.T) {
+	python := filepath.Join(tool(t, "cumulusci", "uv.lock", "cumulusci.lock"), "bin", "python")
+	org, env := judged(t, true)
+	plays(t, append(env, "HOME="+t.TempDir()), []expected{
+		{"jwt", `{"keys": ["access_token", "api_instance_url", "id", "instance_url", "issued_at", "scope", "signature", "token_type"], "instance": true, "type": "Bearer"}`, ""},
+		{"jwt of a stranger", "", `SalesforceCredentialsException: Error retrieving access token: {"error":"invalid_grant","error_description":"user hasn't approved this consumer"}`},
+		{"jwt of another app", "", `"error":"invalid_client_id"`},
+		{"newest version", `"67.0"`, ""},
+		{"org id", `"00D5f000005KcCnEAK"`, ""},
+		{"user id", `"0055f0000100001AAA"`, ""},
+		{"userinfo", `"00D5f000005KcCnEAK"`, ""},
+		{"organization", `["Developer Edition", true, "EUX1", null]`, ""},
+		{"expires", `"Persistent"`, ""},
+		{"person accounts", `false`, ""},
+		{"many currencies", `false`, ""},
+		{"counts by composite", `{"Account": 4500, "Opportunity": 4}`, ""},
+		{"count of what is no object", `[[400, "INVALID_TYPE"]]`, ""},
+		{"deploy by REST", `"Deployment Succeeded"`, ""},
+		{"deploy by SOAP", `"Success"`, ""},
+	}, python, "testdata/clients/cumulusci_flows.py")
+	left(t, org)
 }
 
 // node is Node.js and where its packages are.
@@ -210,7 +233,7 @@ func TestJudgedByJSforce(t *testing.T) {
 		{"query", `"Alpha Example Ltd"`, ""},
 		{"query in pages", `4500`, ""},
 		{"query of a wrong field", "", "INVALID_FIELD"},
-		{"query with children", `2`, ""},
+		{"query with children", `1`, ""},
 		{"retrieve one", `"Alpha Example Ltd"`, ""},
 		{"retrieve many", `["Alpha Example Ltd","Beta Example Holding Ltd"]`, ""},
 		{"retrieve what is missing", "", "NOT_FOUND: The requested resource does not exist"},

@@ -160,7 +160,8 @@ func TestTokens(t *testing.T) {
 		{jwt(sign(key, good("aud", "https://test.salesforce.com/"))), ""},
 		{jwt(sign(key, good("aud", tr.url))), ""},
 		{jwt(sign(other, good())), `{"error":"invalid_grant","error_description":"invalid assertion"}`},
-		{jwt(sign(key, good("exp", tr.now.Unix()))), `{"error":"invalid_grant","error_description":"invalid assertion"}`},
+		{jwt(sign(key, good("exp", tr.now.Add(-3*time.Minute).Unix()))), ""},
+		{jwt(sign(key, good("exp", tr.now.Add(-3*time.Minute-time.Second).Unix()))), `{"error":"invalid_grant","error_description":"invalid assertion"}`},
 		{jwt("a.b"), `{"error":"invalid_grant","error_description":"invalid assertion"}`},
 		{jwt(sign(key, good("aud", "https://example.com"))), `{"error":"invalid_grant","error_description":"audience is invalid"}`},
 		{jwt(sign(key, good("sub", "x@example.com"))), `{"error":"invalid_grant","error_description":"user hasn't approved this consumer"}`},
@@ -189,24 +190,28 @@ func TestTokens(t *testing.T) {
 
 func TestQueries(t *testing.T) {
 	tr := start(t, orgsandbox.Options{})
-	line := func(n int) string {
-		return fmt.Sprintf(`{"attributes":{"type":"OpportunityLineItem","url":"/services/data/v66.0/sobjects/OpportunityLineItem/00k5f00005%05dAAA"},`, n)
+	second, err := tr.org.Insert("OpportunityLineItem", map[string]any{"OpportunityId": alphaDeal, "ProductCode": "SKU-200", "Quantity": 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := func(id string) string {
+		return `{"attributes":{"type":"OpportunityLineItem","url":"/services/data/v66.0/sobjects/OpportunityLineItem/` + id + `"},`
 	}
 	for _, tc := range []struct{ soql, want string }{
-		{"SELECT COUNT() FROM Account", `{"totalSize":6,"done":true,"records":[]}`},
+		{"SELECT COUNT() FROM Account", `{"totalSize":7,"done":true,"records":[]}`},
 		{"select id, name from account where phone = '+49 30 0000 50'",
 			`{"totalSize":1,"done":true,"records":[{"attributes":{"type":"Account","url":"/services/data/v66.0/sobjects/Account/0015f0000200001AAA"},"Id":"0015f0000200001AAA","Name":"Alpha Example Ltd"}]}`},
 		{"SELECT Name, Account.Name, Account.Owner.Name, Amount, LastModifiedDate, (SELECT ProductCode, Quantity FROM OpportunityLineItems ORDER BY ProductCode DESC) FROM Opportunity WHERE Id IN ('0065f0000300001')",
 			`{"totalSize":1,"done":true,"records":[{"attributes":{"type":"Opportunity","url":"/services/data/v66.0/sobjects/Opportunity/0065f0000300001AAA"},"Name":"Alpha widgets",` +
 				`"Account":{"attributes":{"type":"Account","url":"/services/data/v66.0/sobjects/Account/0015f0000200001AAA"},"Name":"Alpha Example Ltd",` +
-				`"Owner":{"attributes":{"type":"User","url":"/services/data/v66.0/sobjects/User/0055f0000100001AAA"},"Name":"Integration User"}},"Amount":1250.50,"LastModifiedDate":"2026-11-21T12:00:30.000+0000",` +
-				`"OpportunityLineItems":{"totalSize":2,"done":true,"records":[` + line(2) + `"ProductCode":"SKU-200","Quantity":1},` + line(1) + `"ProductCode":"SKU-100","Quantity":10}]}}]}`},
+				`"Owner":{"attributes":{"type":"User","url":"/services/data/v66.0/sobjects/User/0055f0000100001AAA"},"Name":"Integration User"}},"Amount":1000.00,"LastModifiedDate":"2026-11-21T10:06:00.000+0000",` +
+				`"OpportunityLineItems":{"totalSize":2,"done":true,"records":[` + line(second) + `"ProductCode":"SKU-200","Quantity":1},` + line("00k5f0000500001AAA") + `"ProductCode":"SKU-100","Quantity":10}]}}]}`},
 		{"SELECT Name FROM Opportunity WHERE Amount > 990 AND IsWon = true ORDER BY Name LIMIT 1",
 			`{"totalSize":1,"done":true,"records":[{"attributes":{"type":"Opportunity","url":"/services/data/v66.0/sobjects/Opportunity/0065f0000300001AAA"},"Name":"Alpha widgets"}]}`},
 		{"SELECT COUNT() FROM Opportunity WHERE Amount >= 990", `{"totalSize":2,"done":true,"records":[]}`},
 		{"SELECT COUNT() FROM Opportunity WHERE Amount < 990.0 AND Account.Name != 'Eta Example Ltd'", `{"totalSize":1,"done":true,"records":[]}`},
-		{"SELECT COUNT() FROM Account WHERE SystemModstamp > 2026-11-21T12:00:29Z", `{"totalSize":6,"done":true,"records":[]}`},
-		{"SELECT COUNT() FROM Account WHERE SystemModstamp > 2026-11-21T12:00:30.000+0000", `{"totalSize":0,"done":true,"records":[]}`},
+		{"SELECT COUNT() FROM Account WHERE SystemModstamp > 2026-11-21T09:49:59Z", `{"totalSize":6,"done":true,"records":[]}`},
+		{"SELECT COUNT() FROM Account WHERE SystemModstamp > 2026-11-21T11:20:00.000+0000", `{"totalSize":0,"done":true,"records":[]}`},
 		{"SELECT COUNT() FROM Account WHERE Website = null", `{"totalSize":1,"done":true,"records":[]}`},
 		{"SELECT COUNT() FROM Account WHERE Name = 'O\\'Neill'", `{"totalSize":0,"done":true,"records":[]}`},
 	} {
@@ -296,7 +301,7 @@ func TestPagesInASubselect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := tr.pages(string(inner)); !reflect.DeepEqual(got, []int{2000, 102}) {
+	if got := tr.pages(string(inner)); !reflect.DeepEqual(got, []int{2000, 101}) {
 		t.Errorf("pages of %v", got)
 	}
 }
@@ -349,7 +354,7 @@ func TestRowsByREST(t *testing.T) {
 		{"GET", "/sobjects/Nope/" + id, "", 404, `[{"message":"The requested resource does not exist","errorCode":"NOT_FOUND"}]`},
 		{"GET", "/sobjects/Account/1", "", 404, `[{"message":"Provided external ID field does not exist or is not accessible: 1","errorCode":"NOT_FOUND"}]`},
 		{"DELETE", "/sobjects/Account/" + id, "", 204, ""},
-		{"GET", "/sobjects/Account/" + id, "", 404, `[{"message":"entity is deleted","errorCode":"ENTITY_IS_DELETED"}]`},
+		{"GET", "/sobjects/Account/" + id, "", 404, `[{"message":"entity is deleted","errorCode":"ENTITY_IS_DELETED","fields":[]}]`},
 		{"GET", "/tooling/sobjects/SourceMember/describe", "", 404, `[{"message":"The requested resource does not exist","errorCode":"NOT_FOUND"}]`},
 	} {
 		status, got := tr.ask(tc.method, data+tc.path, tc.body)
@@ -407,7 +412,7 @@ func TestLatestDateCoveredWaitsForOpenTransactions(t *testing.T) {
 	if err := tr.org.Update(map[string]any{"Phone": "1"}, "0015f0000200002AAA"); err != nil {
 		t.Fatal(err)
 	}
-	if err := tr.org.Update(map[string]any{"Phone": "2"}, alpha); err == nil || !strings.Contains(err.Error(), "UNABLE_TO_LOCK_ROW") {
+	if err := tr.org.Update(map[string]any{"Phone": "2"}, alpha); err == nil || !strings.Contains(err.Error(), "UNABLE_TO_LOCK_ROW") || !strings.Contains(err.Error(), "unable to obtain exclusive access to this record or 1 records: "+alpha) {
 		t.Errorf("a locked row: %v", err)
 	}
 	window := func(from, to string) (int, string) {
@@ -555,7 +560,7 @@ func TestBulkQuery(t *testing.T) {
 		t.Error(got)
 	}
 	_, got, header := tr.full("GET", data+"/jobs/query/"+id+"/results?maxRecords=3", "")
-	if got != "Name,Account.Name,Amount\nAlpha widgets,Alpha Example Ltd,1250.50\nBeta widgets,Beta Example Holding Ltd,990.00\nEpsilon widgets,Epsilon Example Ltd,99.90\n" ||
+	if got != "Name,Account.Name,Amount\nAlpha widgets,Alpha Example Ltd,1000.00\nBeta widgets,Beta Example Holding Ltd,990.00\nEpsilon widgets,Epsilon Example Ltd,99.90\n" ||
 		header.Get("Sforce-Locator") != "3" || header.Get("Sforce-NumberOfRecords") != "3" {
 		t.Error(got, header)
 	}
@@ -570,7 +575,7 @@ func TestComposite(t *testing.T) {
 	status, got, header := tr.full("POST", data+"/composite", `{"compositeRequest":[
 		{"method":"GET","url":"/services/data/v66.0/query?q=SELECT COUNT() FROM Account","referenceId":"a"},
 		{"method":"GET","url":"/services/data/v66.0/sobjects/Nope","referenceId":"b"}]}`)
-	tr.is(status, got, 200, `{"compositeResponse":[{"body":{"totalSize":6,"done":true,"records":[]},"httpHeaders":{},"httpStatusCode":200,"referenceId":"a"},`+
+	tr.is(status, got, 200, `{"compositeResponse":[{"body":{"totalSize":7,"done":true,"records":[]},"httpHeaders":{},"httpStatusCode":200,"referenceId":"a"},`+
 		`{"body":[{"message":"The requested resource does not exist","errorCode":"NOT_FOUND"}],"httpHeaders":{},"httpStatusCode":404,"referenceId":"b"}]}`)
 	if header.Get("Sforce-Limit-Info") != "api-usage=1/15000" {
 		t.Error(header)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sfrelay/shared/salesforce/api"
+	"sfrelay/shared/salesforce/sweep"
 	orgsandbox "sfrelay/shared/sandbox/org"
 )
 
@@ -48,18 +49,18 @@ func TestOurOwnClient(t *testing.T) {
 			t.Errorf("%s: an unknown field: %v", what, err)
 		}
 		now := time.Now()
-		if w, err := client.Updated(t.Context(), "Account", now.Add(-time.Hour), now); err != nil || w.Covered.IsZero() {
+		if w, err := sweep.Updated(t.Context(), client, "Account", now.Add(-time.Hour), now); err != nil || w.Covered.IsZero() {
 			t.Errorf("%s: updated: %+v, %v", what, w, err)
 		}
 		if fates, err := client.Fates(t.Context(), "Account", []string{alpha}); err != nil || fates[alpha].Deleted {
 			t.Errorf("%s: fates: %+v, %v", what, fates, err)
 		}
-		job, err := client.StartJob(t.Context(), api.Select{Object: "Account", Fields: []string{"Name"}, All: true})
+		job, err := sweep.StartJob(t.Context(), client, api.Select{Object: "Account", Fields: []string{"Name"}, All: true})
 		if err != nil {
 			t.Fatalf("%s: bulk: %v", what, err)
 		}
 		for try := 0; ; try++ {
-			done, err := client.JobDone(t.Context(), job)
+			done, err := sweep.JobDone(t.Context(), client, job)
 			if err != nil || try > 100 {
 				t.Fatalf("%s: job %s: %v after %d tries", what, job, err, try)
 			}
@@ -69,7 +70,7 @@ func TestOurOwnClient(t *testing.T) {
 		}
 		bulk := 0
 		for locator, pages := "", 0; ; pages++ {
-			next, err := client.JobRows(t.Context(), job, locator, func(_, _ []string) error { bulk++; return nil })
+			next, err := sweep.JobRows(t.Context(), client, job, locator, func(_, _ []string) error { bulk++; return nil })
 			if err != nil || pages > 100 {
 				t.Fatalf("%s: rows: %v", what, err)
 			}

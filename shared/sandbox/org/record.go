@@ -2,6 +2,7 @@ package orgsandbox
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"sfrelay/shared/decimal"
 	"sfrelay/shared/salesforce"
 )
 
@@ -102,6 +104,9 @@ func (s *Org) apply(o *object, c change, stamp, until time.Time) {
 		maps.Copy(next.values, map[string]any{"Id": c.id, "CreatedDate": stamp, "CreatedById": UserID})
 	} else {
 		maps.Copy(next.values, r.last().values)
+		if stage, ok := c.values["StageName"]; ok && o.name == "Opportunity" && stage != next.values["StageName"] {
+			next.values["LastStageChangeDate"] = stamp
+		}
 	}
 	maps.Copy(next.values, c.values)
 	maps.Copy(next.values, map[string]any{"LastModifiedDate": stamp, "LastModifiedById": UserID, "SystemModstamp": stamp, "IsDeleted": next.deleted})
@@ -122,7 +127,28 @@ func derive(o *object, values map[string]any) {
 	case "Opportunity":
 		stage, _ := values["StageName"].(string)
 		values["IsWon"], values["IsClosed"] = stage == "Closed Won", strings.HasPrefix(stage, "Closed ")
+	case "OpportunityLineItem":
+		values["TotalPrice"] = total(values)
 	}
+}
+
+// total is what a line comes to; nil without a price.
+func total(values map[string]any) any {
+	var n [3]decimal.Decimal
+	for i, name := range []string{"Quantity", "UnitPrice", "Discount"} {
+		number, _ := values[name].(json.Number)
+		if n[i], _ = decimal.Parse(string(number)); number == "" && name == "UnitPrice" {
+			return nil
+		}
+	}
+	price, err := n[0].Mul(n[1])
+	off, errOff := price.Mul(n[2])
+	hundredth, errCut := off.Mul(decimal.Must("-0.01"))
+	sum, errSum := price.Add(hundredth)
+	if errors.Join(err, errOff, errCut, errSum) != nil {
+		return nil
+	}
+	return json.Number(sum.Round(2).String())
 }
 
 // Insert makes a row and returns its id.
@@ -205,7 +231,7 @@ func (s *Org) modify(origin string, values map[string]any, ids ...string) error 
 			return notFound()
 		}
 		if r.last().deleted {
-			return refuse(http.StatusNotFound, "ENTITY_IS_DELETED", "entity is deleted")
+			return gone()
 		}
 		known, err := s.checked(r.object, values)
 		if err != nil {
@@ -229,6 +255,13 @@ func differing(values, now map[string]any) map[string]any {
 		}
 	}
 	return changed
+}
+
+// gone is what becomes of a write to a row in the recycle bin.
+func gone() *refusal {
+	no := refuse(http.StatusNotFound, "ENTITY_IS_DELETED", "entity is deleted")
+	no.fields = []string{}
+	return no
 }
 
 // Delete moves a row to the recycle bin.
@@ -261,7 +294,7 @@ func (s *Org) binned(id, origin string, c change) error {
 		return notFound()
 	}
 	if r.last().deleted == (c.kind == "DELETE") && !c.erase {
-		return refuse(http.StatusNotFound, "ENTITY_IS_DELETED", "entity is deleted")
+		return gone()
 	}
 	c.id = r.id
 	if c.kind == "UNDELETE" {

@@ -73,7 +73,7 @@ func (s *Org) one(c *call) (*object, *record, *state, error) {
 	}
 	v := r.at(s.now())
 	if v.deleted {
-		return nil, nil, nil, refuse(http.StatusNotFound, "ENTITY_IS_DELETED", "entity is deleted")
+		return nil, nil, nil, gone()
 	}
 	return o, r, v, nil
 }

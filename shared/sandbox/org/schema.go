@@ -1,6 +1,9 @@
 package orgsandbox
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // object is an sObject as describe shows it.
 type object struct {
@@ -103,6 +106,11 @@ func system() []*field {
 	return fields
 }
 
+// lasting is system in an object whose rows are never deleted.
+func lasting() []*field {
+	return slices.DeleteFunc(system(), func(f *field) bool { return f.name == "IsDeleted" })
+}
+
 func joined(lists ...[]*field) (fields []*field) {
 	for _, l := range lists {
 		fields = append(fields, l...)
@@ -125,15 +133,17 @@ func schema() map[string]*object {
 		{name: "Opportunity", label: "Opportunity", plural: "Opportunities", prefix: "006",
 			fields: joined(system(), lookup("AccountId", "Account"), required(text(120, "Name")), required(typed("picklist", "StageName")), typed("currency", "Amount"),
 				typed("percent", "Probability"), required(typed("date", "CloseDate")), typed("picklist", "CurrencyIsoCode"), typed("double", "Payment_Terms_Days__c"),
-				readOnly(typed("boolean", "IsClosed", "IsWon")), lookup("OwnerId", "User")),
+				readOnly(typed("boolean", "IsClosed", "IsWon")), readOnly(typed("datetime", "LastStageChangeDate")), lookup("OwnerId", "User")),
 			children: []child{{"OpportunityLineItems", "OpportunityLineItem", "OpportunityId"}}},
 		{name: "OpportunityLineItem", label: "Opportunity Product", plural: "Opportunity Product", prefix: "00k",
-			fields: joined(system(), required(lookup("OpportunityId", "Opportunity")), text(255, "ProductCode", "Description"), required(typed("double", "Quantity")),
-				typed("currency", "UnitPrice"), readOnly(typed("currency", "TotalPrice")))},
+			fields: joined(system(), required(lookup("OpportunityId", "Opportunity")), lookup("Product2Id", "Product2"), text(255, "ProductCode", "Description"),
+				required(typed("double", "Quantity")), typed("currency", "UnitPrice"), typed("percent", "Discount"), readOnly(typed("currency", "TotalPrice")))},
+		{name: "Product2", label: "Product", plural: "Products", prefix: "01t",
+			fields: joined(system(), required(text(255, "Name")), text(255, "ProductCode"))},
 		{name: "User", label: "User", plural: "Users", prefix: "005", setup: true,
-			fields: joined(system(), text(80, "Username"), text(121, "Name"), typed("email", "Email"), typed("boolean", "IsActive"))},
+			fields: joined(lasting(), text(80, "Username"), text(121, "Name"), typed("email", "Email"), typed("boolean", "IsActive"))},
 		{name: "Organization", label: "Organization", plural: "Organizations", prefix: "00D", setup: true,
-			fields: joined(system(), text(80, "Name"), typed("picklist", "OrganizationType"), text(5, "InstanceName"), text(15, "NamespacePrefix"),
+			fields: joined(lasting(), text(80, "Name"), typed("picklist", "OrganizationType"), text(5, "InstanceName"), text(15, "NamespacePrefix"),
 				typed("boolean", "IsSandbox"), typed("datetime", "TrialExpirationDate"))},
 		{name: "EventRelayFeedback", label: "Event Relay Feedback", plural: "Event Relay Feedbacks", prefix: "1ER", setup: true,
 			fields: joined(system(), lookup("EventRelayConfigId", "EventRelayConfig"), text(255, "EventRelayNumber"), typed("picklist", "Status"), text(128, "ErrorCode"),
@@ -156,11 +166,11 @@ func platformEvents() []*object {
 			fields: joined(text(36, "EventUuid", "ReplayId"), typed("datetime", "CreatedDate"), lookup("CreatedById", "User"), fields)}
 	}
 	return []*object{
-		event("Cloud_Customer_Sync__e", joined(text(255, "Event_Id__c", "Record_Id__c", "Operation__c", "Name__c", "Account_Number__c", "Status__c", "Phone__c", "Website__c",
+		event("Cloud_Customer_Sync__e", joined(text(255, "Event_Id__c", "Record_Id__c", "Operation__c", "Payload_Style__c", "Name__c", "Account_Number__c", "Status__c", "Phone__c", "Website__c",
 			"Email__c", "Tax_Number__c", "Currency__c", "Billing_Street__c", "Billing_City__c", "Billing_State__c", "Billing_Postal_Code__c", "Billing_Country__c",
 			"Shipping_Street__c", "Shipping_City__c", "Shipping_State__c", "Shipping_Postal_Code__c", "Shipping_Country__c"), typed("datetime", "Record_Modified_At__c"))),
 		event("Opportunity_Won__e", joined(text(255, "Event_Id__c", "Record_Id__c", "Account_Id__c", "Name__c", "Currency__c"), typed("textarea", "Lines__c"),
 			typed("double", "Amount__c", "Payment_Terms_Days__c"), typed("date", "Close_Date__c"), typed("datetime", "Record_Modified_At__c"))),
-		event("Inventory_Update__e", joined(text(255, "Event_Id__c", "SKU__c", "Warehouse__c", "Unit__c"), typed("double", "Quantity_On_Hand__c", "Sequence__c"), typed("datetime", "Record_Modified_At__c"))),
+		event("Inventory_Update__e", joined(text(255, "Event_Id__c", "Sku__c", "Warehouse__c", "Unit__c"), typed("double", "Quantity_On_Hand__c", "Sequence__c"), typed("datetime", "Record_Modified_At__c"))),
 	}
 }

@@ -101,7 +101,11 @@ func pointed(code, text string, at int, message string) *refusal {
 	from := strings.LastIndexByte(text[:at], '\n') + 1
 	line, _, _ := strings.Cut(text[from:], "\n")
 	row := strings.Count(text[:at], "\n") + 1
-	start := max(0, at-from-40) // a long line is cut around the place
+	start := 0
+	if at-from > 40 { // a long line begins with a word in front of the place; how far in front was recorded once
+		start = at - from - 34
+		start += strings.IndexAny(line[start:at-from], " ,") + 1
+	}
 	return refuse(http.StatusBadRequest, code, "\n%s\n%s^\nERROR at Row:%d:Column:%d\n%s", line[start:min(len(line), start+120)], strings.Repeat(" ", at-from-start), row, at-from+1, message)
 }
 

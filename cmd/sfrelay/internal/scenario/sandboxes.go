@@ -14,12 +14,12 @@ import (
 
 // Outage is the time between a fault of a sandbox and its removal.
 type Outage struct {
-	Sink   string // billing or erp
+	Sink   string // billing, erp, receiver, or org, which is no sink
 	Lasted time.Duration
 	Calls  int // that the sandbox got meanwhile
 }
 
-// sandbox breaks or repairs a sink.
+// sandbox breaks or repairs a sink, or the org.
 func (p *play) sandbox(ctx context.Context, step *Step) error {
 	url := p.sandboxURL(step.Sandbox) + "/_sandbox/faults"
 	method, body := http.MethodDelete, []byte(nil)
@@ -67,6 +67,8 @@ func (p *play) sandboxURL(name string) string {
 		return p.Stack.StripeURL
 	case "receiver":
 		return p.Stack.NotifyURL
+	case "org":
+		return p.Stack.OrgURL
 	default:
 		return p.Stack.ERPURL
 	}

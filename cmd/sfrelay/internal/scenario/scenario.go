@@ -51,7 +51,7 @@ type Step struct {
 	// Wait waits until every change sent so far is settled.
 	Wait bool `json:"wait,omitempty"`
 
-	// Sandbox is billing, erp or receiver. Fault is added to its faults; without one they are removed.
+	// Sandbox is billing, erp, receiver or org. Fault is added to its faults; without one they are removed.
 	Sandbox string          `json:"sandbox,omitempty"`
 	Fault   json.RawMessage `json:"fault,omitempty"`
 
@@ -171,8 +171,8 @@ func (s *Step) load(dir string, files map[string]bool) error {
 		return fmt.Errorf("a pause of %d seconds; use 1 to 60", s.Pause)
 	case s.Fill < 0 || s.Fill > transport.MaxBody || s.Fill > 0 && s.Send == "":
 		return fmt.Errorf("a fill of %d bytes; use up to %d, and beside a send", s.Fill, transport.MaxBody)
-	case s.Sandbox != "" && s.Sandbox != "billing" && s.Sandbox != "erp" && s.Sandbox != "receiver":
-		return fmt.Errorf("no sandbox is called %q; use billing, erp or receiver", s.Sandbox)
+	case s.Sandbox != "" && s.Sandbox != "billing" && s.Sandbox != "erp" && s.Sandbox != "receiver" && s.Sandbox != "org":
+		return fmt.Errorf("no sandbox is called %q; use billing, erp, receiver or org", s.Sandbox)
 	case s.Send == "":
 		return nil
 	}

@@ -50,11 +50,13 @@ const (
 type Stack struct {
 	dir       string
 	notifyKey string // of the sandbox's webhook, until the stack has it
+	orgSecret string // the credentials for the sandbox's org, until the stack has them
 
 	Endpoint   string        `json:"endpoint"`
 	StripeURL  string        `json:"stripeUrl,omitempty"`
 	ERPURL     string        `json:"erpUrl,omitempty"`
 	NotifyURL  string        `json:"notifyUrl,omitempty"`
+	OrgURL     string        `json:"orgUrl,omitempty"`
 	SandboxKey string        `json:"sandboxKey"` // of what the sandboxes have below /_sandbox/
 	EventBus   string        `json:"eventBus"`
 	ChangeBus  string        `json:"changeBus"`

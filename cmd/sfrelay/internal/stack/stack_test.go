@@ -204,8 +204,9 @@ func TestWithoutAWS(t *testing.T) {
 }
 
 func TestStartSandbox(t *testing.T) {
-	for name, c := range map[string]struct{ script, stripe, erp, key, fails string }{
-		"serves":         {script: `echo '{"stripe":"http://a","erp":"http://b","key":"c"}'; exec sleep 60`, stripe: "http://a", erp: "http://b", key: "c"},
+	for name, c := range map[string]struct{ script, stripe, erp, key, org, secret, fails string }{
+		"serves": {script: `echo '{"stripe":"http://a","erp":"http://b","key":"c","org":"http://d","orgClientId":"e","orgClientSecret":"f"}'; exec sleep 60`,
+			stripe: "http://a", erp: "http://b", key: "c", org: "http://d", secret: `{"clientId":"e","clientSecret":"f"}`},
 		"ends at once":   {script: `exit 1`, fails: "the sandbox did not start"},
 		"says no":        {script: `echo "sfrelay: no"; exit 1`, fails: "the sandbox did not start"},
 		"says something": {script: `echo oops; exec sleep 60`, fails: "the sandbox did not start"},
@@ -222,6 +223,12 @@ func TestStartSandbox(t *testing.T) {
 			}
 			if err != nil || s.StripeURL != c.stripe || s.ERPURL != c.erp || s.SandboxKey != c.key {
 				t.Errorf("%q %q %q, %v", s.StripeURL, s.ERPURL, s.SandboxKey, err)
+			}
+			if s.OrgURL != c.org || s.orgSecret != c.secret {
+				t.Errorf("the org at %q with %s", s.OrgURL, s.orgSecret)
+			}
+			if state, err := os.ReadFile(s.file("state.json")); err != nil || strings.Contains(string(state), "clientSecret") {
+				t.Errorf("the state has the org's secret: %s, %v", state, err)
 			}
 			if info, err := os.Stat(s.file("sandbox.log")); err != nil || info.Mode().Perm() != 0o600 {
 				t.Errorf("the log with the key: %v, %v", info.Mode(), err)

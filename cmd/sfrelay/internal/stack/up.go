@@ -120,7 +120,7 @@ func (s *Stack) startServers(ctx context.Context, o Options, tools string) (secr
 	if err := createBucket(ctx, cloudformation.NewFromConfig(cfg)); err != nil {
 		return secretARNs{}, err
 	}
-	return createSecrets(ctx, secretsmanager.NewFromConfig(cfg), s.notifyKey)
+	return createSecrets(ctx, secretsmanager.NewFromConfig(cfg), s.notifyKey, s.orgSecret)
 }
 
 // refit deploys the running stack again where it was asked for with another delivery mode.
@@ -173,9 +173,9 @@ func switchMode(ctx context.Context, client *cloudformation.Client, mode string)
 	return updated.Wait(ctx, &cloudformation.DescribeStacksInput{StackName: aws.String(Name)}, time.Minute)
 }
 
-// startSandbox runs the command that serves Stripe's and the ERP's sandbox and
-// reads where they listen: the first line it prints is
-// {"stripe":"http://…","erp":"http://…","notify":"http://…","notifySecret":"whsec_…","key":"…"}.
+// startSandbox runs the command that serves the sandboxes and reads where they listen: the
+// first line it prints is
+// {"stripe":"http://…","erp":"http://…","notify":"http://…","notifySecret":"whsec_…","org":"http://…","orgClientId":"…","orgClientSecret":"…","key":"…"}.
 func (s *Stack) startSandbox(ctx context.Context, o Options) error {
 	command := o.Sandbox
 	if s.Delay > 0 {
@@ -199,13 +199,15 @@ func (s *Stack) startSandbox(ctx context.Context, o Options) error {
 			return err
 		}
 		if line, _, whole := bytes.Cut(b, []byte("\n")); whole {
-			var at struct{ Stripe, ERP, Notify, NotifySecret, Key string }
+			var at struct{ Stripe, ERP, Notify, NotifySecret, Org, OrgClientID, OrgClientSecret, Key string }
 			if err := json.Unmarshal(line, &at); err != nil {
 				return fmt.Errorf("the sandbox did not start; see %s", log)
 			}
 			s.StripeURL, s.ERPURL, s.NotifyURL, s.SandboxKey = at.Stripe, or(o.ERPURL, at.ERP), at.Notify, at.Key
-			s.notifyKey = at.NotifySecret
-			return nil
+			s.notifyKey, s.OrgURL = at.NotifySecret, at.Org
+			secret, err := json.Marshal(map[string]string{"clientId": at.OrgClientID, "clientSecret": at.OrgClientSecret})
+			s.orgSecret = string(secret)
+			return err
 		}
 		if !s.Sandbox.alive() {
 			break
@@ -217,7 +219,7 @@ func (s *Stack) startSandbox(ctx context.Context, o Options) error {
 	return fmt.Errorf("the sandbox did not start; see %s", log)
 }
 
-type secretARNs struct{ stripe, erp, notify string }
+type secretARNs struct{ stripe, erp, notify, org string }
 
 // The keys that the sandboxes take.
 const (
@@ -246,7 +248,7 @@ func createBucket(ctx context.Context, client *cloudformation.Client) error {
 	return nil
 }
 
-func createSecrets(ctx context.Context, client *secretsmanager.Client, notifyKey string) (secretARNs, error) {
+func createSecrets(ctx context.Context, client *secretsmanager.Client, notifyKey, orgSecret string) (arns secretARNs, err error) {
 	create := func(name, value string) (string, error) {
 		out, err := client.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: &name, SecretString: &value})
 		if err == nil {
@@ -260,16 +262,18 @@ func createSecrets(ctx context.Context, client *secretsmanager.Client, notifyKey
 		}
 		return "", fmt.Errorf("secret %s: %w", name, err)
 	}
-	stripe, err := create("sfrelay/stripe", StripeKey)
-	if err != nil {
-		return secretARNs{}, err
+	for _, secret := range []struct {
+		arn         *string
+		name, value string
+	}{
+		{&arns.stripe, "sfrelay/stripe", StripeKey}, {&arns.erp, "sfrelay/erp", ERPKey},
+		{&arns.notify, "sfrelay/notify", notifyKey}, {&arns.org, "sfrelay/org", orgSecret},
+	} {
+		if *secret.arn, err = create(secret.name, secret.value); err != nil {
+			return secretARNs{}, err
+		}
 	}
-	erp, err := create("sfrelay/erp", ERPKey)
-	if err != nil {
-		return secretARNs{}, err
-	}
-	notify, err := create("sfrelay/notify", notifyKey)
-	return secretARNs{stripe: stripe, erp: erp, notify: notify}, err
+	return arns, nil
 }
 
 // operators are who may send into the queues beside EventBridge: whoever uses the stack's
@@ -278,22 +282,24 @@ var operators = []string{"arn:aws:iam::" + Account + ":root", "arn:aws:sts::" + 
 
 func (s *Stack) deployArgs(secrets secretARNs) []string {
 	parameters := map[string]string{
-		"EventBusName":   s.EventBus,
-		"ChangeBusName":  s.ChangeBus,
-		"CreateBus":      "true",
-		"SalesforceOrgs": s.Orgs,
-		"StripeSecret":   secrets.stripe,
-		"StripeApiBase":  s.StripeURL,
-		"ErpUrl":         s.ERPURL,
-		"ErpSecret":      secrets.erp,
-		"NotifyUrl":      s.NotifyURL,
-		"NotifySecret":   secrets.notify,
-		"NotifyFields":   "Email",
-		"DeliveryMode":   s.Mode,
-		"Architecture":   map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH],
-		"TimeScale":      strconv.FormatFloat(s.TimeScale, 'f', 6, 64),
-		"Monitoring":     "core",
-		"Operators":      strings.Join(operators, ","),
+		"EventBusName":     s.EventBus,
+		"ChangeBusName":    s.ChangeBus,
+		"CreateBus":        "true",
+		"SalesforceOrgs":   s.Orgs,
+		"SalesforceUrl":    s.OrgURL,
+		"SalesforceSecret": secrets.org,
+		"StripeSecret":     secrets.stripe,
+		"StripeApiBase":    s.StripeURL,
+		"ErpUrl":           s.ERPURL,
+		"ErpSecret":        secrets.erp,
+		"NotifyUrl":        s.NotifyURL,
+		"NotifySecret":     secrets.notify,
+		"NotifyFields":     "Email",
+		"DeliveryMode":     s.Mode,
+		"Architecture":     map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH],
+		"TimeScale":        strconv.FormatFloat(s.TimeScale, 'f', 6, 64),
+		"Monitoring":       "core",
+		"Operators":        strings.Join(operators, ","),
 	}
 	args := []string{"--template-file", filepath.Join(s.file("build"), "template.yaml"), "--parameter-overrides"}
 	for name, value := range parameters {

@@ -1,4 +1,4 @@
-package api
+package sweep
 
 import (
 	"bufio"
@@ -11,44 +11,50 @@ import (
 
 	"sfrelay/shared/jsonobject"
 	"sfrelay/shared/salesforce"
+	"sfrelay/shared/salesforce/api"
+	"sfrelay/shared/salesforce/login"
 )
 
+// maxLine is how long a cell may be.
+const maxLine = 32 << 20
+
 // StartJob has Bulk API 2.0 collect all records of an object. It takes no children.
-func (c *Client) StartJob(ctx context.Context, s Select) (id string, err error) {
-	if _, err := s.check(); err != nil || !s.All || len(s.Children) > 0 {
-		return "", &Error{What: "start job", Code: codeInvalid, Err: errors.Join(err, errors.New("a job is of all records, without children"))}
+func StartJob(ctx context.Context, c *api.Client, s api.Select) (id string, err error) {
+	soql, err := s.SOQL("")
+	if err != nil || !s.All || len(s.Children) > 0 {
+		return "", &api.Error{What: "start job", Code: api.InvalidRequest, Err: errors.Join(err, errors.New("a job is of all records, without children"))}
 	}
 	operation := "query"
 	if s.Deleted {
 		operation = "queryAll"
 	}
-	id, _, err = c.job(ctx, request{what: "start job of " + s.Object, path: "jobs/query", fields: s.Fields,
-		body: `{"operation":"` + operation + `","query":"` + s.soql("") + `"}`})
+	id, _, err = job(ctx, c, api.Request{What: "start job of " + s.Object, Path: "jobs/query", Fields: s.Fields,
+		Body: `{"operation":"` + operation + `","query":"` + soql + `"}`})
 	return id, err
 }
 
 // JobDone reports whether the rows of a job can be read. A job that failed is an error.
-func (c *Client) JobDone(ctx context.Context, id string) (bool, error) {
-	r := request{what: "job", path: "jobs/query/" + id}
+func JobDone(ctx context.Context, c *api.Client, id string) (bool, error) {
+	r := api.Request{What: "job", Path: "jobs/query/" + id}
 	if _, err := salesforce.ID18(id); err != nil {
-		return false, &Error{What: r.what, Code: codeInvalid, Err: err}
+		return false, &api.Error{What: r.What, Code: api.InvalidRequest, Err: err}
 	}
-	_, state, err := c.job(ctx, r)
+	_, state, err := job(ctx, c, r)
 	if state == "Failed" || state == "Aborted" {
-		return false, &Error{What: r.what, Status: http.StatusOK, Code: "JOB_FAILED"}
+		return false, &api.Error{What: r.What, Status: http.StatusOK, Code: "JOB_FAILED"}
 	}
 	return state == "JobComplete", err
 }
 
-func (c *Client) job(ctx context.Context, r request) (id, state string, err error) {
-	text, err := c.text(ctx, r)
+func job(ctx context.Context, c *api.Client, r api.Request) (id, state string, err error) {
+	text, err := c.Text(ctx, r)
 	if err != nil {
 		return "", "", err
 	}
-	job, _ := object(text)
-	id, _ = jsonobject.Text(job["id"])
-	if state, _ = jsonobject.Text(job["state"]); id == "" || state == "" {
-		return "", "", r.unreadable("it is no job")
+	answer, _ := jsonobject.Map(text)
+	id, _ = jsonobject.Text(answer["id"])
+	if state, _ = jsonobject.Text(answer["state"]); id == "" || state == "" {
+		return "", "", r.Unreadable("it is no job")
 	}
 	return id, state, nil
 }
@@ -56,15 +62,15 @@ func (c *Client) job(ctx context.Context, r request) (id, state string, err erro
 // JobRows hands over a page of a job's rows, with the names of their columns; an empty text
 // is null. locator is empty for the first page; next is that of the page behind, empty after
 // the last. Where it returns an error, the rows come again.
-func (c *Client) JobRows(ctx context.Context, id, locator string, each func(names, row []string) error) (next string, err error) {
-	r := request{what: "rows of job", path: "jobs/query/" + id + "/results", query: url.Values{"maxRecords": {"10000"}}}
+func JobRows(ctx context.Context, c *api.Client, id, locator string, each func(names, row []string) error) (next string, err error) {
+	r := api.Request{What: "rows of job", Path: "jobs/query/" + id + "/results", Query: url.Values{"maxRecords": {"10000"}}}
 	if _, err := salesforce.ID18(id); err != nil {
-		return "", &Error{What: r.what, Code: codeInvalid, Err: err}
+		return "", &api.Error{What: r.What, Code: api.InvalidRequest, Err: err}
 	}
 	if locator != "" {
-		r.query.Set("locator", locator)
+		r.Query.Set("locator", locator)
 	}
-	resp, err := c.ask(ctx, r)
+	resp, err := c.Ask(ctx, r)
 	if err != nil {
 		return "", err
 	}
@@ -82,7 +88,7 @@ func (c *Client) JobRows(ctx context.Context, id, locator string, each func(name
 		}
 	}
 	if !errors.Is(err, io.EOF) || resp.Header.Get("Sforce-NumberOfRecords") != strconv.Itoa(n) {
-		return "", &Error{What: r.what, Code: codeNoAnswer, Err: errors.New("the rows broke off")}
+		return "", &api.Error{What: r.What, Code: login.NoAnswer, Err: errors.New("the rows broke off")}
 	}
 	if next = resp.Header.Get("Sforce-Locator"); next == "null" {
 		next = ""
@@ -96,7 +102,7 @@ func row(r *bufio.Reader) (cells []string, err error) {
 	for quoted := false; ; {
 		b, err := r.ReadByte()
 		switch {
-		case err != nil && (quoted || cells != nil || cell != nil), len(cell) > maxAnswer:
+		case err != nil && (quoted || cells != nil || cell != nil), len(cell) > maxLine:
 			return nil, io.ErrUnexpectedEOF
 		case err != nil:
 			return nil, err
