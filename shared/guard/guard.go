@@ -66,18 +66,13 @@ type Call struct {
 	EventSubject bool      // the subject is an event id: remembered for 35 days, refused when older
 	Published    time.Time // when the event was published; only looked at with EventSubject
 
-<<<<<<< HEAD
 	// WholeFirst hands a partial change of a record that was never seen whole back as
 	// Unseen: who calls reads the record and brings it as a full state of that version.
 	WholeFirst bool
 
-	Redrive  bool          // from a dead-letter queue: attempts count anew
-	BusyWait time.Duration // how long to wait in process for somebody else's lease, scaled
-=======
 	Redrive    bool          // from a dead-letter queue: attempts count anew
 	Unattended bool          // a redrive that nobody decided on: what may be forgotten is parked as too old all the same
 	BusyWait   time.Duration // how long to wait in process for somebody else's lease, scaled
->>>>>>> wt-q
 
 	// GiveUp is asked after an attempt at this change that did not get through and may be
 	// made again: whether to park it instead. attempt counts since the last success of the
