@@ -26,6 +26,8 @@ var ways = map[verdict.Class]Way{
 	verdict.Unfinished:        Transient,
 	verdict.Auth:              Transient,
 	verdict.FanOut:            Transient,
+	verdict.OrgLimit:          Transient,
+	verdict.OrgDown:           Transient,
 	verdict.DependencyMissing: Waits,
 	verdict.NeedsFetch:        Waits,
 	verdict.NeedsSnapshot:     Waits,
