@@ -64,7 +64,9 @@ func (qs *Queues) refusalOf(class verdict.Class) string {
 	case verdict.ChangedAfterDone:
 		return "the action was done once with other content and must not be done twice; compare both, then delete the message"
 	case verdict.OverwroteNewer:
-		return "a redrive cannot repair the record: it has to be read from Salesforce, which this version does not do; compare both systems"
+		if !qs.ReadsOrg {
+			return "a redrive cannot repair the record: it has to be read from Salesforce, and this stack is not set up for that; compare both systems"
+		}
 	case verdict.Permanent("same-instant"):
 		return "nobody can tell which of two states is newer; publish the right one again, then delete the message"
 	case verdict.InDoubt:
