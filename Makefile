@@ -157,7 +157,7 @@ deploy: go python ## sam build and sam deploy to your AWS account; ENV=<environm
 undeploy: python ## Delete the CloudFormation stack from your AWS account; says what stays
 	@$(SAM) delete --config-env "$$ENV"
 	@echo "What stays, because it cannot be recreated: the guard table (without it everything would be billed twice;"
-	@echo "its deletion protection has to be switched off first), the failure queue, the delivery queue, the failure bucket and"
+	@echo "its deletion protection has to be switched off first), the failure queue, the delivery queue, the failure bucket, the audit log and"
 	@echo "the buffers with what lies in them. Nothing reads the buffers any more: what is in them expires after 7 days."
 	@echo "Your secrets, buses and relays were never part of the stack."
 

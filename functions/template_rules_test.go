@@ -612,7 +612,7 @@ func emulatorsTakeCore(t Template) (wrong []string) {
 // nothingOrphaned: everything belongs to a consumer, is shared by name, or watches.
 func nothingOrphaned(t Template) (wrong []string) {
 	shared := []string{
-		"GuardTable", "DeliveryQueue", "DeliveryQueuePolicy", "FailureQueue", "FailureQueuePolicy", "FailureBucket", "FailureBucketPolicy", "TrialEventBus", "TrialChangeBus", "Dashboard",
+		"GuardTable", "DeliveryQueue", "DeliveryQueuePolicy", "FailureQueue", "FailureQueuePolicy", "FailureBucket", "FailureBucketPolicy", "AuditLog", "QueuesPolicy", "RepairPolicy", "TrialEventBus", "TrialChangeBus", "Dashboard",
 	}
 	outputs := keys(t.Outputs)
 	for id, r := range t.Resources {

@@ -23,6 +23,9 @@ var onAccounts = map[string][]string{
 	"dlq list":    {"dlq", "list", "--aws"},
 	"dlq show":    {"dlq", "show", "--aws", "aaaaaaaa"},
 	"dlq redrive": {"dlq", "redrive", "--aws"},
+	"dlq drop":    {"dlq", "drop", "--aws", "--class", "throttled", "--reason", "made up by the test"},
+	"dlq export":  {"dlq", "export", "--aws", "FILE"},
+	"dlq import":  {"dlq", "import", "--aws", "testdata/export-1.jsonl"},
 }
 
 // verbsWith are the verbs that have the flag, and whether they have the other one.
@@ -71,7 +74,10 @@ func TestEveryVerbThatChangesAnAccountAsks(t *testing.T) {
 		t.Errorf("only %v have --aws", verbs)
 	}
 	for verb, hasYes := range verbs {
-		args := onAccounts[verb]
+		args := slices.Clone(onAccounts[verb])
+		if i := slices.Index(args, "FILE"); i >= 0 {
+			args[i] = filepath.Join(t.TempDir(), "file")
+		}
 		if args == nil {
 			t.Errorf("%s works on an account and is not tried here", verb)
 			continue

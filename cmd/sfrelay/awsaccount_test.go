@@ -22,10 +22,14 @@ import (
 // awsAccount is an AWS account with one stack, as far as the verbs ask it. Two messages lie
 // in its failure queue. It remembers every call.
 type awsAccount struct {
-	unmatched bool // no rule takes anything
+	unmatched bool   // no rule takes anything
+	refuse    string // a call that is not allowed
 
 	mu       sync.Mutex
 	order    []string // names of calls
+	audit    []string // lines of the audit log
+	sent     []string // bodies of messages that were put into the failure queue
+	marks    []string // their marks of an import
 	messages []string // ids
 	hidden   map[string]bool
 }
@@ -63,6 +67,9 @@ func (a *awsAccount) calls() []string {
 func (a *awsAccount) changed() []string {
 	return slices.DeleteFunc(a.calls(), func(call string) bool {
 		_, name, _ := strings.Cut(call, ".")
+		if strings.HasPrefix(call, "Logs_20140328.") && (name == "CreateLogStream" || name == "PutLogEvents") {
+			return true // the audit log says what was done
+		}
 		for _, asks := range []string{"Describe", "List", "Get", "Test", "Filter", "Receive", "ChangeMessageVisibility"} {
 			if strings.HasPrefix(name, asks) {
 				return true
@@ -95,7 +102,7 @@ func accountStack() string {
 			"ErpUrl": "https://erp.example:8443/sfrelay/v1", "ErpSecret": "arn:aws:secretsmanager:eu-west-2:123456789012:secret:sfrelay/erp-AbCdEf",
 		}) +
 		member("Output", map[string]string{
-			"FailureQueueUrl": "https://queue/failure", "DeliveryQueueUrl": "https://queue/delivery", "EventBus": "bus", "ChangeBus": "changes",
+			"AuditLogGroup": "sfrelay-AuditLog", "FailureQueueUrl": "https://queue/failure", "DeliveryQueueUrl": "https://queue/delivery", "EventBus": "bus", "ChangeBus": "changes",
 			"InventoryErpFunction": "sfrelay-InventoryErp", "InventoryErpBufferUrl": "https://queue/buffer", "InventoryErpRoleId": "AROAEXAMPLEINVENTORYERP",
 		}) + `</member></Stacks></DescribeStacksResult></DescribeStacksResponse>`
 }
@@ -130,11 +137,20 @@ func (a *awsAccount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			ReceiptHandle     string
 			VisibilityTimeout int
 		}
+		LogGroupName      string
+		LogEvents         []struct{ Message string }
+		MessageBody       string
+		MessageAttributes map[string]struct{ StringValue string }
 	}
 	_ = json.Unmarshal(body, &in)
 	name := nameOf(r, body)
 	a.order = append(a.order, name)
 	var answer any = map[string]any{}
+	if name == a.refuse {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, `{"__type":"AccessDeniedException","message":"not allowed"}`)
+		return
+	}
 	switch name {
 	case "CloudFormation.DescribeStacks":
 		w.Header().Set("Content-Type", "text/xml")
@@ -165,6 +181,15 @@ func (a *awsAccount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		for _, e := range in.Entries {
 			a.hidden[e.ReceiptHandle] = e.VisibilityTimeout > 0
 		}
+	case "Logs_20140328.PutLogEvents":
+		for _, e := range in.LogEvents {
+			a.audit = append(a.audit, in.LogGroupName+" "+e.Message)
+		}
+	case "AmazonSQS.SendMessage":
+		a.sent = append(a.sent, in.MessageBody)
+		a.marks = append(a.marks, in.MessageAttributes[importMark].StringValue)
+		sum := md5.Sum([]byte(in.MessageBody)) //nolint:gosec // SQS answers with it
+		answer = map[string]string{"MessageId": "new", "MD5OfMessageBody": hex.EncodeToString(sum[:])}
 	case "AmazonSQS.DeleteMessage":
 		a.messages = slices.DeleteFunc(a.messages, func(id string) bool { return id == in.ReceiptHandle })
 	}

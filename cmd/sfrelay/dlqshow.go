@@ -102,6 +102,7 @@ func (c *dlqShowCommand) show(p *terminal.Printer, qs *deadletter.Queues, m dead
 	line("first failed", m.FirstAt.UTC().Format(time.RFC3339))
 	line("last failed", m.LastAt.UTC().Format(time.RFC3339))
 	line("sender", m.Sender)
+	line("imported", m.Custom[importMark])
 	for _, e := range m.Events {
 		line("event", strings.TrimSpace(e.DetailType+" "+e.Identity))
 		line("records", strings.Join(e.Subjects, " "))

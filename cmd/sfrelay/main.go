@@ -26,7 +26,7 @@ type commands struct {
 	Send       sendCommand       `cmd:"" help:"Deliver events as EventBridge would."`
 	Explain    explainCommand    `cmd:"" help:"Say what an event is, and which consumers take it."`
 	Stack      stackCommand      `cmd:"" help:"The whole pipeline on this machine."`
-	DLQ        dlqCommand        `cmd:"" name:"dlq" help:"List, show and redrive what failed."`
+	DLQ        dlqCommand        `cmd:"" name:"dlq" help:"List, show, redrive, drop, export and import what failed."`
 	Sandbox    sandboxCommand    `cmd:"" help:"Serve the sandboxes of Stripe, the ERP, a receiver of notifications and Salesforce on loopback."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 	Completion completionCommand `cmd:"" help:"Print the script that completes commands and flags in your shell."`

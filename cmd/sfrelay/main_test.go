@@ -79,7 +79,7 @@ func TestCompletion(t *testing.T) {
 	for words, want := range map[string]string{
 		"":                                 "run bulk send explain stack dlq sandbox version completion",
 		"dl":                               "dlq",
-		"dlq ":                             "list show redrive",
+		"dlq ":                             "list show redrive drop export import",
 		"dlq list --queue ":                "failure delivery all",
 		"dlq list --cl":                    "--class",
 		"dlq list --class ":                "", // any

@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"sfrelay/cmd/sfrelay/internal/account"
+	"sfrelay/cmd/sfrelay/internal/audit"
 	"sfrelay/cmd/sfrelay/internal/bus"
 	"sfrelay/cmd/sfrelay/internal/scenario"
 	"sfrelay/cmd/sfrelay/internal/stack"
@@ -84,6 +85,14 @@ var texts = map[string]func(t *testing.T, s *screen, value string){
 	},
 	"dlq redrive, from the queue": func(t *testing.T, s *screen, value string) {
 		err := new(dlqRedriveCommand).redrive(t.Context(), queuesOf(value), deadletter.Filter{}, value, s)
+		s.Err.Error("sfrelay", orNone(err))
+	},
+	"dlq drop": func(t *testing.T, s *screen, value string) {
+		write := func(context.Context, ...audit.Line) error { return errors.New(value) }
+		s.Err.Error("sfrelay", orNone(new(dlqDropCommand).drop(t.Context(), queuesOf(value), deadletter.Query{}, write, s)))
+	},
+	"dlq import": func(t *testing.T, s *screen, value string) {
+		_, err := imported([]byte(`{"sfrelay":1,"message":"`+"x"+`","body":"x","consumer":`+quoted(value)+`}`), nil)
 		s.Err.Error("sfrelay", orNone(err))
 	},
 	"send": func(t *testing.T, s *screen, value string) {
@@ -218,7 +227,7 @@ func TestNoEventIsMoreThanText(t *testing.T) {
 func TestEveryTextVerbIsHeld(t *testing.T) {
 	silent := map[string]string{
 		"stack down": "prints nothing", "stack status": "prints what stack up does, and a time", "sandbox": "prints addresses that it chose",
-		"completion": "prints a constant", "version": "prints what the build says",
+		"dlq export": "prints the name of the file that was typed", "completion": "prints a constant", "version": "prints what the build says",
 	}
 	var walk func(n *kong.Node, path string)
 	walk = func(n *kong.Node, path string) {
@@ -296,6 +305,11 @@ func TestRawIsNotForTerminals(t *testing.T) {
 			t.Errorf("%v does not say what to type", err)
 		}
 	}
+}
+
+func quoted(value string) string {
+	text, _ := json.Marshal(value)
+	return string(text)
 }
 
 type none struct{}

@@ -28,7 +28,7 @@ func (qs *Queues) message(ctx context.Context, q Queue, received types.Message) 
 		raw.Custom[name] = aws.ToString(v.StringValue)
 	}
 	m := Message{
-		ID: raw.ID, Queue: q, Body: raw.Body, Sender: received.Attributes["SenderId"],
+		ID: raw.ID, Queue: q, Body: raw.Body, Custom: raw.Custom, Sender: received.Attributes["SenderId"],
 		MovedFrom: qs.byTarget(received.Attributes["DeadLetterQueueSourceArn"]).Name,
 	}
 	if ms, err := strconv.ParseInt(received.Attributes["SentTimestamp"], 10, 64); err == nil {

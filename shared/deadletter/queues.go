@@ -93,13 +93,14 @@ type Message struct {
 	Class    verdict.Class // class, errorType or ERROR_CODE
 	Reason   string
 	Attempts int
-	FirstAt  time.Time // when it failed first, as far as known
-	LastAt   time.Time // and when last; else, when it was sent into the queue
-	Events   []Event   // one, but for a batch that failed as a whole
-	Body     string    // whole, as it lies in the queue
-	Sent     time.Time // into this queue; zero: unknown
-	Received int       // how often by anybody, as SQS counts
-	Sender   string    // as SQS knows it, SenderId: of a role's session <role id>:<session>
+	FirstAt  time.Time         // when it failed first, as far as known
+	LastAt   time.Time         // and when last; else, when it was sent into the queue
+	Events   []Event           // one, but for a batch that failed as a whole
+	Body     string            // whole, as it lies in the queue
+	Custom   map[string]string // attributes that its sender gave it
+	Sent     time.Time         // into this queue; zero: unknown
+	Received int               // how often by anybody, as SQS counts
+	Sender   string            // as SQS knows it, SenderId: of a role's session <role id>:<session>
 	// Unfetched: the events lie in the failure bucket, and could not be had for this reason.
 	// Events then holds the message that names them.
 	Unfetched string
