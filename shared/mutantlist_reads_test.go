@@ -39,13 +39,13 @@ var readMutants = []mutant{
 	},
 	{
 		name: "redriven-deletion-stays", file: "consumer/resync.go",
-		old:  "!fate.Deleted && !(w.seen.Deleted && at.Version == w.change.Version):",
+		old:  "!fate.Deleted && (!w.seen.Deleted || at.Version != w.change.Version):",
 		new:  "!fate.Deleted:",
 		test: "TestARedrivenDeletionOfWhatIsGoneForGood", protects: "a deletion is carried out also where the record has left the recycle bin",
 	},
 	{
 		name: "redriven-deletion-of-what-came-back", file: "consumer/resync.go",
-		old:  "!(w.seen.Deleted && at.Version == w.change.Version)",
+		old:  "(!w.seen.Deleted || at.Version != w.change.Version)",
 		new:  "!w.seen.Deleted",
 		test: "TestARedrivenDeletionOfWhatIsGoneForGood", protects: "an old deletion does not take away what came back since and cannot be seen",
 	},
