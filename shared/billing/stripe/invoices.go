@@ -71,6 +71,9 @@ func (s invoices) issue(ctx context.Context, ref sink.Ref, inv billing.Invoice) 
 		if f == nil {
 			f = s.deliver(ctx, ref, i)
 		}
+		if f == nil {
+			f = s.billedOtherwise(ref, inv, i)
+		}
 		return sink.Receipt{Link: i.ID, Outcome: sink.Unchanged}, f
 	}
 	// From here on nothing has been billed: now the content counts.
@@ -116,6 +119,20 @@ func (s invoices) issue(ctx context.Context, ref sink.Ref, inv billing.Invoice) 
 		return receipt, duplicates(receipt.Link, len(found))
 	}
 	return receipt, s.deliver(ctx, ref, draft)
+}
+
+// billedOtherwise tells of an invoice that an earlier attempt issued with other content: the
+// deal was edited between the two.
+func (s invoices) billedOtherwise(ref sink.Ref, inv billing.Invoice, i *stripe.Invoice) *failure {
+	billed := i.Metadata[markContent]
+	for _, delivery := range []string{"", deliverSend} { // settings of ours may have changed since: those of the invoice count
+		doc, f := newDocument(ref, inv, delivery, i.AutomaticTax != nil && i.AutomaticTax.Enabled)
+		if f == nil && (billed == "" || billed == doc.content) {
+			return nil
+		}
+	}
+	return &failure{Error: sink.Error{Class: verdict.ChangedAfterDone, Applied: sink.Yes,
+		Reason: fmt.Sprintf("%s was issued by an earlier attempt, and the deal was changed since: compare both", i.ID)}}
 }
 
 // draftOf is the first draft of that content. One that could not be taxed is none: the
