@@ -72,7 +72,7 @@ func (s invoices) issue(ctx context.Context, ref sink.Ref, inv billing.Invoice) 
 			f = s.deliver(ctx, ref, i)
 		}
 		if f == nil {
-			f = s.billedOtherwise(ref, inv, i)
+			f = billedOtherwise(ref, inv, i)
 		}
 		return sink.Receipt{Link: i.ID, Outcome: sink.Unchanged}, f
 	}
@@ -121,20 +121,6 @@ func (s invoices) issue(ctx context.Context, ref sink.Ref, inv billing.Invoice) 
 	return receipt, s.deliver(ctx, ref, draft)
 }
 
-// billedOtherwise tells of an invoice that an earlier attempt issued with other content: the
-// deal was edited between the two.
-func (s invoices) billedOtherwise(ref sink.Ref, inv billing.Invoice, i *stripe.Invoice) *failure {
-	billed := i.Metadata[markContent]
-	for _, delivery := range []string{"", deliverSend} { // settings of ours may have changed since: those of the invoice count
-		doc, f := newDocument(ref, inv, delivery, i.AutomaticTax != nil && i.AutomaticTax.Enabled)
-		if f == nil && (billed == "" || billed == doc.content) {
-			return nil
-		}
-	}
-	return &failure{Error: sink.Error{Class: verdict.ChangedAfterDone, Applied: sink.Yes,
-		Reason: fmt.Sprintf("%s was issued by an earlier attempt, and the deal was changed since: compare both", i.ID)}}
-}
-
 // draftOf is the first draft of that content. One that could not be taxed is none: the
 // customer can be by now, and whether Stripe calculates anew before it is finalized is not documented.
 func draftOf(found []*stripe.Invoice, content string) *stripe.Invoice {
@@ -168,21 +154,6 @@ func (s invoices) billable(ctx context.Context, id string) *failure {
 		return withoutTaxLocation(id)
 	}
 	return nil
-}
-
-// issued is the invoice that exists for good: open, paid, or voided or written off by a
-// person, who would not want it issued again.
-func issued(found []*stripe.Invoice) (*stripe.Invoice, *failure) {
-	for _, i := range found {
-		if i.Status == stripe.InvoiceStatusDraft {
-			continue
-		}
-		if len(found) > 1 {
-			return i, duplicates(i.ID, len(found))
-		}
-		return i, nil
-	}
-	return nil, nil
 }
 
 // overtaken says that somebody else is at work on the draft: the next attempt looks
