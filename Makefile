@@ -62,7 +62,7 @@ test: go ## Everything that CI runs: lint, the scenario on the local stack, all 
 	@dist/sfrelay run --scenario events/switch >.cache/switch.log || { cat .cache/switch.log; exit 1; }
 	@tail -n 2 .cache/switch.log
 	@$(MAKE) --no-print-directory prove >.cache/prove.log || { cat .cache/prove.log; exit 1; }
-	@grep -hE 'schedules|[0-9]+ mutants|doubled or wrong|operations of' .cache/prove.log
+	@grep -hE 'schedules|histories,|[0-9]+ mutants|doubled or wrong|operations of' .cache/prove.log
 	@MUTANTS=sample go test -count=1 -run TestMutants -v ./shared >.cache/mutants.log || { cat .cache/mutants.log; exit 1; }
 	@grep -E '^[0-9]+ mutants' .cache/mutants.log
 	@go test -race -timeout 20m ./...
@@ -100,6 +100,7 @@ e2e: local python
 prove: go ## Every history of small worlds, mutants, comparison, linearizability; LONG=1 runs for as long as one likes
 	@$(MAKE) --no-print-directory dynamodb
 	@PROVE=1 LONG="$$LONG" go test -count=1 -timeout $(if $(LONG),24h,20m) -v ./shared/guard ./shared/guard/memory ./shared/guard/internal/sim ./shared/guard/dynamo
+	@PROVE=1 go test -count=1 -timeout 10m -run 'Histories' -v ./functions
 
 .PHONY: mutants
 mutants: go ## Lines of the product, broken one by one: does the named test notice? MUTANTS="name name"; some 6 minutes

@@ -127,8 +127,8 @@ func fetchedActions(faults int) []*sim.Scenario {
 
 func TestEveryHistoryOfARead(t *testing.T) {
 	rows := fetchRows(2, depth(1))
-	if proving() {
-		rows = append(rows, fetchRows(3, depth(0))...)
+	if long() {
+		rows = append(rows, fetchRows(3, 0)...)
 	}
 	var schedules, states atomic.Int64
 	work := make(chan *sim.Scenario)
@@ -151,7 +151,7 @@ func TestEveryHistoryOfARead(t *testing.T) {
 }
 
 func TestNamedHistoriesOfReads(t *testing.T) {
-	for name, sc := range namedFetches(depth(1)) {
+	for name, sc := range namedFetches(depth(0)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			st := promised(t, sc)
