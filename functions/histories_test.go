@@ -61,10 +61,10 @@ type delivery struct {
 	tries int
 }
 
-func newHistory(t testing.TB, seed uint64, splits bool) *history {
+func newHistory(t testing.TB, seed uint64) *history {
 	h := &history{t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 23)), now: consumertest.Start}
 	var ends time.Time
-	h.org, ends = newHistoryOrg(seed, splits, consumertest.Start, h.clock)
+	h.org, ends = newHistoryOrg(seed, consumertest.Start, h.clock)
 	h.operate(ends)
 	r, l := newRegister(), newLedger()
 	for _, end := range []struct {
@@ -390,7 +390,7 @@ func TestHistoriesEndAsTheOrg(t *testing.T) {
 	for range 2 {
 		wg.Go(func() {
 			for seed := range work {
-				h := newHistory(t, seed, false)
+				h := newHistory(t, seed)
 				if !h.run() {
 					wrong.Add(1)
 					t.Error(strings.Join(h.wrong, "\n"))
@@ -409,23 +409,6 @@ func TestHistoriesEndAsTheOrg(t *testing.T) {
 	close(work)
 	wg.Wait()
 	t.Logf("%d histories, %d events, %d questions: %d end otherwise than the org", seeds, events.Load(), statements.Load(), wrong.Load())
-}
-
-// A stamp tells seconds. Where the row of a save becomes visible after that of another save
-// of its second, while its event is here already, a read shows the other save and looks
-// current. This bound is stated, and the histories see what lies beyond it.
-func TestTheHistoriesSeeWhatAStampCannotTell(t *testing.T) {
-	if os.Getenv("PROVE") != "1" {
-		t.Log("part of make prove")
-		return
-	}
-	for seed := range uint64(10_000) {
-		if h := newHistory(t, seed, true); !h.run() {
-			t.Log(h.wrong[0])
-			return
-		}
-	}
-	t.Error("no history goes wrong")
 }
 
 // What is asked is counted: nothing for a record that was seen whole, one question for a

@@ -25,7 +25,6 @@ type historyOrg struct {
 	clock func() time.Time
 
 	currencies, picklists bool // has several currencies; has country picklists
-	splits                bool // rows of one second may become visible apart
 	rows                  map[string]*historyRow
 	ids                   []string
 	events                []historyEvent
@@ -81,8 +80,8 @@ var historyFields = []struct{ path, rest, event string }{
 }
 
 // newHistoryOrg makes up some transactions from the moment on.
-func newHistoryOrg(seed uint64, splits bool, begin time.Time, clock func() time.Time) (o *historyOrg, ends time.Time) {
-	o = &historyOrg{splits: splits, r: rand.New(rand.NewPCG(seed, 17)), clock: clock, rows: map[string]*historyRow{}, commits: 1745500706683617281}
+func newHistoryOrg(seed uint64, begin time.Time, clock func() time.Time) (o *historyOrg, ends time.Time) {
+	o = &historyOrg{r: rand.New(rand.NewPCG(seed, 17)), clock: clock, rows: map[string]*historyRow{}, commits: 1745500706683617281}
 	o.currencies, o.picklists = o.chance(70), o.chance(50)
 	for i := range 2 + o.r.IntN(2) {
 		o.addRow(fmt.Sprintf("0015f00007%05dAAA", i), begin.Add(-time.Hour*time.Duration(1+o.r.IntN(1000))))
@@ -214,10 +213,8 @@ func (o *historyOrg) save(id, kind string, values map[string]string, saved, comm
 	if len(row.states) > 0 {
 		s = row.last()
 	}
-	// A stamp tells seconds: of two saves of one second, or of two whose order a commit's time
-	// cannot tell, the later one is believed to be visible when its event is here.
 	visible := committed
-	if apart := committed.Sub(s.stmp) > 4*time.Second; o.chance(30) && (apart || o.splits) {
+	if o.chance(30) {
 		visible = committed.Add(time.Duration(o.r.IntN(3000)) * time.Millisecond)
 	}
 	s.visible = later(s.visible, visible)

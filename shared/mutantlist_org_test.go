@@ -52,9 +52,15 @@ var orgMutants = []mutant{
 	},
 	{
 		name: "second-without-a-place-is-read-at-once", file: "consumer/ask.go",
-		old:  "v.Parts().CommitNumber == math.MaxUint64",
-		new:  "v.Parts().CommitNumber == math.MaxUint64-7",
-		test: "TestAChangeWithoutACommitNumber", protects: "all of its second is in what is read",
+		old:  "!w.saysAll && from.After(until)",
+		new:  "false && from.After(until)",
+		test: "TestASecondIsAwaited", protects: "all of its second is in what is read",
+	},
+	{
+		name: "repair-goes-over-what-is-newer", file: "consumer/resync.go",
+		old:  "case rec != nil && stamp(rec, \"SystemModstamp\")",
+		new:  "case false && stamp(rec, \"SystemModstamp\")",
+		test: "TestARepairThatIsBehind", protects: "a row that is seen late does not go over what the sink has",
 	},
 	{
 		name: "overflow-list-is-believed", file: "consumer/resync.go",

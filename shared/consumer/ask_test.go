@@ -337,16 +337,38 @@ func TestWhatNotEveryOrgHas(t *testing.T) {
 
 var commitNumber = regexp.MustCompile(`"commitNumber":\d+,`)
 
-// A change without a place in its second is read when that is over.
-func TestAChangeWithoutACommitNumber(t *testing.T) {
-	k, s, org := asking(t)
-	org.Put(account, 61, alpha("1"))
-	event := commitNumber.ReplaceAll(change("UPDATE", 60, id(account), `["Phone"]`, `"Phone":"1"`), nil)
-	k.SendBatch(event)
-	if len(s.Took()) != 1 || s.Took()[0].Body != wholeAlpha("1") {
-		t.Fatalf("%+v", s.Took())
+// A change that does not say all is read when its second is over and a late row must be seen:
+// also one without a place in its second. One that says all does not wait.
+func TestASecondIsAwaited(t *testing.T) {
+	for name, c := range map[string]struct {
+		event []byte
+		slept time.Duration
+	}{
+		"a gap":                   {change("GAP_UPDATE", 60, id(account), "[]", ""), 4 * time.Second},
+		"a thin event":            {thinAccount(account, 60), 4 * time.Second},
+		"without a commit number": {commitNumber.ReplaceAll(change("UPDATE", 60, id(account), `["Phone"]`, `"Phone":"1"`), nil), 4 * time.Second},
+		"before":                  {change("GAP_UPDATE", 56, id(account), "[]", ""), 0},
+		"first sight":             {change("UPDATE", 60, id(account), `["Phone"]`, `"Phone":"1"`), 0},
+	} {
+		var slept time.Duration
+		k, s, org := asking(t, consumertest.In(func(e *consumer.Env) {
+			pass := e.Sleep
+			e.Sleep = func(done <-chan struct{}, d time.Duration) bool { slept += d; return pass(done, d) }
+		}))
+		org.Put(account, 61, alpha("1"))
+		k.Send(c.event)
+		if len(s.Took()) != 1 || s.Took()[0].Body != wholeAlpha("1") || slept != c.slept {
+			t.Errorf("%s: %+v, slept %s", name, s.Took(), slept)
+		}
+		k.Want(verdict.Applied)
 	}
-	if l := k.Lines(); l[0].Verdict != "failed" || l[len(l)-1].At.Before(consumertest.Start.Add(64*time.Second)) {
+	// Where the invocation has no time for it, it comes again.
+	k, s, org := asking(t, consumertest.In(func(e *consumer.Env) {
+		e.Sleep = func(<-chan struct{}, time.Duration) bool { return false }
+	}))
+	org.Put(account, 61, alpha("1"))
+	k.Send(change("GAP_UPDATE", 60, id(account), "[]", ""))
+	if l := k.Lines(); len(s.Took()) != 1 || l[0].Verdict != "failed" || l[0].Class != "needs-fetch" || l[0].Attempt != 0 {
 		t.Errorf("%+v", l)
 	}
 }
@@ -426,6 +448,30 @@ func TestARepair(t *testing.T) {
 	k.Send(message("UPDATE", 5))
 	if got := s.Took(); len(got) != 4 || got[3].Method != "DELETE" {
 		t.Fatalf("%+v", got[3:])
+	}
+}
+
+// A repair whose read is behind what the sink has waits: it would go over something newer.
+func TestARepairThatIsBehind(t *testing.T) {
+	k, s, org := asking(t)
+	k.Send(change("CREATE", 1, id(account), "[]", `"Name":"Alpha"`), change("UPDATE", 59, id(account), `["Phone"]`, `"Phone":"59"`))
+	org.Put(account, 1, alpha("old"))
+	b, err := json.Marshal(map[string]any{"event": json.RawMessage(change("UPDATE", 5, id(account), `["Phone"]`, `"Phone":"5"`)),
+		"records": []string{account}, "consumer": "accounts", "class": "overwrote-newer", "attempts": 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.SendBatch(b)
+	got := s.Took()
+	if len(got) != 3 || got[2].Body != wholeAlpha("old") {
+		t.Fatalf("%+v", got)
+	}
+	lines := k.Lines()
+	if l := lines[2]; l.Verdict != "failed" || l.Class != "needs-fetch" {
+		t.Errorf("%+v", l)
+	}
+	if l := lines[len(lines)-1]; l.At.Before(consumertest.Start.Add(59*time.Second + 5*time.Minute)) {
+		t.Errorf("taken at %s", l.At)
 	}
 }
 

@@ -60,6 +60,9 @@ func (in *invocation[T]) resync(ctx context.Context, w *work[T], at guard.Attemp
 	case rec == nil && !fate.Deleted && (!w.seen.Deleted || at.Version != w.change.Version): // no newer change brought it back
 		refused.Class, refused.Err = verdict.RecordUnreadable, errNowhere
 		return refused, false
+	case rec != nil && stamp(rec, "SystemModstamp").Before(at.Version.Time().Add(-commitSlack)) && in.env.Now().Before(at.Version.Time().Add(in.scaled(mostBehind))):
+		return guard.Outcome{Effect: guard.NotApplied, Uncounted: true, Class: verdict.NeedsFetch, RetryAfter: in.scaled(time.Second),
+			Err: errors.New("the org does not show yet what the sink has: the record was read as it was before")}, false
 	case rec != nil:
 		if err := in.binding.fill(dst, rec, in.without.copy()); err != nil {
 			refused.Class, refused.Err = unreadable(err), err
