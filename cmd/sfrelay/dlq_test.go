@@ -169,7 +169,7 @@ func TestDLQShow(t *testing.T) {
 		{"A redrive refuses it: the action was done once", "it means      an action that was done once came again", "invalid-json: the event is cut off", "{\"a\":\n"},
 	} {
 		var out bytes.Buffer
-		(&dlqShowCommand{}).show(terminal.To(&out), testQueues, messages[i])
+		(&dlqShowCommand{}).show(terminal.To(&out), testQueues, messages[i], nil)
 		for _, want := range wanted {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("%q is not in\n%s", want, out.String())
