@@ -154,8 +154,8 @@ var queueMutants = []mutant{
 	},
 	{
 		name: "in-front-for-ever", file: "deadletter/sweep.go",
-		old:  "if len(again) > 0 && s.away(ctx, s.q, again, min(longHold<<min(times-2, 8), longestHold)) == nil {",
-		new:  "if len(again) > 0 && times > 0 && longestHold > longHold {",
+		old:  "if len(again) > 0 && s.away(ctx, s.q, again, s.longer(times)) == nil {",
+		new:  "if len(again) > 0 && times > 0 {",
 		test: "TestALongSweepHidesWhatItMeetsAgain", protects: "a redrive ends, and reaches what lies behind many refused messages",
 	},
 	{
