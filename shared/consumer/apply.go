@@ -25,6 +25,13 @@ func (in *invocation[T]) process(works []*work[T]) {
 		}
 	}
 	in.guarded(works)
+	for _, w := range works {
+		if !w.over { // nothing is lost of which nobody has said what became of it
+			w.conclude(verdict.Failed, verdict.NeedsFetch, w.needs)
+			w.asked = true
+			in.finish(w)
+		}
+	}
 }
 
 // mostRounds: as the event tells it, with what was read, and once more after the claim.

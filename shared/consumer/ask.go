@@ -179,16 +179,17 @@ func (in *invocation[T]) answered(w *work[T], a answer, partial *overlay[T]) {
 		}
 	}()
 	rec, fate := a.records[w.recordID], a.fates[w.recordID]
+	early := in.env.Now().Before(w.event.Time.Add(in.scaled(mostBehind))) && !w.msg.Redrive
 	switch {
 	case a.err != nil:
 		in.unanswered(w, a.err)
+	case rec == nil && early && in.lives(w, fate), rec != nil && early && in.behind(w, rec):
+		w.conclude(verdict.Failed, verdict.NeedsFetch, errors.New("the org does not show the change yet: the record was read as it was before"))
+		w.asked, w.notBefore = true, in.env.Now().Add(in.scaled(time.Second))
 	case rec == nil && (fate.Deleted || w.seen.Deleted):
 		in.gone(w, fate)
 	case rec == nil:
 		in.nowhere(w)
-	case in.behind(w, rec) && in.env.Now().Before(w.event.Time.Add(in.scaled(mostBehind))) && !w.msg.Redrive:
-		w.conclude(verdict.Failed, verdict.NeedsFetch, errors.New("the org does not show the change yet: the record was read as it was before"))
-		w.asked, w.notBefore = true, in.env.Now().Add(in.scaled(time.Second))
 	default:
 		w.line.Read = "current"
 		if in.behind(w, rec) {
@@ -250,6 +251,12 @@ func (in *invocation[T]) nowhere(w *work[T]) {
 		return
 	}
 	w.end.park(verdict.RecordUnreadable, errNowhere)
+}
+
+// lives reports whether the record may have come back since it was deleted: what deletes it
+// after the change has a later second.
+func (in *invocation[T]) lives(w *work[T], fate api.Fate) bool {
+	return w.event.Resync == "" && !w.seen.Deleted && fate.Deleted && !fate.Stamp.IsZero() && !fate.Stamp.After(w.change.Version.Time())
 }
 
 // behind reports whether the record was read as it was before the change.

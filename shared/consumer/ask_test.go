@@ -431,3 +431,37 @@ func TestWithoutAnOrgNothingIsAsked(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// A repair for which the org does not answer says nothing of the sink: others go on.
+func TestARepairWithoutAnOrgSparesTheSink(t *testing.T) {
+	k, s, org := asking(t)
+	org.Fail(&api.Error{What: "login", Code: "INVALID_GRANT", Status: 400, Setting: "the secret"})
+	var messages [][]byte
+	for i := range 4 {
+		record := fmt.Sprintf("0015f00002%05dAAA", i)
+		b, err := json.Marshal(map[string]any{"event": json.RawMessage(change("DELETE", 5, id(record), "[]", "")), "records": []string{record}, "consumer": "accounts", "class": "overwrote-newer"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		messages = append(messages, b)
+	}
+	var many []string // they are worked on after the others
+	for i := range 60 {
+		many = append(many, fmt.Sprintf("0015f00002%05dAAA", 100+i))
+	}
+	k.SendBatch(append(messages, change("CREATE", 6, id(many...), "[]", `"Name":"Alpha"`))...)
+	if got := s.Took(); len(got) != 60 {
+		t.Errorf("%d requests", len(got))
+	}
+	if l := k.Lines(); slices.ContainsFunc(l, func(l consumertest.Line) bool { return strings.Contains(l.Error, "the sink is not asked") }) {
+		t.Errorf("%+v", l)
+	}
+	for _, p := range k.Parked() {
+		if p.Class != verdict.Auth {
+			t.Errorf("%s: %s", p.Class, p.Error)
+		}
+	}
+	if len(k.Parked()) != 4 {
+		t.Errorf("%d parked", len(k.Parked()))
+	}
+}

@@ -115,7 +115,7 @@ func (r *run) act() (out Outcome, over bool) {
 	}
 	m := mergeInto(&r.item, r.cfg.Fields, r.call.Changes, r.sorted)
 	r.merge = m
-	if r.call.WholeFirst && m.unseen(&r.item) {
+	if r.call.WholeFirst && m.unseen(&r.item, r.call.Changes) {
 		r.giveBackUnseen()
 		return Outcome{}, true
 	}
