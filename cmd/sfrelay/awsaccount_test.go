@@ -262,7 +262,7 @@ func (a *awsAccount) receive(queue string) (all []any) {
 	if err != nil {
 		panic(err)
 	}
-	body := `{"event":` + string(event) + `,"records":null,"consumer":"inventory-erp","class":"throttled","error":"503","attempts":3,"firstAt":null,"lastAt":null}`
+	body := `{"event":` + string(event) + `,"records":null,"consumer":"inventory-erp","class":"throttled","error":"PUT stock: the ERP answered 503","attempts":3,"firstAt":null,"lastAt":null}`
 	sum := md5.Sum([]byte(body)) //nolint:gosec // SQS answers with it
 	for _, id := range a.messages {
 		if a.hidden[id] {

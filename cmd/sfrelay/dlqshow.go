@@ -170,7 +170,7 @@ func (c *dlqShowCommand) show(p *terminal.Printer, qs *deadletter.Queues, m dead
 	if e, ok := failures.Of(m.Class); ok {
 		line("it means", e.Happens)
 		line("do", e.Do)
-		line("", e.Of)
+		line("", shortened(e.Of))
 	}
 	p.Table(0, rows...)
 	c.next(p, qs, m)
@@ -185,6 +185,18 @@ func (c *dlqShowCommand) show(p *terminal.Printer, qs *deadletter.Queues, m dead
 			p.Printf("%s\n", line)
 		}
 	}
+}
+
+// shortened is the beginning of a long text, up to the end of a sentence.
+func shortened(s string) string {
+	const most = 330
+	if len(s) <= most {
+		return s
+	}
+	if end := strings.LastIndex(s[:most], ". "); end > 0 {
+		s = s[:end+1]
+	}
+	return s + " More: docs/reference/failures.md"
 }
 
 // next offers the commands that can help, and says why one cannot.

@@ -26,6 +26,10 @@ type commands struct {
 	Stack      stackCommand      `cmd:"" help:"The whole pipeline on this machine."`
 	DLQ        dlqCommand        `cmd:"" name:"dlq" help:"List, show, redrive, drop, export and import what failed."`
 	Record     recordCommand     `cmd:"" help:"Tell the story of a record: what each consumer knows of it, and which event set it."`
+	Status     statusCommand     `cmd:"" help:"How many messages wait, and what became of changes, on one screen."`
+	Tail       tailCommand       `cmd:"" help:"Watch what becomes of changes, as it happens."`
+	Sinks      sinksCommand      `cmd:"" help:"Show what billing and ERP of the local stack hold, and break or repair them."`
+	Whoami     whoamiCommand     `cmd:"" help:"Say who you are, and on which account and stack commands work."`
 	Sandbox    sandboxCommand    `cmd:"" help:"Serve the sandboxes of Stripe, the ERP, a receiver of notifications and Salesforce on loopback."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 	Completion completionCommand `cmd:"" help:"Print the script that completes commands and flags in your shell."`

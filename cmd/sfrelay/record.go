@@ -392,7 +392,10 @@ func (c *recordCommand) happened(p *terminal.Printer, lines []verdicts.Line) {
 	table := [][]terminal.Cell{terminal.Heading("WHEN", "VERDICT", "WHAT")}
 	for _, l := range lines {
 		what := strings.TrimSpace(l.DetailType + " " + l.EventID)
-		if len(l.Fields) > 0 {
+		const most = 6
+		if n := len(l.Fields) - most; n > 0 {
+			what += "  " + strings.Join(l.Fields[:most], " ") + fmt.Sprintf(" and %d more", n)
+		} else if len(l.Fields) > 0 {
 			what += "  " + strings.Join(l.Fields, " ")
 		}
 		if len(l.Stale) > 0 {

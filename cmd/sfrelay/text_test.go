@@ -103,6 +103,24 @@ var texts = map[string]func(t *testing.T, s *screen, value string){
 			Fields: []string{value}, Stale: []string{value}, Redrive: value}
 		_ = (&recordCommand{}).print(s, []holding{h}, []verdicts.Line{line}, time.Now())
 	},
+	"status": func(t *testing.T, s *screen, value string) {
+		var counts []deadletter.Count
+		for range 3 {
+			counts = append(counts, deadletter.Count{Queue: deadletter.Queue{Name: value}, Known: true, Visible: 1})
+		}
+		new(statusCommand).print(s.Out, counts, []verdicts.Line{{Consumer: value, Verdict: verdict.Parked}})
+	},
+	"tail": func(t *testing.T, s *screen, value string) {
+		new(tailCommand).print(s.Out, verdicts.Line{Consumer: value, Subject: value, Verdict: verdict.Verdict(value), Error: value})
+	},
+	"sinks": func(t *testing.T, s *screen, value string) {
+		for _, sink := range []string{"billing", "erp", "receiver"} {
+			text := `[{"name":` + quoted(value) + `,"phone":` + quoted(value) + `,"kind":` + quoted(value) + `,"key":` + quoted(value) + `}]`
+			if err := scenario.PrintSink(s.Out, sink, []byte(`{"customers":`+text+`,"records":`+text+`,"messages":`+text+`}`)); err != nil {
+				t.Error(err)
+			}
+		}
+	},
 	"send": func(t *testing.T, s *screen, value string) {
 		(&sending{sendCommand: &sendCommand{}, screen: s}).print(bus.Delivery{EventID: value, Target: value, Outcome: bus.Dropped, Code: value, Reason: value})
 	},
@@ -235,7 +253,7 @@ func TestNoEventIsMoreThanText(t *testing.T) {
 func TestEveryTextVerbIsHeld(t *testing.T) {
 	silent := map[string]string{
 		"stack down": "prints nothing", "stack status": "prints what stack up does, and a time", "sandbox": "prints addresses that it chose",
-		"dlq export": "prints the name of the file that was typed", "completion": "prints a constant", "version": "prints what the build says",
+		"whoami": "prints what AWS says of the caller and the stack", "dlq export": "prints the name of the file that was typed", "completion": "prints a constant", "version": "prints what the build says",
 	}
 	var walk func(n *kong.Node, path string)
 	walk = func(n *kong.Node, path string) {
