@@ -206,4 +206,58 @@ var queueMutants = []mutant{
 		new:  "\t\t_, messages := o.redriven(raw, depth)\n\t\tfor i := range messages {\n\t\t\tmessages[i].Redrive = false\n\t\t}\n\t\treturn messages",
 		test: "TestARedriveInSomethingElseIsNoOrder", protects: "what was redriven counts as that also inside of something",
 	},
+	{
+		name: "repaired-under-the-worker", file: "guard/repair.go",
+		old:  "\t\tis(attrEpoch, Equal, number(it.Epoch)),\n\t\tanyOf(",
+		new:  "\t\tis(attrEpoch, Equal, number(it.Epoch)),\n\t\tanyOf(all(), ",
+		test: "TestARepairWaitsForTheOneWhoWorks", protects: "nobody changes an item while somebody works on it",
+	},
+	{
+		name: "repaired-as-it-was", file: "guard/repair.go",
+		old:  "\t\tis(attrEpoch, Equal, number(it.Epoch)),\n",
+		new:  "",
+		test: "TestARepairWaitsForTheOneWhoWorks", protects: "nobody changes an item that is another by now",
+	},
+	{
+		name: "a-state-is-done", file: "guard/repair.go",
+		old:  "case done && policy != EachOnce:",
+		new:  "case false:",
+		test: "TestARepairWaitsForTheOneWhoWorks", protects: "a state is never done for ever",
+	},
+	{
+		name: "lowered-to-the-future", file: "guard/repair.go",
+		old:  "case to.IsZero() || to.Time().After(now):",
+		new:  "case to.IsZero():",
+		test: "TestAPoisonedVersionIsTakenBack", protects: "no repair writes a version that wins for ever",
+	},
+	{
+		name: "function-takes-all", file: "deadletter/schedule.go",
+		old:  "return Due(m.LastAt, from, at) && qs.Alone(m) },",
+		new:  "return Due(m.LastAt, from, at) },",
+		test: "TestAScheduledRun", protects: "what a person has to decide on is not redriven by a clock",
+	},
+	{
+		name: "function-takes-always", file: "deadletter/schedule.go",
+		old:  "return Due(m.LastAt, from, at) && qs.Alone(m) },",
+		new:  "return qs.Alone(m) && !from.After(at) },",
+		test: "TestAScheduledRun", protects: "a sink that is down is asked after pauses that grow",
+	},
+	{
+		name: "function-without-bound", file: "deadletter/schedule.go",
+		old:  "MostSeen: mostARun, ",
+		new:  "",
+		test: "TestAScheduledRunIsBounded", protects: "a run of the function ends in its time",
+	},
+	{
+		name: "dropped-and-not-written", file: "deadletter/drop.go",
+		old:  "if err := before(messages); err != nil {",
+		new:  "if err := before(messages); err != nil && len(messages) > 10 {",
+		test: "TestWhatIsNotDropped", protects: "nothing is dropped that the audit log does not know",
+	},
+	{
+		name: "stale-fields-unnamed", file: "guard/run.go",
+		old:  "return w.Change == i && w.Field == code }) {",
+		new:  "return w.Field == code || w.Change == i }) {",
+		test: "TestAPoisonedVersionIsTakenBack", protects: "the line names the fields that were older",
+	},
 }

@@ -103,6 +103,9 @@ func TestAPoisonedVersionIsTakenBack(t *testing.T) {
 	if res, a := r.do(next, guard.Outcome{Effect: guard.Took}); res.Verdict != verdict.PartlyStale || len(res.Lost) != 1 || res.Lost[0] != "n" || len(a.Wins) != 1 {
 		t.Fatalf("%+v", res)
 	}
+	if _, _, err := guard.Lower(r.key, r.item(), when(r.now.Add(time.Hour)), r.now); err == nil {
+		t.Error("a version of the future is given, though an earlier one than there is")
+	}
 	w, lowered, err := guard.Lower(r.key, r.item(), when(r.now.Add(-30*time.Minute)), r.now)
 	if !r.apply(w, err) || len(lowered) != 2 { // of p, too: it is later
 		t.Fatalf("lowered %v", lowered)
