@@ -368,6 +368,14 @@ func TestAnOverflow(t *testing.T) {
 	if got := org.Statements(); len(got) != 1+3+1 || got[0] != "changed" {
 		t.Errorf("asked %d times: %.40q", len(got), got)
 	}
+	// So do ids of a whole object.
+	k, s, org = asking(t)
+	org.Put(account, 1, alpha("1"))
+	org.List(consumertest.Start.Add(time.Hour), account)
+	k.Send(change("UPDATE", 5, id("001*"), `["Phone"]`, `"Phone":"5"`))
+	if got := s.Took(); len(got) != 1 || got[0].Body != wholeAlpha("1") {
+		t.Errorf("%+v, parked %+v", got, k.Parked())
+	}
 	// A list that does not reach the commit is not believed.
 	k, s, org = asking(t)
 	org.Put(account, 1, alpha("1"))
