@@ -187,10 +187,9 @@ func (c *tailCommand) Run(ctx context.Context, s *screen) error {
 	if c.AWS {
 		r.Only(`{ $.verdict = "*" }`)
 	}
+	var end <-chan time.Time // nil: never
 	if c.For > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.For)
-		defer cancel()
+		end = time.After(c.For)
 	}
 	for {
 		lines, err := r.Next(ctx)
@@ -205,6 +204,8 @@ func (c *tailCommand) Run(ctx context.Context, s *screen) error {
 		}
 		select {
 		case <-ctx.Done():
+			return nil
+		case <-end:
 			return nil
 		case <-time.After(2 * time.Second):
 		}
