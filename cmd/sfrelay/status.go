@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -193,10 +194,10 @@ func (c *tailCommand) Run(ctx context.Context, s *screen) error {
 	}
 	for {
 		lines, err := r.Next(ctx)
-		if ctx.Err() != nil { // somebody has seen enough
+		switch {
+		case errors.Is(err, context.Canceled): // somebody has seen enough
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return err
 		}
 		for _, l := range lines {
