@@ -25,6 +25,10 @@ var onAccounts = map[string][]string{
 	"dlq redrive": {"dlq", "redrive", "--aws"},
 	"dlq drop":    {"dlq", "drop", "--aws", "--class", "throttled", "--reason", "made up by the test"},
 	"dlq export":  {"dlq", "export", "--aws", "FILE"},
+	"status":      {"status", "--aws"},
+	"tail":        {"tail", "--aws", "--for", "10ms"},
+	"whoami":      {"whoami", "--aws"},
+	"record":      {"record", "--aws", "stock/SKU-100@BER", "--link", "none", "--reason", "made up by the test"},
 	"dlq import":  {"dlq", "import", "--aws", "testdata/export-1.jsonl"},
 }
 

@@ -61,3 +61,18 @@ func TestWhatGoesAlone(t *testing.T) {
 		}
 	}
 }
+
+// What is in doubt is redriven when somebody names it: the guard does nothing that is not resolved.
+func TestWhatIsResolvedIsRedriven(t *testing.T) {
+	q := newQueues(t)
+	q.put(failureURL, "m1", parked("customer-erp", "in-doubt", change("e1", one)), nil)
+	o, _ := stackOf(q)
+	m := read(t, o, deadletter.Filter{}, 0)["m1"]
+	if o.Refusal(m) == "" || o.Alone(m) {
+		t.Error("nobody has looked at the sink")
+	}
+	o.Resolved = true
+	if reason := o.Refusal(m); reason != "" || o.Alone(m) {
+		t.Errorf("refused: %q, alone: %t", reason, o.Alone(m))
+	}
+}

@@ -141,7 +141,7 @@ func (qs *Queues) byTarget(arn string) Consumer {
 }
 
 // differing is what is another in each message of one cause: ids, numbers, quoted names.
-var differing = regexp.MustCompile(`"[^"]*"|\b[0-9A-Za-z]{15}(?:[0-9A-Za-z]{3})?\b|\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\breq_[0-9A-Za-z]+|\d+`)
+var differing = regexp.MustCompile(`"[^"]*"|\b[0-9A-Za-z]{15}(?:[0-9A-Za-z]{3})?\b|\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\breq_[0-9A-Za-z]+|\d{4,}|\d+\.\d+`)
 
 var letterOrDigit = regexp.MustCompile(`^[A-Za-z]+$`)
 

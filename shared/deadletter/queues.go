@@ -62,6 +62,9 @@ type Queues struct {
 	// TooOld: somebody has decided that events of class too-old, which are older than
 	// events are remembered, were never applied. Without it they are refused.
 	TooOld bool
+	// Resolved: somebody has decided on what may have been done (in-doubt). If the guard was not
+	// told, it does nothing again. Without it such messages are refused.
+	Resolved bool
 	// TrustSender: the sender of a message does not matter. Without it a message is refused
 	// that was not sent by the role of the consumer that it names.
 	TrustSender bool

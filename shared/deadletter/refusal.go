@@ -70,7 +70,9 @@ func (qs *Queues) refusalOf(class verdict.Class) string {
 	case verdict.Permanent("same-instant"):
 		return "nobody can tell which of two states is newer; publish the right one again, then delete the message"
 	case verdict.InDoubt:
-		return "the action may have been done and the sink cannot be asked; look there: if it was done, delete this message, otherwise do it by hand first"
+		if !qs.Resolved {
+			return "the action may have been done and the sink cannot be asked; look there, say it with sfrelay record SUBJECT --resolve absent|done, then redrive it with --message ID or --class in-doubt"
+		}
 	}
 	if class == verdict.TooOld && !qs.TooOld {
 		return "the event is older than the guard remembers; look at the sink: if it was not applied, redrive it with --message ID or --class too-old"

@@ -17,6 +17,7 @@ type consent struct{ given atomic.Bool }
 var readOnly = map[string]bool{
 	"CloudFormation:DescribeStacks":   true,
 	"CloudWatch Logs:FilterLogEvents": true,
+	"DynamoDB:GetItem":                true,
 	"EventBridge:ListRules":           true,
 	"EventBridge:ListTargetsByRule":   true,
 	"EventBridge:TestEventPattern":    true,
