@@ -53,7 +53,7 @@ check: go ## The quick loop: format, vet, lint, fast tests
 
 .PHONY: test
 test: go ## Everything that CI runs: lint, the scenario on the local stack, all tests with the race detector
-	@$(MAKE) --no-print-directory -j2 local python dynamodb clients cumulusci node
+	@$(MAKE) --no-print-directory -j2 local python dynamodb clients cumulusci node judges
 	@$(GO_TOOL) golangci-lint run --allow-parallel-runners
 	@AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	@$(MAKE) --no-print-directory e2e
@@ -181,16 +181,16 @@ local: go
 		-o $(BIN)/ ./functions/... ./cmd/sfrelay && ln -f $(BIN)/sfrelay dist/sfrelay
 
 .PHONY: tools
-tools: python dynamodb clients cumulusci node ## Install what stack and tests need into .cache/
+tools: python dynamodb clients cumulusci node judges ## Install what stack and tests need into .cache/
 
 .PHONY: clean
 clean: ## End the local stacks, delete what was built and installed
 	@if [ -x dist/sfrelay ]; then dist/sfrelay stack down; dist/sfrelay stack down --dir .cache/run; fi
 	rm -rf dist .aws-sam .cache
 
-.PHONY: go python dynamodb clients cumulusci node
+.PHONY: go python dynamodb clients cumulusci node judges
 go:
 	@command -v go >/dev/null || { echo "missing: Go. Install it from https://go.dev/dl/ (go.mod says which version)." >&2; exit 1; }
 
-python dynamodb clients cumulusci node:
+python dynamodb clients cumulusci node judges:
 	@.ci/tools $@ >/dev/null

@@ -15,7 +15,8 @@ type component struct{ file, name, kind string }
 
 // kinds are the metadata types by the folder of their files.
 var kinds = map[string]string{
-	"applications": "CustomApplication", "classes": "ApexClass", "eventRelays": "EventRelayConfig", "externalClientApps": "ExternalClientApplication", "flows": "Flow",
+	"applications": "CustomApplication", "classes": "ApexClass", "eventRelays": "EventRelayConfig", "externalClientApps": "ExternalClientApplication",
+	"extlClntAppOauthPolicies": "ExtlClntAppOauthConfigurablePolicies", "extlClntAppOauthSettings": "ExtlClntAppOauthSettings", "flows": "Flow",
 	"namedCredentials": "NamedCredential", "objects": "CustomObject", "permissionsets": "PermissionSet", "platformEventChannelMembers": "PlatformEventChannelMember",
 	"platformEventChannels": "PlatformEventChannel", "triggers": "ApexTrigger",
 }

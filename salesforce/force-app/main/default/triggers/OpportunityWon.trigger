@@ -1,0 +1,3 @@
+trigger OpportunityWon on Opportunity(after insert, after update) {
+    OpportunityWonHandler.publish(Trigger.new, Trigger.oldMap);
+}
