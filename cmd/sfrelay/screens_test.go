@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/alecthomas/kong"
 
 	"sfrelay/cmd/sfrelay/internal/terminal"
 )
@@ -26,6 +29,9 @@ var screens = [][]string{
 	{"dlq", "import", "FILE", "--dry-run", "--aws"},
 	{"record", "stock/SKU-100@BER", "--aws"},
 	{"tail", "--for", "1ms", "--since", "1h", "--aws"},
+	{"sinks"},
+	{"sinks", "erp", "down"},
+	{"sinks", "erp", "down", "--for", "1ms"},
 }
 
 var moments = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
@@ -61,7 +67,7 @@ func screen80(t *testing.T, args []string) string {
 			}
 		}
 	}
-	if code := run(t.Context(), given, &screen{Out: p, Err: p}); code != done {
+	if code := played(t, given, &screen{Out: p, Err: p}); code != done {
 		t.Errorf("%v: code %d\n%s", args, code, out.String())
 	}
 	said := strings.ReplaceAll(still(out.String(), time.Now()), file, "failed.jsonl")
@@ -73,9 +79,45 @@ func screen80(t *testing.T, args []string) string {
 	return said
 }
 
+// sandboxesOf are the three of a local stack, with what they hold and, at the ERP, a fault.
+func sandboxesOf(t *testing.T) sandboxes {
+	t.Helper()
+	d := sandboxes{key: "key", urls: map[string]string{}}
+	for name, of := range map[string]*sandboxOf{
+		"billing":  {faults: `[]`, holds: `{"customers":[{"id":"cus_1","name":"Alpha Example Ltd","email":"billing@alpha.example","phone":"+49 30 0000 01","metadata":{"sf_number":"A-1001","sf_status":"Active","sf_website":"https://alpha.example"}}],"invoices":[]}`},
+		"erp":      {faults: `[{"kind":"unavailable","times":-1}]`, holds: `{"records":[{"kind":"stock","key":"SKU-100@BER","id":"stock-1","fields":{"quantity":"40","sku":"SKU-100","unit":"PCE","warehouse":"BER"}}]}`},
+		"receiver": {faults: `[]`, holds: `{"messages":[{"type":"contact.created","body":{"type":"contact.created","data":{"id":"0035f0000300001AAA"}}}]}`},
+	} {
+		server := httptest.NewServer(of)
+		t.Cleanup(server.Close)
+		d.urls[name] = server.URL
+	}
+	return d
+}
+
+// played runs a command; sinks without a local stack on sandboxes of the test.
+func played(t *testing.T, args []string, s *screen) int {
+	t.Helper()
+	if args[0] != "sinks" {
+		return run(t.Context(), args, s)
+	}
+	c := &sinksCommand{}
+	parser, err := kong.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse(args[1:]); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.on(t.Context(), s, sandboxesOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
 const screensHead = `# Screens
 
-What the commands of operators print on a terminal of 80 columns, against an account that the tests play. A test writes this page
+What the commands of operators print on a terminal of 80 columns, against an account and sandboxes that the tests play. A test writes this page
 (` + "`UPDATE=1 go test -run TestScreens ./cmd/sfrelay`" + `) and compares it with what the commands print. A command to type next is never broken.
 
 `

@@ -53,7 +53,11 @@ func (c *sinksCommand) Run(ctx context.Context, s *screen) error {
 		return err
 	}
 	urls := map[string]string{"billing": st.StripeURL, "erp": st.ERPURL, "receiver": st.NotifyURL}
-	d := sandboxes{key: st.SandboxKey, urls: urls}
+	return c.on(ctx, s, sandboxes{key: st.SandboxKey, urls: urls})
+}
+
+// on does it at these sandboxes.
+func (c *sinksCommand) on(ctx context.Context, s *screen, d sandboxes) error {
 	if c.Is != "" {
 		return c.set(ctx, s, d)
 	}

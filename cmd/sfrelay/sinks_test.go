@@ -17,6 +17,7 @@ import (
 type sandboxOf struct {
 	said   []string
 	faults string
+	holds  string
 	then   func() // after a fault was ordered
 }
 
@@ -32,6 +33,10 @@ func (s *sandboxOf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.URL.Path == "/_sandbox/faults" {
 		_, _ = io.WriteString(w, s.faults)
+		return
+	}
+	if s.holds != "" {
+		_, _ = io.WriteString(w, s.holds)
 		return
 	}
 	_, _ = io.WriteString(w, `{"customers":[{"name":"Example"}],"records":[{"kind":"stock","key":"SKU-1@BER"}]}`)

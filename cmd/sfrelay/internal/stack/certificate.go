@@ -13,7 +13,7 @@ import (
 )
 
 // writeCertificates makes the certificate that the emulator's HTTPS endpoint shows, for
-// 127.0.0.1 only and good for a month, and that of the authority which clients are told to
+// 127.0.0.1 and localhost only and good for a month, and that of the authority which clients are told to
 // trust. The queues' own policies refuse plain HTTP, here as on AWS.
 func writeCertificates(caFile, certFile, keyFile string) error {
 	ca, caKey, err := newAuthority() // its key is written nowhere: this one certificate is all that it signs
@@ -27,6 +27,7 @@ func writeCertificates(caFile, certFile, keyFile string) error {
 	cert, err := sign(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: "sfrelay local stack"},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		DNSNames:    []string{"localhost"}, // of containers, see samLocal
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, ca, key, caKey)

@@ -12,6 +12,7 @@ from ministack.services import lambda_svc, sts
 
 ROOT = os.environ["AWS_ACCESS_KEY_ID"].encode()
 HOST = (os.environ["BIND_HOST"] + ":" + os.environ["GATEWAY_PORT"]).encode()
+LOCALHOST = ("localhost:" + os.environ["GATEWAY_PORT"]).encode()  # what containers of sam local invoke call it
 STORE_DELAY = float(os.environ.pop("STORE_DELAY", "0"))  # seconds before every call of DynamoDB
 SIGNED = re.compile(rb"AWS4-HMAC-SHA256 Credential=([A-Za-z0-9]+)/")
 
@@ -19,7 +20,7 @@ SIGNED = re.compile(rb"AWS4-HMAC-SHA256 Credential=([A-Za-z0-9]+)/")
 def refusal(scope):
     headers = scope["headers"]
     values = lambda name: [v for n, v in headers if n.lower() == name]
-    if values(b"host") != [HOST]:
+    if values(b"host") not in ([HOST], [LOCALHOST]):
         return "the host of the request is not the stack's"
     if values(b"origin"):
         return "the request comes from a browser"

@@ -125,6 +125,10 @@ func TestTheStackIsNoDoor(t *testing.T) {
 	if status, body := s.ask(t, "", "GET", "/_ministack/health", "", nil); status != 200 {
 		t.Errorf("health: %d %s", status, body)
 	}
+	port := s.Endpoint[strings.LastIndex(s.Endpoint, ":"):]
+	if status, body := s.ask(t, key, "POST", "/", whoAmI, func(r *http.Request) { r.URL.Host, r.Host = "localhost"+port, "localhost"+port }); status != 200 {
+		t.Errorf("as a container calls it: %d %s", status, body)
+	}
 	header := func(name, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Add(name, value) }
 	}
@@ -153,6 +157,7 @@ func TestTheStackIsNoDoor(t *testing.T) {
 		"code":                          {method: "GET", path: "/_ministack/lambda-code/f"},
 		"another name of it":            {key: key, method: "POST", body: whoAmI, change: host("stack.example.com")},
 		"without its port":              {key: key, method: "POST", body: whoAmI, change: host("127.0.0.1")},
+		"localhost without its port":    {key: key, method: "POST", body: whoAmI, change: host("localhost")},
 		"a page in a browser":           {key: key, method: "POST", body: whoAmI, change: header("Origin", "https://example.com")},
 		"health for a page":             {method: "GET", path: "/_ministack/health", change: header("Origin", s.Endpoint)},
 	} {

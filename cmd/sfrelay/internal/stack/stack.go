@@ -136,7 +136,7 @@ func (s *Stack) Down(ctx context.Context) error {
 	if err := errors.Join(s.Emulator.stop(ctx), s.Sandbox.stop(ctx)); err != nil {
 		return err
 	}
-	for _, name := range []string{"state.json", "aws-config", "ca.pem", "cert.pem", "key.pem", "tmp"} {
+	for _, name := range []string{"state.json", "aws-config", "ca.pem", "cert.pem", "key.pem", samLocalEnv, samLocalTemplate, "tmp"} {
 		if err := os.RemoveAll(s.file(name)); err != nil {
 			return err
 		}
@@ -188,7 +188,7 @@ func (s *Stack) Env() []string {
 	}
 }
 
-// writeProfile writes the only file that says the stack's keys.
+// writeProfile writes the file that says the stack's keys; that of sam local invoke says them, too.
 func (s *Stack) writeProfile(key, secret string) error {
 	text := strings.Join([]string{
 		"# Written by sfrelay stack up. Credentials of this local stack, good for nothing else.",

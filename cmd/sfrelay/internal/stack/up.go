@@ -102,6 +102,9 @@ func (s *Stack) bringUp(ctx context.Context, o Options, tools string) error {
 	if err := s.sam(ctx, o, tools, "deploy", s.deployArgs(secrets)...); err != nil {
 		return err
 	}
+	if err := s.writeSAMLocal(ctx); err != nil {
+		return err
+	}
 	s.Deployed = true
 	return s.save()
 }
@@ -142,7 +145,7 @@ func (s *Stack) refit(ctx context.Context, o Options) error {
 		return fmt.Errorf("switch to DELIVERY_MODE=%s: %w", o.Mode, err)
 	}
 	s.Mode = o.Mode
-	return s.save()
+	return errors.Join(s.save(), s.writeSAMLocal(ctx))
 }
 
 // switchMode updates the CloudFormation stack with another DeliveryMode and all else as it
@@ -296,7 +299,7 @@ func (s *Stack) deployArgs(secrets secretARNs) []string {
 		"NotifySecret":     secrets.notify,
 		"NotifyFields":     "Email",
 		"DeliveryMode":     s.Mode,
-		"Architecture":     map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH],
+		"Architecture":     architecture(),
 		"TimeScale":        strconv.FormatFloat(s.TimeScale, 'f', 6, 64),
 		"Monitoring":       "core",
 		"Operators":        strings.Join(operators, ","),
