@@ -210,6 +210,7 @@ type recordJSON struct {
 	Class      verdict.Class        `json:"class,omitempty"`
 	Blocks     string               `json:"blocks,omitempty"`
 	Full       string               `json:"fullState,omitempty"`
+	ActedOn    string               `json:"actedOn,omitempty"` // version of the change that an action acted on
 	Deleted    string               `json:"deleted,omitempty"`
 	Fields     map[string]fieldJSON `json:"fields,omitempty"`
 	Lines      []verdicts.Line      `json:"lines"`
@@ -278,10 +279,14 @@ func (h holding) json(lines []verdicts.Line, now time.Time) recordJSON {
 	if d := h.Item.DoubtSince(); !d.IsZero() {
 		j.DoubtSince = &d
 	}
+	full := &j.Full
+	if h.Policy == guard.EachOnce {
+		full = &j.ActedOn
+	}
 	for _, v := range []struct {
 		at order.Version
 		to *string
-	}{{h.Item.Full, &j.Full}, {h.Item.Tombstone, &j.Deleted}} {
+	}{{h.Item.Full, full}, {h.Item.Tombstone, &j.Deleted}} {
 		if !v.at.IsZero() {
 			*v.to = v.at.String()
 		}
