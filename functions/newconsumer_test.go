@@ -138,6 +138,9 @@ func (c *checkout) named(t *testing.T, says string) {
 	}
 }
 
+// inList is inventory-erp as the last of a list in one line.
+var inList = regexp.MustCompile(`, !GetAtt InventoryErp[A-Za-z]*\.Arn\]`)
+
 // withReturns writes in a template, wherever inventory-erp is named, the same for
 // returns-erp.
 func withReturns(template string) string {
@@ -158,6 +161,11 @@ func withReturns(template string) string {
 			block, depth = []string{line}, indent
 		case strings.Contains(line, ", InventoryErp]"):
 			out = append(out, strings.Replace(line, ", InventoryErp]", ", InventoryErp, ReturnsErp]", 1))
+		case inList.MatchString(line):
+			out = append(out, inList.ReplaceAllStringFunc(line, func(last string) string {
+				last = strings.TrimSuffix(last, "]")
+				return last + renamed.Replace(last) + "]"
+			}))
 		case strings.Contains(line, "InventoryErp"):
 			out = append(out, line, renamed.Replace(line))
 		default:

@@ -370,13 +370,22 @@ func (t Template) lacks(function string) (missing []string) {
 	return missing
 }
 
+// everyConsumer is what every consumer's function is called, sorted.
+func everyConsumer() (arns []string) {
+	for _, def := range functions.All(functions.Ports{}) {
+		arns = append(arns, logicalID(def.Describe().Name)+".Arn")
+	}
+	slices.Sort(arns)
+	return arns
+}
+
 // needlessForRedrive is needless for the one function that is no consumer: it empties the two
 // queues, calls the consumers, and reads what lies in the bucket. It writes nothing.
 func needlessForRedrive(statement any) string {
 	all := map[string]struct{ actions, resources string }{
 		"OwnLog":    {`["logs:CreateLogStream","logs:PutLogEvents"]`, `RedriveLogs.Arn`},
 		"Queues":    {`["sqs:ReceiveMessage","sqs:ChangeMessageVisibility","sqs:DeleteMessage","sqs:GetQueueAttributes"]`, "FailureQueue.Arn DeliveryQueue.Arn"},
-		"Consumers": {`["lambda:InvokeFunction"]`, "ContactNotify.Arn CustomerBilling.Arn CustomerErp.Arn OpportunityBilling.Arn InventoryErp.Arn"},
+		"Consumers": {`["lambda:InvokeFunction"]`, strings.Join(everyConsumer(), " ")},
 		"Objects":   {`["s3:GetObject"]`, ""},
 	}
 	sid, _ := at(statement, "Sid").(string)
@@ -385,6 +394,9 @@ func needlessForRedrive(statement any) string {
 	var resources []string
 	for _, r := range flatten(at(statement, "Resource")) {
 		resources = append(resources, getAtt(r))
+	}
+	if sid == "Consumers" {
+		slices.Sort(resources)
 	}
 	switch {
 	case !known || string(actions) != want.actions:

@@ -56,10 +56,13 @@ func TestEventsHaveWhatConsumersRead(t *testing.T) {
 			}
 		}
 	}
-	if len(want) != 3 {
-		t.Fatalf("%d platform events", len(want))
+	ours, err := filepath.Glob(filepath.Join(source, "objects", "*__e"))
+	if err != nil || len(ours) != 3 { // the platform events of other consumers may be those of another project
+		t.Fatal(ours, err)
 	}
-	for event, fields := range want {
+	for _, folder := range ours {
+		event := filepath.Base(folder)
+		fields := want[event]
 		slices.Sort(fields)
 		fields = slices.Compact(fields)
 		entries, err := filepath.Glob(filepath.Join(source, "objects", event, "fields", "*.field-meta.xml"))

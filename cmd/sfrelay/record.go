@@ -14,6 +14,7 @@ import (
 	"sfrelay/cmd/sfrelay/internal/verdicts"
 	"sfrelay/functions"
 	"sfrelay/shared/consumer"
+	"sfrelay/shared/deadletter"
 	"sfrelay/shared/guard"
 	"sfrelay/shared/guard/dynamo"
 	"sfrelay/shared/order"
@@ -73,7 +74,7 @@ func (c *recordCommand) Run(ctx context.Context, s *screen) error {
 	if change != "" {
 		return c.repair(ctx, s, at, store, change)
 	}
-	held, err := c.holdings(ctx, store, at.Orgs)
+	held, err := c.holdings(ctx, store, at)
 	if err != nil {
 		return err
 	}
@@ -86,7 +87,8 @@ func (c *recordCommand) Run(ctx context.Context, s *screen) error {
 }
 
 // holdings are the items of the record at every consumer that may know it.
-func (c *recordCommand) holdings(ctx context.Context, store guard.Store, orgs []string) ([]holding, error) {
+func (c *recordCommand) holdings(ctx context.Context, store guard.Store, at *account.Account) ([]holding, error) {
+	orgs, deployed := at.Orgs, account.Consumers(at.Outputs)
 	if c.Org != "" {
 		orgs = []string{c.Org}
 	}
@@ -94,7 +96,8 @@ func (c *recordCommand) holdings(ctx context.Context, store guard.Store, orgs []
 	for _, def := range functions.All(functions.Ports{}) {
 		d := def.Describe()
 		subject := subjectAt(d, c.Subject)
-		if subject == "" || c.Consumer != "" && c.Consumer != d.Name {
+		here := slices.ContainsFunc(deployed, func(co deadletter.Consumer) bool { return co.Name == d.Name })
+		if subject == "" || !here || c.Consumer != "" && c.Consumer != d.Name {
 			continue
 		}
 		for _, org := range orgs {

@@ -22,7 +22,7 @@ func (c *recordCommand) repair(ctx context.Context, s *screen, at *account.Accou
 	var write guard.Write
 	var says string
 	prepare := func() (string, error) {
-		held, err := c.holdings(ctx, store, at.Orgs)
+		held, err := c.holdings(ctx, store, at)
 		if err == nil {
 			h, err = c.only(held)
 		}
