@@ -72,6 +72,9 @@ func TestEveryVerbThatChangesAnAccountAsks(t *testing.T) {
 	}
 	for verb, hasYes := range verbs {
 		args := onAccounts[verb]
+		if strings.HasPrefix(verb, "relay ") || verb == "doctor" {
+			continue // they need an org too: TestRelayVerbsAsk
+		}
 		if args == nil {
 			t.Errorf("%s works on an account and is not tried here", verb)
 			continue

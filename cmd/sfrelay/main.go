@@ -27,6 +27,8 @@ type commands struct {
 	Explain    explainCommand    `cmd:"" help:"Say what an event is, and which consumers take it."`
 	Stack      stackCommand      `cmd:"" help:"The whole pipeline on this machine."`
 	DLQ        dlqCommand        `cmd:"" name:"dlq" help:"List, show and redrive what failed."`
+	Relay      relayCommand      `cmd:"" help:"Set up Event Relay between an org and AWS, and look after it."`
+	Doctor     doctorCommand     `cmd:"" help:"Name what is wrong with the set-up of the relays; exit code 1 if anything is."`
 	Sandbox    sandboxCommand    `cmd:"" help:"Serve the sandboxes of Stripe, the ERP, a receiver of notifications and Salesforce on loopback."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 	Completion completionCommand `cmd:"" help:"Print the script that completes commands and flags in your shell."`

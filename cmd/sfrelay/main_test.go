@@ -77,7 +77,7 @@ func TestSendIsNotDoneWhenSomethingIsParked(t *testing.T) {
 
 func TestCompletion(t *testing.T) {
 	for words, want := range map[string]string{
-		"":                                 "run bulk send explain stack dlq sandbox version completion",
+		"":                                 "run bulk send explain stack dlq relay doctor sandbox version completion",
 		"dl":                               "dlq",
 		"dlq ":                             "list show redrive",
 		"dlq list --queue ":                "failure delivery all",

@@ -26,6 +26,7 @@ import (
 
 	"sfrelay/cmd/sfrelay/internal/account"
 	"sfrelay/cmd/sfrelay/internal/bus"
+	"sfrelay/cmd/sfrelay/internal/relay"
 	"sfrelay/cmd/sfrelay/internal/scenario"
 	"sfrelay/cmd/sfrelay/internal/stack"
 	"sfrelay/cmd/sfrelay/internal/terminal"
@@ -118,6 +119,15 @@ var texts = map[string]func(t *testing.T, s *screen, value string){
 		_ = json.Unmarshal([]byte(`{"customers":[{"name":`+string(text)+`,"phone":`+string(text)+`}]}`), &r.Billing)
 		_ = json.Unmarshal([]byte(`{"records":[{"kind":`+string(text)+`,"key":`+string(text)+`}]}`), &r.ERP)
 		r.Print(s.Out)
+	},
+	"relay setup": func(t *testing.T, s *screen, value string) { showStep(s, value, value, time.Second) },
+	"relay status": func(t *testing.T, s *screen, value string) {
+		showStatus(s, &relay.View{OrgID: value, Unseen: []string{value}, Relays: []*relay.One{{
+			Name: value, Config: &relay.Config{State: value}, Feedback: relay.Feedback{Status: value, LastRelayedEventTime: value}, Source: relay.Source{State: value},
+		}}})
+	},
+	"doctor": func(t *testing.T, s *screen, value string) {
+		showFindings(s, &relay.View{OrgID: value, Unseen: []string{value}}, []relay.Finding{{Name: value, Relay: value, Evidence: value, Cure: value}})
 	},
 	"run, what differs": func(t *testing.T, s *screen, value string) { s.Err.Error("sfrelay", differs{value, value}) },
 	"bulk": func(t *testing.T, s *screen, value string) {
@@ -218,6 +228,7 @@ func TestNoEventIsMoreThanText(t *testing.T) {
 func TestEveryTextVerbIsHeld(t *testing.T) {
 	silent := map[string]string{
 		"stack down": "prints nothing", "stack status": "prints what stack up does, and a time", "sandbox": "prints addresses that it chose",
+		"relay start": "prints names that it chose", "relay pause": "prints names that it chose", "relay teardown": "prints what relay setup does",
 		"completion": "prints a constant", "version": "prints what the build says",
 	}
 	var walk func(n *kong.Node, path string)

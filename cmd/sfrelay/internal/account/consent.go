@@ -17,6 +17,8 @@ type consent struct{ given atomic.Bool }
 var readOnly = map[string]bool{
 	"CloudFormation:DescribeStacks":   true,
 	"CloudWatch Logs:FilterLogEvents": true,
+	"EventBridge:DescribeEventBus":    true,
+	"EventBridge:DescribeEventSource": true,
 	"EventBridge:ListRules":           true,
 	"EventBridge:ListTargetsByRule":   true,
 	"EventBridge:TestEventPattern":    true,
