@@ -62,7 +62,7 @@ test: go ## Everything that CI runs: lint, the scenario on the local stack, all 
 	@dist/sfrelay run --scenario events/switch >.cache/switch.log || { cat .cache/switch.log; exit 1; }
 	@tail -n 2 .cache/switch.log
 	@$(MAKE) --no-print-directory prove >.cache/prove.log || { cat .cache/prove.log; exit 1; }
-	@grep -hE 'schedules|[0-9]+ mutants|doubled or wrong|operations of' .cache/prove.log
+	@grep -hE 'schedules|histories,|[0-9]+ mutants|doubled or wrong|operations of' .cache/prove.log
 	@MUTANTS=sample go test -count=1 -run TestMutants -v ./shared >.cache/mutants.log || { cat .cache/mutants.log; exit 1; }
 	@grep -E '^[0-9]+ mutants' .cache/mutants.log
 	@go test -race -timeout 20m ./...
@@ -91,7 +91,8 @@ bulk: ## 20,000 records in 100 events through the local stack, in both delivery 
 # Local holds those cases.
 .PHONY: e2e
 e2e: local python
-	@set -e; trap 'dist/sfrelay stack down --dir .cache/run' EXIT; dist/sfrelay run --keep; if [ "$$(uname)" = Linux ]; then \
+	@set -e; trap 'dist/sfrelay stack down --dir .cache/run' EXIT; dist/sfrelay run --keep; \
+		STACK_DIR="$$PWD/.cache/run" FILL=2000 go test -count=1 -run TestAlarmWay -v ./cmd/sfrelay; if [ "$$(uname)" = Linux ]; then \
 		eval "$$(dist/sfrelay stack env --dir .cache/run)"; DYNAMODB_ENDPOINT=$$AWS_ENDPOINT_URL SSL_CERT_FILE=$$AWS_CA_BUNDLE \
 		GODEBUG=http2client=0 go test -count=1 -run 'TestContract|TestRequests|TestLinearizable' -skip 'TestContract/update/add.*is_an_error' \
 		./shared/guard/dynamo; fi
@@ -100,6 +101,7 @@ e2e: local python
 prove: go ## Every history of small worlds, mutants, comparison, linearizability; LONG=1 runs for as long as one likes
 	@$(MAKE) --no-print-directory dynamodb
 	@PROVE=1 LONG="$$LONG" go test -count=1 -timeout $(if $(LONG),24h,20m) -v ./shared/guard ./shared/guard/memory ./shared/guard/internal/sim ./shared/guard/dynamo
+	@PROVE=1 go test -count=1 -timeout 10m -run 'Histories' -v ./functions
 
 .PHONY: mutants
 mutants: go ## Lines of the product, broken one by one: does the named test notice? MUTANTS="name name"; some 6 minutes
@@ -157,7 +159,7 @@ deploy: go python ## sam build and sam deploy to your AWS account; ENV=<environm
 undeploy: python ## Delete the CloudFormation stack from your AWS account; says what stays
 	@$(SAM) delete --config-env "$$ENV"
 	@echo "What stays, because it cannot be recreated: the guard table (without it everything would be billed twice;"
-	@echo "its deletion protection has to be switched off first), the failure queue, the delivery queue, the failure bucket and"
+	@echo "its deletion protection has to be switched off first), the failure queue, the delivery queue, the failure bucket, the audit log and"
 	@echo "the buffers with what lies in them. Nothing reads the buffers any more: what is in them expires after 7 days."
 	@echo "Your secrets, buses and relays were never part of the stack."
 

@@ -288,6 +288,9 @@ func functionsKnow(t Template) (wrong []string) {
 				wrong = append(wrong, id+" has the buffer of another function")
 			}
 		}
+		if id == "Redrive" {
+			want = append(want, "CONSUMERS", "DELIVERY_QUEUE_URL", "REDRIVE_EVERY")
+		}
 		if set["BILLING"] != nil {
 			want = append(want, ofBilling...)
 		}
@@ -367,8 +370,40 @@ func (t Template) lacks(function string) (missing []string) {
 	return missing
 }
 
+// needlessForRedrive is needless for the one function that is no consumer: it empties the two
+// queues, calls the consumers, and reads what lies in the bucket. It writes nothing.
+func needlessForRedrive(statement any) string {
+	all := map[string]struct{ actions, resources string }{
+		"OwnLog":    {`["logs:CreateLogStream","logs:PutLogEvents"]`, `RedriveLogs.Arn`},
+		"Queues":    {`["sqs:ReceiveMessage","sqs:ChangeMessageVisibility","sqs:DeleteMessage","sqs:GetQueueAttributes"]`, "FailureQueue.Arn DeliveryQueue.Arn"},
+		"Consumers": {`["lambda:InvokeFunction"]`, "ContactNotify.Arn CustomerBilling.Arn CustomerErp.Arn OpportunityBilling.Arn InventoryErp.Arn"},
+		"Objects":   {`["s3:GetObject"]`, ""},
+	}
+	sid, _ := at(statement, "Sid").(string)
+	want, known := all[sid]
+	actions, _ := json.Marshal(flatten(at(statement, "Action")))
+	var resources []string
+	for _, r := range flatten(at(statement, "Resource")) {
+		resources = append(resources, getAtt(r))
+	}
+	switch {
+	case !known || string(actions) != want.actions:
+		return fmt.Sprintf("may %s", actions)
+	case sid == "Objects":
+		if text(at(statement, "Condition")) == "" || !strings.Contains(text(at(statement, "Condition")), "aws:ResourceAccount") {
+			return "may get objects in another account"
+		}
+	case strings.Join(resources, " ") != want.resources:
+		return fmt.Sprintf("is on %v, must be on %s", resources, want.resources)
+	}
+	return ""
+}
+
 // needless says why a statement of a role allows more than the function needs.
 func needless(statement any, function, secret, orgSecret, linksOf string) string {
+	if function == "Redrive" {
+		return needlessForRedrive(statement)
+	}
 	actions := flatten(at(statement, "Action"))
 	keys := text(at(statement, "Condition", "ForAllValues:StringLike", "dynamodb:LeadingKeys"))
 	own, links := fmt.Sprintf("[%q]", consumerName(function)+"#*"), fmt.Sprintf("[%q]", linksOf+"#*")
@@ -612,7 +647,7 @@ func emulatorsTakeCore(t Template) (wrong []string) {
 // nothingOrphaned: everything belongs to a consumer, is shared by name, or watches.
 func nothingOrphaned(t Template) (wrong []string) {
 	shared := []string{
-		"GuardTable", "DeliveryQueue", "DeliveryQueuePolicy", "FailureQueue", "FailureQueuePolicy", "FailureBucket", "FailureBucketPolicy", "TrialEventBus", "TrialChangeBus", "Dashboard",
+		"GuardTable", "DeliveryQueue", "DeliveryQueuePolicy", "FailureQueue", "FailureQueuePolicy", "FailureBucket", "FailureBucketPolicy", "AuditLog", "QueuesPolicy", "RepairPolicy", "TrialEventBus", "TrialChangeBus", "Dashboard",
 	}
 	outputs := keys(t.Outputs)
 	for id, r := range t.Resources {

@@ -502,7 +502,7 @@ func TestDetailTypes(t *testing.T) {
 // Whoever deletes the stack is told of everything that stays.
 func TestUndeploySaysWhatStays(t *testing.T) {
 	tmpl := load(t)
-	words := map[string]string{"GuardTable": "the guard table", "FailureQueue": "the failure queue", "DeliveryQueue": "the delivery queue", "FailureBucket": "the failure bucket"}
+	words := map[string]string{"GuardTable": "the guard table", "FailureQueue": "the failure queue", "DeliveryQueue": "the delivery queue", "FailureBucket": "the failure bucket", "AuditLog": "the audit log"}
 	var texts []string
 	for file, mark := range map[string]string{"Makefile": "\nundeploy:", "docs/deploy.md": "\n## Remove it\n"} {
 		b, err := os.ReadFile(filepath.Join(root, file))
@@ -555,7 +555,7 @@ func TestLogicalIDsStay(t *testing.T) {
 	}
 }
 
-const linesOfAConsumer = 26 // at most
+const linesOfAConsumer = 30 // at most
 
 // A consumer is a function, a row and a place in some lists.
 func TestConsumersAreShort(t *testing.T) {

@@ -74,6 +74,7 @@ var layers = []layer{
 	{"shared/consumer", []string{"shared/decimal", "shared/guard", "shared/lane", "shared/order", "shared/salesforce", "shared/salesforce/api", "shared/sink", "shared/transport", "shared/telemetry", "shared/verdict"},
 		[]string{"github.com/google/uuid"}},
 	{"shared/deadletter", []string{"shared/transport", "shared/salesforce", "shared/verdict"}, []string{awsSDK}},
+	{"shared/redrive", []string{"shared"}, []string{awsSDK, "github.com/aws/aws-lambda-go"}},
 	{"shared/function", []string{"shared"}, []string{awsSDK, "github.com/aws/aws-lambda-go"}},
 	{"shared", nil, nil}, // a new folder needs a rule of its own
 	// Definitions know ports and no connector: all of them are in every binary.

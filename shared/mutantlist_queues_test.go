@@ -40,8 +40,8 @@ var queueMutants = []mutant{
 	},
 	{
 		name: "doubt-is-redriven", file: "deadletter/refusal.go",
-		old:  `return "the action may have been done and the sink cannot be asked; look there: if it was done, delete this message, otherwise do it by hand first"`,
-		new:  `return ""`,
+		old:  "if !qs.Resolved {",
+		new:  "if false {",
 		test: "TestRedrive", protects: "what may have been done is not done again by a redrive",
 	},
 	{
@@ -154,8 +154,8 @@ var queueMutants = []mutant{
 	},
 	{
 		name: "in-front-for-ever", file: "deadletter/sweep.go",
-		old:  "if len(again) > 0 && s.away(ctx, s.q, again, min(longHold<<min(times-2, 8), longestHold)) == nil {",
-		new:  "if len(again) > 0 && times > 0 && longestHold > longHold {",
+		old:  "if len(again) > 0 && s.away(ctx, s.q, again, s.longer(times)) == nil {",
+		new:  "if len(again) > 0 && times > 0 {",
 		test: "TestALongSweepHidesWhatItMeetsAgain", protects: "a redrive ends, and reaches what lies behind many refused messages",
 	},
 	{
@@ -205,5 +205,59 @@ var queueMutants = []mutant{
 		old:  "\t\t_, messages := o.redriven(raw, depth)\n\t\treturn messages",
 		new:  "\t\t_, messages := o.redriven(raw, depth)\n\t\tfor i := range messages {\n\t\t\tmessages[i].Redrive = false\n\t\t}\n\t\treturn messages",
 		test: "TestARedriveInSomethingElseIsNoOrder", protects: "what was redriven counts as that also inside of something",
+	},
+	{
+		name: "repaired-under-the-worker", file: "guard/repair.go",
+		old:  "\t\tis(attrEpoch, Equal, number(it.Epoch)),\n\t\tanyOf(",
+		new:  "\t\tis(attrEpoch, Equal, number(it.Epoch)),\n\t\tanyOf(all(), ",
+		test: "TestARepairWaitsForTheOneWhoWorks", protects: "nobody changes an item while somebody works on it",
+	},
+	{
+		name: "repaired-as-it-was", file: "guard/repair.go",
+		old:  "\t\tis(attrEpoch, Equal, number(it.Epoch)),\n",
+		new:  "",
+		test: "TestARepairWaitsForTheOneWhoWorks", protects: "nobody changes an item that is another by now",
+	},
+	{
+		name: "a-state-is-done", file: "guard/repair.go",
+		old:  "case done && policy != EachOnce:",
+		new:  "case false:",
+		test: "TestARepairWaitsForTheOneWhoWorks", protects: "a state is never done for ever",
+	},
+	{
+		name: "lowered-to-the-future", file: "guard/repair.go",
+		old:  "case to.IsZero() || to.Time().After(now):",
+		new:  "case to.IsZero():",
+		test: "TestAPoisonedVersionIsTakenBack", protects: "no repair writes a version that wins for ever",
+	},
+	{
+		name: "function-takes-all", file: "deadletter/schedule.go",
+		old:  "return Due(m.LastAt, from, at) && qs.Alone(m) },",
+		new:  "return Due(m.LastAt, from, at) },",
+		test: "TestAScheduledRun", protects: "what a person has to decide on is not redriven by a clock",
+	},
+	{
+		name: "function-takes-always", file: "deadletter/schedule.go",
+		old:  "return Due(m.LastAt, from, at) && qs.Alone(m) },",
+		new:  "return qs.Alone(m) && !from.After(at) },",
+		test: "TestAScheduledRun", protects: "a sink that is down is asked after pauses that grow",
+	},
+	{
+		name: "function-without-bound", file: "deadletter/schedule.go",
+		old:  "MostSeen: mostARun, ",
+		new:  "",
+		test: "TestAScheduledRunIsBounded", protects: "a run of the function ends in its time",
+	},
+	{
+		name: "dropped-and-not-written", file: "deadletter/drop.go",
+		old:  "if err := before(messages); err != nil {",
+		new:  "if err := before(messages); err != nil && len(messages) > 10 {",
+		test: "TestWhatIsNotDropped", protects: "nothing is dropped that the audit log does not know",
+	},
+	{
+		name: "stale-fields-unnamed", file: "guard/run.go",
+		old:  "return w.Change == i && w.Field == code }) {",
+		new:  "return w.Field == code || w.Change == i }) {",
+		test: "TestAPoisonedVersionIsTakenBack", protects: "the line names the fields that were older",
 	},
 }

@@ -23,6 +23,13 @@ var onAccounts = map[string][]string{
 	"dlq list":    {"dlq", "list", "--aws"},
 	"dlq show":    {"dlq", "show", "--aws", "aaaaaaaa"},
 	"dlq redrive": {"dlq", "redrive", "--aws"},
+	"dlq drop":    {"dlq", "drop", "--aws", "--class", "throttled", "--reason", "made up by the test"},
+	"dlq export":  {"dlq", "export", "--aws", "FILE"},
+	"status":      {"status", "--aws"},
+	"tail":        {"tail", "--aws", "--for", "10ms"},
+	"whoami":      {"whoami", "--aws"},
+	"record":      {"record", "--aws", "stock/SKU-100@BER", "--link", "none", "--reason", "made up by the test"},
+	"dlq import":  {"dlq", "import", "--aws", "testdata/export-1.jsonl"},
 }
 
 // verbsWith are the verbs that have the flag, and whether they have the other one.
@@ -71,9 +78,12 @@ func TestEveryVerbThatChangesAnAccountAsks(t *testing.T) {
 		t.Errorf("only %v have --aws", verbs)
 	}
 	for verb, hasYes := range verbs {
-		args := onAccounts[verb]
 		if strings.HasPrefix(verb, "relay ") || verb == "doctor" {
 			continue // they need an org too: TestRelayVerbsAsk
+		}
+		args := slices.Clone(onAccounts[verb])
+		if i := slices.Index(args, "FILE"); i >= 0 {
+			args[i] = filepath.Join(t.TempDir(), "file")
 		}
 		if args == nil {
 			t.Errorf("%s works on an account and is not tried here", verb)

@@ -22,11 +22,20 @@ import (
 // awsAccount is an AWS account with one stack, as far as the verbs ask it. Two messages lie
 // in its failure queue. It remembers every call.
 type awsAccount struct {
-	unmatched bool // no rule takes anything
+	unmatched bool   // no rule takes anything
+	refuse    string // a call that is not allowed
 
 	mu       sync.Mutex
-	order    []string // names of calls
-	messages []string // ids
+	order    []string                  // names of calls
+	audit    []string                  // lines of the audit log
+	items    map[string]map[string]any // of the guard's table, as DynamoDB says them
+	writes   []string                  // of the table
+	busy     bool                      // its conditions do not hold
+	lines    []any                     // of the log
+	patterns []string                  // by which lines were asked for
+	sent     []string                  // bodies of messages that were put into the failure queue
+	marks    []string                  // their marks of an import
+	messages []string                  // ids
 	hidden   map[string]bool
 }
 
@@ -34,6 +43,7 @@ type awsAccount struct {
 func newAccount(t *testing.T) *awsAccount {
 	t.Helper()
 	a := &awsAccount{hidden: map[string]bool{}, messages: []string{"aaaaaaaa-1111-4111-8111-111111111111", "bbbbbbbb-2222-4222-8222-222222222222"}}
+	a.items = map[string]map[string]any{"inventory-erp#00D5f000005KcCnEAK#stock/SKU-100@BER": stockItem()}
 	server := httptest.NewServer(a)
 	t.Cleanup(server.Close)
 	none := filepath.Join(t.TempDir(), "none")
@@ -45,6 +55,21 @@ func newAccount(t *testing.T) *awsAccount {
 	}
 	return a
 }
+
+// stockItem is what the guard knows of a SKU: at version stockVersion, in doubt.
+func stockItem() map[string]any {
+	bytesOf := func(hexed string) map[string]any {
+		b, _ := hex.DecodeString(hexed)
+		return map[string]any{"B": b}
+	}
+	return map[string]any{
+		"pk": map[string]string{"S": "inventory-erp#00D5f000005KcCnEAK#stock/SKU-100@BER"}, "s": map[string]string{"N": "3"}, "n": map[string]string{"N": "1795348800001"},
+		"u": map[string]string{"N": "1795348860000"}, "a": map[string]string{"N": "1"}, "e": map[string]string{"S": "unknown"}, "l": map[string]string{"S": "stock-1"},
+		"o": bytesOf("01a2031fbb8000112233445566778899"), "w": bytesOf("01a2031fbb8000112233445566778899"), "d": bytesOf(stockVersion),
+	}
+}
+
+const stockVersion = "01a2031fbb88183943a50911bc8100012f878633"
 
 func (a *awsAccount) add(id string) {
 	a.mu.Lock()
@@ -63,6 +88,9 @@ func (a *awsAccount) calls() []string {
 func (a *awsAccount) changed() []string {
 	return slices.DeleteFunc(a.calls(), func(call string) bool {
 		_, name, _ := strings.Cut(call, ".")
+		if strings.HasPrefix(call, "Logs_20140328.") && (name == "CreateLogStream" || name == "PutLogEvents") {
+			return true // the audit log says what was done
+		}
 		for _, asks := range []string{"Describe", "List", "Get", "Test", "Filter", "Receive", "ChangeMessageVisibility"} {
 			if strings.HasPrefix(name, asks) {
 				return true
@@ -91,11 +119,12 @@ func accountStack() string {
 		<StackId>arn:aws:cloudformation:eu-west-2:123456789012:stack/sfrelay/1</StackId><StackName>sfrelay</StackName>
 		<CreationTime>2026-11-22T07:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus>` +
 		member("Parameter", map[string]string{
-			"StripeApiBase": "", "StripeSecret": "arn:aws:secretsmanager:eu-west-2:123456789012:secret:sfrelay/stripe-AbCdEf",
+			"SalesforceOrgs": "00D5f000005KcCn",
+			"StripeApiBase":  "", "StripeSecret": "arn:aws:secretsmanager:eu-west-2:123456789012:secret:sfrelay/stripe-AbCdEf",
 			"ErpUrl": "https://erp.example:8443/sfrelay/v1", "ErpSecret": "arn:aws:secretsmanager:eu-west-2:123456789012:secret:sfrelay/erp-AbCdEf",
 		}) +
 		member("Output", map[string]string{
-			"FailureQueueUrl": "https://queue/failure", "DeliveryQueueUrl": "https://queue/delivery", "EventBus": "bus", "ChangeBus": "changes",
+			"AuditLogGroup": "sfrelay-AuditLog", "GuardTable": "sfrelay-GuardTable", "FailureQueueUrl": "https://queue/failure", "DeliveryQueueUrl": "https://queue/delivery", "EventBus": "bus", "ChangeBus": "changes",
 			"InventoryErpFunction": "sfrelay-InventoryErp", "InventoryErpBufferUrl": "https://queue/buffer", "InventoryErpRoleId": "AROAEXAMPLEINVENTORYERP",
 		}) + `</member></Stacks></DescribeStacksResult></DescribeStacksResponse>`
 }
@@ -130,11 +159,22 @@ func (a *awsAccount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			ReceiptHandle     string
 			VisibilityTimeout int
 		}
+		LogGroupName      string
+		LogEvents         []struct{ Message string }
+		MessageBody       string
+		FilterPattern     string
+		Key               map[string]struct{ S string }
+		MessageAttributes map[string]struct{ StringValue string }
 	}
 	_ = json.Unmarshal(body, &in)
 	name := nameOf(r, body)
 	a.order = append(a.order, name)
 	var answer any = map[string]any{}
+	if name == a.refuse {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, `{"__type":"AccessDeniedException","message":"not allowed"}`)
+		return
+	}
 	switch name {
 	case "CloudFormation.DescribeStacks":
 		w.Header().Set("Content-Type", "text/xml")
@@ -165,6 +205,31 @@ func (a *awsAccount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		for _, e := range in.Entries {
 			a.hidden[e.ReceiptHandle] = e.VisibilityTimeout > 0
 		}
+	case "DynamoDB_20120810.GetItem":
+		if item := a.items[in.Key["pk"].S]; item != nil {
+			answer = map[string]any{"Item": item}
+		}
+	case "DynamoDB_20120810.UpdateItem", "DynamoDB_20120810.DeleteItem":
+		a.writes = append(a.writes, string(body))
+		if a.busy {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"no"}`)
+			return
+		}
+	case "Lambda.GetFunctionConfiguration":
+		answer = map[string]any{"FunctionName": "sfrelay-InventoryErp"}
+	case "Logs_20140328.FilterLogEvents":
+		a.patterns = append(a.patterns, in.FilterPattern)
+		answer = map[string]any{"events": a.lines}
+	case "Logs_20140328.PutLogEvents":
+		for _, e := range in.LogEvents {
+			a.audit = append(a.audit, in.LogGroupName+" "+e.Message)
+		}
+	case "AmazonSQS.SendMessage":
+		a.sent = append(a.sent, in.MessageBody)
+		a.marks = append(a.marks, in.MessageAttributes[importMark].StringValue)
+		sum := md5.Sum([]byte(in.MessageBody)) //nolint:gosec // SQS answers with it
+		answer = map[string]string{"MessageId": "new", "MD5OfMessageBody": hex.EncodeToString(sum[:])}
 	case "AmazonSQS.DeleteMessage":
 		a.messages = slices.DeleteFunc(a.messages, func(id string) bool { return id == in.ReceiptHandle })
 	}
@@ -197,7 +262,7 @@ func (a *awsAccount) receive(queue string) (all []any) {
 	if err != nil {
 		panic(err)
 	}
-	body := `{"event":` + string(event) + `,"records":null,"consumer":"inventory-erp","class":"throttled","error":"503","attempts":3,"firstAt":null,"lastAt":null}`
+	body := `{"event":` + string(event) + `,"records":null,"consumer":"inventory-erp","class":"throttled","error":"PUT stock: the ERP answered 503","attempts":3,"firstAt":null,"lastAt":null}`
 	sum := md5.Sum([]byte(body)) //nolint:gosec // SQS answers with it
 	for _, id := range a.messages {
 		if a.hidden[id] {

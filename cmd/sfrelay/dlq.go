@@ -25,6 +25,9 @@ type dlqCommand struct {
 	List    dlqListCommand    `cmd:"" help:"List what failed, in groups of one cause."`
 	Show    dlqShowCommand    `cmd:"" help:"Show one message whole, and what to do about it."`
 	Redrive dlqRedriveCommand `cmd:"" help:"Send failed messages to their consumers again; delete those that were taken."`
+	Drop    dlqDropCommand    `cmd:"" help:"Delete messages for ever, with a reason."`
+	Export  dlqExportCommand  `cmd:"" help:"Write messages into a file, and leave them where they are."`
+	Import  dlqImportCommand  `cmd:"" help:"Put the messages of such a file into the failure queue."`
 }
 
 // dlqFlags choose messages.

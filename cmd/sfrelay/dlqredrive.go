@@ -31,8 +31,8 @@ func (dlqRedriveCommand) Help() string {
 	return "Each message goes to its function, which answers what became of each change. The message is deleted if all of them got through, and stays " +
 		"as it is if one did not. What was applied meanwhile is a duplicate. " +
 		"You can interrupt a redrive and run it again at any time. " +
-		"Messages that need your decision (changed-after-done, in-doubt, overwrote-newer, permanent/same-instant) are refused; " +
-		"those of class too-old as well, unless --message or --class names them, and those that another than their consumer has sent, " +
+		"Messages that need your decision (changed-after-done, permanent/same-instant, and overwrote-newer where no org is read) are refused; " +
+		"those of class too-old and in-doubt as well, unless --message or --class names them, and those that another than their consumer has sent, " +
 		"unless you add --trust-sender. " +
 		"After five failures in a row the rest of a consumer's messages is left. " +
 		"The exit code is 1 when a message was left or parked again."
@@ -61,6 +61,7 @@ func (c *dlqRedriveCommand) Run(ctx context.Context, s *screen) error {
 	filter, _ := c.filter(time.Now())
 	filter.ID = c.Message
 	qs.TooOld = c.Message != "" || c.Class == string(verdict.TooOld)
+	qs.Resolved = c.Message != "" || c.Class == string(verdict.InDoubt)
 	qs.TrustSender = qs.TrustSender || c.TrustSender
 	if c.DryRun {
 		s.where(at.Where, c.JSON)

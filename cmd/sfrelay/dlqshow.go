@@ -12,7 +12,11 @@ import (
 
 	"sfrelay/cmd/sfrelay/internal/failures"
 	"sfrelay/cmd/sfrelay/internal/terminal"
+	"sfrelay/functions"
 	"sfrelay/shared/deadletter"
+	"sfrelay/shared/guard"
+	"sfrelay/shared/guard/dynamo"
+	"sfrelay/shared/salesforce"
 )
 
 type dlqShowCommand struct {
@@ -27,7 +31,12 @@ func (c *dlqShowCommand) Run(ctx context.Context, s *screen) error {
 	if err := c.mayPrint(s.Out.Live()); err != nil {
 		return err
 	}
-	qs, err := c.queues(ctx, s, c.Raw)
+	at, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	s.where(at.Where, c.Raw)
+	qs, err := c.queuesOf(at)
 	if err != nil {
 		return err
 	}
@@ -38,7 +47,11 @@ func (c *dlqShowCommand) Run(ctx context.Context, s *screen) error {
 	if c.Raw {
 		return showRaw(s.Out, *m)
 	}
-	c.show(s.Out, qs, *m)
+	var missing []string
+	if table := at.Outputs["GuardTable"]; table != "" {
+		missing = notYet(ctx, dynamo.New(dynamo.NewClient(at.Config), table), *m)
+	}
+	c.show(s.Out, qs, *m, missing)
 	return nil
 }
 
@@ -65,6 +78,51 @@ func (f *dlqFlags) find(ctx context.Context, s *screen, qs *deadletter.Queues, i
 	return nil, fmt.Errorf("no message begins with %q; see: %s", id, f.Command("dlq list --all"+f.words()))
 }
 
+// mostAsked bounds for how many records of a message the guard is asked.
+const mostAsked = 20
+
+// notYet are the fields that the message carries and that its consumer has not set to this
+// version or a later one: what would be lost with it. Nil where nobody can say.
+func notYet(ctx context.Context, store guard.Store, m deadletter.Message) (missing []string) {
+	asked := 0
+	for _, e := range m.Events {
+		decoded, err := salesforce.Decode(e.JSON, salesforce.Options{})
+		if err != nil {
+			continue
+		}
+		for _, def := range functions.All(functions.Ports{}) {
+			d := def.Describe()
+			if d.Name != e.Consumer || d.Policy != guard.FieldMerge {
+				continue
+			}
+			for i := range decoded.Changes {
+				look := def.Look(decoded, &decoded.Changes[i])
+				if look.Subject == "" || len(look.Fields) == 0 || !slices.Contains(e.Subjects, look.Subject) {
+					continue
+				}
+				if asked++; asked > mostAsked {
+					return append(missing, "and of further records")
+				}
+				rec, err := store.Read(ctx, guard.Key(d.Name, decoded.Org, look.Subject))
+				if err != nil {
+					return nil
+				}
+				it := guard.ReadItem(rec)
+				var names []string
+				for _, f := range d.Fields {
+					if slices.Contains(look.Fields, f.Code) && look.Version.After(it.Field(f.Code)) {
+						names = append(names, fieldName(f))
+					}
+				}
+				if len(names) > 0 {
+					missing = append(missing, look.Subject+": "+strings.Join(names, " "))
+				}
+			}
+		}
+	}
+	return missing
+}
+
 // mayPrint refuses raw bytes on a terminal, live, unless they are asked for there.
 func (c *dlqShowCommand) mayPrint(live bool) error {
 	if c.Raw && live && !c.ToTerminal {
@@ -84,7 +142,7 @@ func showRaw(p *terminal.Printer, m deadletter.Message) error {
 }
 
 // show prints a message whole: unlike logs, it holds the values of the record.
-func (c *dlqShowCommand) show(p *terminal.Printer, qs *deadletter.Queues, m deadletter.Message) {
+func (c *dlqShowCommand) show(p *terminal.Printer, qs *deadletter.Queues, m deadletter.Message, missing []string) {
 	var rows [][]terminal.Cell
 	line := func(name, value string) {
 		if value != "" {
@@ -102,15 +160,17 @@ func (c *dlqShowCommand) show(p *terminal.Printer, qs *deadletter.Queues, m dead
 	line("first failed", m.FirstAt.UTC().Format(time.RFC3339))
 	line("last failed", m.LastAt.UTC().Format(time.RFC3339))
 	line("sender", m.Sender)
+	line("imported", m.Custom[importMark])
 	for _, e := range m.Events {
 		line("event", strings.TrimSpace(e.DetailType+" "+e.Identity))
 		line("records", strings.Join(e.Subjects, " "))
 		line("refused", e.Refused)
 	}
+	line("not yet set", strings.Join(missing, "; "))
 	if e, ok := failures.Of(m.Class); ok {
 		line("it means", e.Happens)
 		line("do", e.Do)
-		line("", e.Of)
+		line("", shortened(e.Of))
 	}
 	p.Table(0, rows...)
 	c.next(p, qs, m)
@@ -125,6 +185,18 @@ func (c *dlqShowCommand) show(p *terminal.Printer, qs *deadletter.Queues, m dead
 			p.Printf("%s\n", line)
 		}
 	}
+}
+
+// shortened is the beginning of a long text, up to the end of a sentence.
+func shortened(s string) string {
+	const most = 330
+	if len(s) <= most {
+		return s
+	}
+	if end := strings.LastIndex(s[:most], ". "); end > 0 {
+		s = s[:end+1]
+	}
+	return s + " More: docs/reference/failures.md"
 }
 
 // next offers the commands that can help, and says why one cannot.

@@ -19,14 +19,17 @@ import (
 )
 
 type commands struct {
-	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
-
 	Run        runCommand        `cmd:"" help:"Play a scenario on a new local stack and compare the result with what the scenario expects."`
 	Bulk       bulkCommand       `cmd:"" help:"Send a bulk load through a new local stack and compare what the sinks hold."`
 	Send       sendCommand       `cmd:"" help:"Deliver events as EventBridge would."`
 	Explain    explainCommand    `cmd:"" help:"Say what an event is, and which consumers take it."`
 	Stack      stackCommand      `cmd:"" help:"The whole pipeline on this machine."`
-	DLQ        dlqCommand        `cmd:"" name:"dlq" help:"List, show and redrive what failed."`
+	DLQ        dlqCommand        `cmd:"" name:"dlq" help:"List, show, redrive, drop, export and import what failed."`
+	Record     recordCommand     `cmd:"" help:"Tell the story of a record: what each consumer knows of it, and which event set it."`
+	Status     statusCommand     `cmd:"" help:"How many messages wait, and what became of changes, on one screen."`
+	Tail       tailCommand       `cmd:"" help:"Watch what becomes of changes, as it happens."`
+	Sinks      sinksCommand      `cmd:"" help:"Show what billing and ERP of the local stack hold, and break or repair them."`
+	Whoami     whoamiCommand     `cmd:"" help:"Say who you are, and on which account and stack commands work."`
 	Relay      relayCommand      `cmd:"" help:"Set up Event Relay between an org and AWS, and look after it."`
 	Doctor     doctorCommand     `cmd:"" help:"Name what is wrong with the set-up of the relays; exit code 1 if anything is."`
 	Sandbox    sandboxCommand    `cmd:"" help:"Serve the sandboxes of Stripe, the ERP, a receiver of notifications and Salesforce on loopback."`
@@ -66,16 +69,19 @@ func main() {
 // run is one call of the program.
 func run(ctx context.Context, args []string, s *screen) (code int) {
 	var c commands
-	over := false // --help and --version have printed all there is
+	over := false // --help has printed all there is
 	k := kong.Must(&c,
 		kong.Name("sfrelay"),
 		kong.Description("Salesforce changes, relayed to EventBridge, reach billing and ERP once and in order."),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(s),
 		kong.Writers(s.Out, s.Err),
-		kong.Vars{"version": versionText()},
 		kong.Exit(func(int) { over = true }),
 	)
+	if len(args) == 1 && args[0] == "--version" { // a flag of record has that name, and kong takes each name once
+		s.Out.Printf("%s\n", versionText())
+		return done
+	}
 	if len(args) > 0 && args[0] == completeVerb {
 		complete(s.Out, k.Model, args[1:])
 		return done

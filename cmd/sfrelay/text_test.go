@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"sfrelay/cmd/sfrelay/internal/account"
+	"sfrelay/cmd/sfrelay/internal/audit"
 	"sfrelay/cmd/sfrelay/internal/bus"
 	"sfrelay/cmd/sfrelay/internal/relay"
 	"sfrelay/cmd/sfrelay/internal/scenario"
@@ -32,6 +33,7 @@ import (
 	"sfrelay/cmd/sfrelay/internal/terminal"
 	"sfrelay/cmd/sfrelay/internal/verdicts"
 	"sfrelay/shared/deadletter"
+	"sfrelay/shared/guard"
 	"sfrelay/shared/transport"
 	"sfrelay/shared/verdict"
 )
@@ -67,11 +69,11 @@ var texts = map[string]func(t *testing.T, s *screen, value string){
 		}, false)
 	},
 	"dlq show": func(t *testing.T, s *screen, value string) {
-		(&dlqShowCommand{}).show(s.Out, testQueues, messageOf(value))
+		(&dlqShowCommand{}).show(s.Out, testQueues, messageOf(value), []string{value})
 	},
 	"dlq show, from the queue": func(t *testing.T, s *screen, value string) {
 		for _, m := range read(t, value) {
-			(&dlqShowCommand{}).show(s.Out, testQueues, m)
+			(&dlqShowCommand{}).show(s.Out, testQueues, m, nil)
 		}
 	},
 	"dlq redrive": func(t *testing.T, s *screen, value string) {
@@ -86,6 +88,39 @@ var texts = map[string]func(t *testing.T, s *screen, value string){
 	"dlq redrive, from the queue": func(t *testing.T, s *screen, value string) {
 		err := new(dlqRedriveCommand).redrive(t.Context(), queuesOf(value), deadletter.Filter{}, value, s)
 		s.Err.Error("sfrelay", orNone(err))
+	},
+	"dlq drop": func(t *testing.T, s *screen, value string) {
+		write := func(context.Context, ...audit.Line) error { return errors.New(value) }
+		s.Err.Error("sfrelay", orNone(new(dlqDropCommand).drop(t.Context(), queuesOf(value), deadletter.Query{}, write, s)))
+	},
+	"dlq import": func(t *testing.T, s *screen, value string) {
+		_, err := imported([]byte(`{"sfrelay":1,"message":"`+"x"+`","body":"x","consumer":`+quoted(value)+`}`), nil)
+		s.Err.Error("sfrelay", orNone(err))
+	},
+	"record": func(t *testing.T, s *screen, value string) {
+		h := holding{Subject: value, Org: value, Key: value, Item: guard.Item{Exists: true, Link: value, Class: verdict.Class(value), Status: guard.Retry}}
+		h.Name = value
+		line := verdicts.Line{Consumer: value, Subject: value, EventID: value, DetailType: value, Verdict: verdict.Parked, Class: verdict.Class(value), Error: value,
+			Fields: []string{value}, Stale: []string{value}, Redrive: value}
+		_ = (&recordCommand{}).print(s, []holding{h}, []verdicts.Line{line}, time.Now())
+	},
+	"status": func(t *testing.T, s *screen, value string) {
+		var counts []deadletter.Count
+		for range 3 {
+			counts = append(counts, deadletter.Count{Queue: deadletter.Queue{Name: value}, Known: true, Visible: 1})
+		}
+		new(statusCommand).print(s.Out, counts, []verdicts.Line{{Consumer: value, Verdict: verdict.Parked}})
+	},
+	"tail": func(t *testing.T, s *screen, value string) {
+		new(tailCommand).print(s.Out, verdicts.Line{Consumer: value, Subject: value, Verdict: verdict.Verdict(value), Error: value})
+	},
+	"sinks": func(t *testing.T, s *screen, value string) {
+		for _, sink := range []string{"billing", "erp", "receiver"} {
+			text := `[{"name":` + quoted(value) + `,"phone":` + quoted(value) + `,"kind":` + quoted(value) + `,"key":` + quoted(value) + `}]`
+			if err := scenario.PrintSink(s.Out, sink, []byte(`{"customers":`+text+`,"records":`+text+`,"messages":`+text+`}`)); err != nil {
+				t.Error(err)
+			}
+		}
 	},
 	"send": func(t *testing.T, s *screen, value string) {
 		(&sending{sendCommand: &sendCommand{}, screen: s}).print(bus.Delivery{EventID: value, Target: value, Outcome: bus.Dropped, Code: value, Reason: value})
@@ -229,7 +264,7 @@ func TestEveryTextVerbIsHeld(t *testing.T) {
 	silent := map[string]string{
 		"stack down": "prints nothing", "stack status": "prints what stack up does, and a time", "sandbox": "prints addresses that it chose",
 		"relay start": "prints names that it chose", "relay pause": "prints names that it chose", "relay teardown": "prints what relay setup does",
-		"completion": "prints a constant", "version": "prints what the build says",
+		"whoami": "prints what AWS says of the caller and the stack", "dlq export": "prints the name of the file that was typed", "completion": "prints a constant", "version": "prints what the build says",
 	}
 	var walk func(n *kong.Node, path string)
 	walk = func(n *kong.Node, path string) {
@@ -307,6 +342,11 @@ func TestRawIsNotForTerminals(t *testing.T) {
 			t.Errorf("%v does not say what to type", err)
 		}
 	}
+}
+
+func quoted(value string) string {
+	text, _ := json.Marshal(value)
+	return string(text)
 }
 
 type none struct{}

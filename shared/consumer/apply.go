@@ -25,6 +25,13 @@ func (in *invocation[T]) process(works []*work[T]) {
 		}
 	}
 	in.guarded(works)
+	for _, w := range works {
+		if !w.over { // nothing is lost of which nobody has said what became of it
+			w.conclude(verdict.Failed, verdict.NeedsFetch, w.needs)
+			w.asked = true
+			in.finish(w)
+		}
+	}
 }
 
 // mostRounds: as the event tells it, with what was read, and once more after the claim.
@@ -104,6 +111,7 @@ func (in *invocation[T]) do(group []*work[T]) {
 		call.Changes[i] = w.change
 	}
 	var inSink time.Duration
+	began := in.env.Now()
 	report := in.guard.Do(in.beforeClosing(), call, func(ctx context.Context, at guard.Attempt) (out guard.Outcome) {
 		began := in.env.Now()
 		out.Class = verdict.Unknown // that of a panic
@@ -122,6 +130,7 @@ func (in *invocation[T]) do(group []*work[T]) {
 		return out
 	})
 	first.line.GuardRequests += report.Requests
+	first.line.Guard += max(in.env.Now().Sub(began)-inSink, 0)
 	first.line.EpochRaised = report.EpochRaised
 	for i, w := range group {
 		in.reported(w, report.Results[i], inSink, report.Requests > 0)
@@ -142,6 +151,7 @@ func (in *invocation[T]) reported(w *work[T], r guard.Result, inSink time.Durati
 	w.conclude(r.Verdict, r.Class, r.Err)
 	w.line.Attempt, w.line.Epoch, w.line.InDoubt, w.line.Changed = r.Attempt, r.Epoch, r.InDoubt, r.Changed
 	w.line.Sink, w.notBefore, w.asked = inSink, r.NotBefore, asked
+	w.line.Stale = in.binding.namesOf(r.Lost, w.event.Kind)
 	if r.Verdict == verdict.Applied || r.Verdict == verdict.PartlyStale {
 		in.health.took(w.subject, in.env.Now())
 	}

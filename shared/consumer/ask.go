@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -24,10 +23,11 @@ import (
 // its own.
 
 const (
-	askingTakes = 10 * time.Second // at most, of an invocation
-	mostBehind  = 5 * time.Minute  // how long a read that is behind its change is repeated, from when EventBridge took the event
-	commitSlack = 2 * time.Second  // how far the time of a save may be before that of its commit
-	secondOver  = 3 * time.Second  // a change without a place in its second is read when the second is over
+	askingTakes  = 10 * time.Second // at most, of an invocation
+	mostBehind   = 5 * time.Minute  // how long a read that is behind its change is repeated, from when EventBridge took the event
+	commitSlack  = 2 * time.Second  // how far the time of a save may be before that of its commit
+	longestAwait = 5 * time.Second
+	secondOver   = 3 * time.Second // how late a row may be seen, from the end of its second on
 )
 
 // asks reports whether what an event leaves out can be read.
@@ -128,6 +128,9 @@ func (in *invocation[T]) ask(works []*work[T]) {
 	if len(asking) == 0 {
 		return
 	}
+	if !in.awaited(asking) {
+		return
+	}
 	slices.Sort(ids)
 	a := in.askFor(in.beforeClosing(), slices.Compact(ids))
 	asking[0].line.OrgRequests += a.asked
@@ -144,15 +147,49 @@ func (in *invocation[T]) ask(works []*work[T]) {
 	in.endAsked(asking)
 }
 
-// worthAsking ends what is done already, and what it is too early to ask about.
-func (in *invocation[T]) worthAsking(w *work[T], works int) bool {
-	if v := w.change.Version; v.Parts().CommitNumber == math.MaxUint64 {
-		if from := v.Time().Truncate(time.Second).Add(time.Second + secondOver); in.env.Now().Before(from) {
-			w.conclude(verdict.Failed, verdict.NeedsFetch, fmt.Errorf("%w; its second is not over", w.needs))
-			w.asked, w.notBefore = true, from
-			return false
+// awaited waits until the seconds are over in which the changes were saved, and a little more:
+// the stamp of a row tells seconds, and the row of another save of the same second may be
+// seen first. A change that says all needs no such care. It reports false where there is no
+// time for it; then they come again.
+func (in *invocation[T]) awaited(works []*work[T]) bool {
+	now := in.env.Now()
+	var until time.Time
+	for _, w := range works {
+		if from := w.change.Version.Time().Truncate(time.Second).Add(time.Second + in.scaled(secondOver)); !w.saysAll && from.After(until) {
+			until = from
 		}
 	}
+	wait := until.Sub(now)
+	end, limited := in.beforeClosing().Deadline()
+	switch {
+	case wait <= 0:
+		return true
+	case wait > longestAwait || limited && end.Sub(now) < wait+in.def.contract().Effect+closing:
+	case in.sleep(wait):
+		return true
+	}
+	for _, w := range works {
+		w.conclude(verdict.Failed, verdict.NeedsFetch, fmt.Errorf("%w; the second of its change is not over", w.needs))
+		w.asked, w.notBefore = true, until
+		in.finish(w)
+	}
+	return false
+}
+
+func (in *invocation[T]) sleep(d time.Duration) bool {
+	if in.env.Sleep != nil {
+		return in.env.Sleep(in.ctx.Done(), d)
+	}
+	select {
+	case <-time.After(d):
+		return true
+	case <-in.ctx.Done():
+		return false
+	}
+}
+
+// worthAsking ends what is done already.
+func (in *invocation[T]) worthAsking(w *work[T], works int) bool {
 	if in.def.policy != guard.EachOnce || w.subject == "" || works > manyRecords {
 		return true // of many the guard is asked when they have their content
 	}
@@ -179,16 +216,17 @@ func (in *invocation[T]) answered(w *work[T], a answer, partial *overlay[T]) {
 		}
 	}()
 	rec, fate := a.records[w.recordID], a.fates[w.recordID]
+	early := in.env.Now().Before(w.event.Time.Add(in.scaled(mostBehind))) && !w.msg.Redrive
 	switch {
 	case a.err != nil:
 		in.unanswered(w, a.err)
+	case rec == nil && early && in.lives(w, fate), rec != nil && early && in.behind(w, rec):
+		w.conclude(verdict.Failed, verdict.NeedsFetch, errors.New("the org does not show the change yet: the record was read as it was before"))
+		w.asked, w.notBefore = true, in.env.Now().Add(in.scaled(time.Second))
 	case rec == nil && (fate.Deleted || w.seen.Deleted):
 		in.gone(w, fate)
 	case rec == nil:
 		in.nowhere(w)
-	case in.behind(w, rec) && in.env.Now().Before(w.event.Time.Add(in.scaled(mostBehind))) && !w.msg.Redrive:
-		w.conclude(verdict.Failed, verdict.NeedsFetch, errors.New("the org does not show the change yet: the record was read as it was before"))
-		w.asked, w.notBefore = true, in.env.Now().Add(in.scaled(time.Second))
 	default:
 		w.line.Read = "current"
 		if in.behind(w, rec) {
@@ -250,6 +288,12 @@ func (in *invocation[T]) nowhere(w *work[T]) {
 		return
 	}
 	w.end.park(verdict.RecordUnreadable, errNowhere)
+}
+
+// lives reports whether the record may have come back since it was deleted: what deletes it
+// after the change has a later second.
+func (in *invocation[T]) lives(w *work[T], fate api.Fate) bool {
+	return w.event.Resync == "" && !w.seen.Deleted && fate.Deleted && !fate.Stamp.IsZero() && !fate.Stamp.After(w.change.Version.Time())
 }
 
 // behind reports whether the record was read as it was before the change.

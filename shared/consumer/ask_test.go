@@ -337,16 +337,38 @@ func TestWhatNotEveryOrgHas(t *testing.T) {
 
 var commitNumber = regexp.MustCompile(`"commitNumber":\d+,`)
 
-// A change without a place in its second is read when that is over.
-func TestAChangeWithoutACommitNumber(t *testing.T) {
-	k, s, org := asking(t)
-	org.Put(account, 61, alpha("1"))
-	event := commitNumber.ReplaceAll(change("UPDATE", 60, id(account), `["Phone"]`, `"Phone":"1"`), nil)
-	k.SendBatch(event)
-	if len(s.Took()) != 1 || s.Took()[0].Body != wholeAlpha("1") {
-		t.Fatalf("%+v", s.Took())
+// A change that does not say all is read when its second is over and a late row must be seen:
+// also one without a place in its second. One that says all does not wait.
+func TestASecondIsAwaited(t *testing.T) {
+	for name, c := range map[string]struct {
+		event []byte
+		slept time.Duration
+	}{
+		"a gap":                   {change("GAP_UPDATE", 60, id(account), "[]", ""), 4 * time.Second},
+		"a thin event":            {thinAccount(account, 60), 4 * time.Second},
+		"without a commit number": {commitNumber.ReplaceAll(change("UPDATE", 60, id(account), `["Phone"]`, `"Phone":"1"`), nil), 4 * time.Second},
+		"before":                  {change("GAP_UPDATE", 56, id(account), "[]", ""), 0},
+		"first sight":             {change("UPDATE", 60, id(account), `["Phone"]`, `"Phone":"1"`), 0},
+	} {
+		var slept time.Duration
+		k, s, org := asking(t, consumertest.In(func(e *consumer.Env) {
+			pass := e.Sleep
+			e.Sleep = func(done <-chan struct{}, d time.Duration) bool { slept += d; return pass(done, d) }
+		}))
+		org.Put(account, 61, alpha("1"))
+		k.Send(c.event)
+		if len(s.Took()) != 1 || s.Took()[0].Body != wholeAlpha("1") || slept != c.slept {
+			t.Errorf("%s: %+v, slept %s", name, s.Took(), slept)
+		}
+		k.Want(verdict.Applied)
 	}
-	if l := k.Lines(); l[0].Verdict != "failed" || l[len(l)-1].At.Before(consumertest.Start.Add(64*time.Second)) {
+	// Where the invocation has no time for it, it comes again.
+	k, s, org := asking(t, consumertest.In(func(e *consumer.Env) {
+		e.Sleep = func(<-chan struct{}, time.Duration) bool { return false }
+	}))
+	org.Put(account, 61, alpha("1"))
+	k.Send(change("GAP_UPDATE", 60, id(account), "[]", ""))
+	if l := k.Lines(); len(s.Took()) != 1 || l[0].Verdict != "failed" || l[0].Class != "needs-fetch" || l[0].Attempt != 0 {
 		t.Errorf("%+v", l)
 	}
 }
@@ -367,6 +389,14 @@ func TestAnOverflow(t *testing.T) {
 	}
 	if got := org.Statements(); len(got) != 1+3+1 || got[0] != "changed" {
 		t.Errorf("asked %d times: %.40q", len(got), got)
+	}
+	// So do ids of a whole object.
+	k, s, org = asking(t)
+	org.Put(account, 1, alpha("1"))
+	org.List(consumertest.Start.Add(time.Hour), account)
+	k.Send(change("UPDATE", 5, id("001*"), `["Phone"]`, `"Phone":"5"`))
+	if got := s.Took(); len(got) != 1 || got[0].Body != wholeAlpha("1") {
+		t.Errorf("%+v, parked %+v", got, k.Parked())
 	}
 	// A list that does not reach the commit is not believed.
 	k, s, org = asking(t)
@@ -421,6 +451,30 @@ func TestARepair(t *testing.T) {
 	}
 }
 
+// A repair whose read is behind what the sink has waits: it would go over something newer.
+func TestARepairThatIsBehind(t *testing.T) {
+	k, s, org := asking(t)
+	k.Send(change("CREATE", 1, id(account), "[]", `"Name":"Alpha"`), change("UPDATE", 59, id(account), `["Phone"]`, `"Phone":"59"`))
+	org.Put(account, 1, alpha("old"))
+	b, err := json.Marshal(map[string]any{"event": json.RawMessage(change("UPDATE", 5, id(account), `["Phone"]`, `"Phone":"5"`)),
+		"records": []string{account}, "consumer": "accounts", "class": "overwrote-newer", "attempts": 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.SendBatch(b)
+	got := s.Took()
+	if len(got) != 3 || got[2].Body != wholeAlpha("old") {
+		t.Fatalf("%+v", got)
+	}
+	lines := k.Lines()
+	if l := lines[2]; l.Verdict != "failed" || l.Class != "needs-fetch" {
+		t.Errorf("%+v", l)
+	}
+	if l := lines[len(lines)-1]; l.At.Before(consumertest.Start.Add(59*time.Second + 5*time.Minute)) {
+		t.Errorf("taken at %s", l.At)
+	}
+}
+
 // Without an org everything is as it was.
 func TestWithoutAnOrgNothingIsAsked(t *testing.T) {
 	s := fenced()
@@ -429,5 +483,39 @@ func TestWithoutAnOrgNothingIsAsked(t *testing.T) {
 	k.Want(verdict.Applied, verdict.Parked)
 	if p := k.Parked(); len(p) != 1 || p[0].Class != verdict.NeedsFetch {
 		t.Errorf("%+v", p)
+	}
+}
+
+// A repair for which the org does not answer says nothing of the sink: others go on.
+func TestARepairWithoutAnOrgSparesTheSink(t *testing.T) {
+	k, s, org := asking(t)
+	org.Fail(&api.Error{What: "login", Code: "INVALID_GRANT", Status: 400, Setting: "the secret"})
+	var messages [][]byte
+	for i := range 4 {
+		record := fmt.Sprintf("0015f00002%05dAAA", i)
+		b, err := json.Marshal(map[string]any{"event": json.RawMessage(change("DELETE", 5, id(record), "[]", "")), "records": []string{record}, "consumer": "accounts", "class": "overwrote-newer"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		messages = append(messages, b)
+	}
+	var many []string // they are worked on after the others
+	for i := range 60 {
+		many = append(many, fmt.Sprintf("0015f00002%05dAAA", 100+i))
+	}
+	k.SendBatch(append(messages, change("CREATE", 6, id(many...), "[]", `"Name":"Alpha"`))...)
+	if got := s.Took(); len(got) != 60 {
+		t.Errorf("%d requests", len(got))
+	}
+	if l := k.Lines(); slices.ContainsFunc(l, func(l consumertest.Line) bool { return strings.Contains(l.Error, "the sink is not asked") }) {
+		t.Errorf("%+v", l)
+	}
+	for _, p := range k.Parked() {
+		if p.Class != verdict.Auth {
+			t.Errorf("%s: %s", p.Class, p.Error)
+		}
+	}
+	if len(k.Parked()) != 4 {
+		t.Errorf("%d parked", len(k.Parked()))
 	}
 }

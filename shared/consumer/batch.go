@@ -84,6 +84,7 @@ func (in *invocation[T]) finish(w *work[T]) {
 	if first := d.Since(); in.sqs && !first.IsZero() && (w.msg.Form == transport.Lane || w.msg.ReceiveCount > 1) {
 		w.line.Waited = max(in.env.Now().Sub(first), 0)
 	}
+	in.trace(w)
 	in.env.Log.Write(w.line)
 	w.over = true
 }

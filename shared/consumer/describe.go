@@ -74,7 +74,8 @@ type Look struct {
 	RecordID string // 18 characters; empty where the event names no record
 	Subject  string // the key of the thing whose order matters; empty: it cannot be told
 	Version  order.Version
-	Thin     bool // a platform event that holds ids and times only
+	Fields   []string // codes of those that it carries; Record only
+	Thin     bool     // a platform event that holds ids and times only
 
 	// Verdict is verdict.Ignored or verdict.Parked, with a class and a reason; empty where
 	// the change goes to the guard. What the guard, the consumer's settings (orgs, field
@@ -158,7 +159,7 @@ func (d definition[T]) look(e *salesforce.Event, ch *salesforce.Change) (out Loo
 		j = d.judge(b, e.Org, ch, source, &body[T]{})
 	}
 	out = Look{
-		Takes: true, RecordID: j.recordID, Subject: j.subject, Version: j.version, Thin: j.thin,
+		Takes: true, RecordID: j.recordID, Subject: j.subject, Version: j.version, Fields: j.fields, Thin: j.thin,
 		Verdict: j.verdict, Class: j.class, Err: j.err,
 	}
 	if out.Version.IsZero() { // told all the same, though it does not matter

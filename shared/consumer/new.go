@@ -31,6 +31,8 @@ type Env struct {
 	// Nil: left to the queue.
 	Defer func(ctx context.Context, messages []Deferral) error
 	Log   *telemetry.Log
+	// RequestID is the platform's name of an invocation; nil: there is none.
+	RequestID func(ctx context.Context) string
 	// Org is the org that is asked for what an event leaves out. Nil: nothing is asked.
 	Org Org
 

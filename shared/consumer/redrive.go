@@ -30,7 +30,11 @@ func (in *invocation[T]) answer() *Response {
 	r := &Response{BatchItemFailures: []ItemFailure{}, Verdicts: []Answer{}}
 	for _, failed := range []bool{true, false} {
 		for _, w := range in.works {
-			if w.line.Verdict.Acknowledged() == failed || len(r.Verdicts) == mostAnswers {
+			if w.acknowledged() == failed || len(r.Verdicts) == mostAnswers {
+				continue
+			}
+			if w.putOff { // it names no records, and those that it stands for lie in the buffer now
+				r.Verdicts = append(r.Verdicts, Answer{EventKey: w.line.EventKey, Verdict: verdict.Ignored, Error: "its records are read out of the consumer's buffer"})
 				continue
 			}
 			r.Verdicts = append(r.Verdicts, Answer{

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -164,5 +165,49 @@ func TestAnAnswerIsBounded(t *testing.T) {
 	}
 	if text, err := json.Marshal(resp); err != nil || len(text) > 6_000_000 || len(resp.Verdicts) != 1000 {
 		t.Errorf("%d answers, %d bytes, %v", len(resp.Verdicts), len(text), err)
+	}
+}
+
+// The line says where a change came through and which fields it carries, and holds no value.
+func TestTheLineOfAChange(t *testing.T) {
+	b := newBench(t, accounts(fenced()), func(e *consumer.Env) {
+		e.Now = func() time.Time { return consumertest.Now }
+		e.RequestID = func(context.Context) string { return "request-1" }
+	})
+	for _, payload := range [][]byte{
+		change("CREATE", 1, id(account), "[]", `"Name":"Example Ltd","Phone":"1"`),
+		change("UPDATE", 3, id(account), `["Phone"]`, `"Phone":"3"`),
+		ordered(somebody, change("UPDATE", 2, id(account), `["Name","Phone"]`, `"Name":"Example","Phone":"2"`)),
+	} {
+		if _, err := b.Handle(t.Context(), payload); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var lines []map[string]any
+	for text := range strings.Lines(b.log.String()) {
+		var l map[string]any
+		if err := json.Unmarshal([]byte(text), &l); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, l)
+	}
+	if len(lines) != 3 {
+		t.Fatalf("%d lines", len(lines))
+	}
+	for i, want := range []string{
+		`[applied [Name Phone BillingAddress.City] <nil> <nil>]`,
+		`[applied [Phone] <nil> <nil>]`,
+		`[partly-stale [Name Phone] [Phone] ` + somebody + `]`,
+	} {
+		l := lines[i]
+		if got := fmt.Sprint([]any{l["verdict"], l["fields"], l["staleFields"], l["redrive"]}); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		if l["org"] != "00D5f000005KcCnEAK" || l["requestId"] != "request-1" {
+			t.Errorf("%v", l)
+		}
+	}
+	if strings.Contains(b.log.String(), "Example") {
+		t.Error("a field value stands in the log")
 	}
 }

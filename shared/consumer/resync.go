@@ -37,7 +37,7 @@ func (in *invocation[T]) repair(msg *transport.Message, event *salesforce.Event,
 			continue
 		}
 		w.subject = RecordKey(in.def.object, at.recordID).String()
-		w.seen = Change[T]{Org: event.Org, RecordID: at.recordID, CDC: ch.Kind == salesforce.CDC, At: at.version.Time(), Type: ch.Type}
+		w.seen = Change[T]{Org: event.Org, RecordID: at.recordID, CDC: ch.Kind == salesforce.CDC, At: at.version.Time(), Type: ch.Type, Deleted: at.deleted}
 		w.ch, w.change = ch, guard.Change{Kind: guard.Resync, Version: at.version}
 		w.ready = true
 	}
@@ -57,9 +57,12 @@ func (in *invocation[T]) resync(ctx context.Context, w *work[T], at guard.Attemp
 		refused.Class, refused.Permanent = classOf(a.err)
 		refused.Err = fmt.Errorf("the record has to be read again: %w", a.err)
 		return refused, false
-	case rec == nil && !fate.Deleted:
+	case rec == nil && !fate.Deleted && (!w.seen.Deleted || at.Version != w.change.Version): // no newer change brought it back
 		refused.Class, refused.Err = verdict.RecordUnreadable, errNowhere
 		return refused, false
+	case rec != nil && stamp(rec, "SystemModstamp").Before(at.Version.Time().Add(-commitSlack)) && in.env.Now().Before(at.Version.Time().Add(in.scaled(mostBehind))):
+		return guard.Outcome{Effect: guard.NotApplied, Uncounted: true, Class: verdict.NeedsFetch, RetryAfter: in.scaled(time.Second),
+			Err: errors.New("the org does not show yet what the sink has: the record was read as it was before")}, false
 	case rec != nil:
 		if err := in.binding.fill(dst, rec, in.without.copy()); err != nil {
 			refused.Class, refused.Err = unreadable(err), err
@@ -143,6 +146,7 @@ func (in *invocation[T]) overflowed(msg *transport.Message, event *salesforce.Ev
 	// Each of them leaves a line of its own; this is none of a change.
 	in.env.Log.Logger().Info("records of an event that names none are read out of the buffer", "consumer", in.def.name,
 		"eventId", event.ID, "detailType", event.DetailType, "reason", event.Resync, "records", len(ids), "orgRequests", w.line.OrgRequests)
+	w.line.Verdict = verdict.Applied // what a redrive is answered
 	w.putOff, w.over = true, true
 }
 

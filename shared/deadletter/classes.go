@@ -26,10 +26,13 @@ var ways = map[verdict.Class]Way{
 	verdict.Unfinished:        Transient,
 	verdict.Auth:              Transient,
 	verdict.FanOut:            Transient,
+	verdict.OrgLimit:          Transient,
+	verdict.OrgDown:           Transient,
 	verdict.DependencyMissing: Waits,
 	verdict.NeedsFetch:        Waits,
 	verdict.NeedsSnapshot:     Waits,
 	verdict.RecordUnreadable:  Waits,
+	verdict.OverwroteNewer:    Waits,
 
 	// Lambda's own records. What was done before is a duplicate.
 	"Sandbox.Timedout":    Transient,
@@ -64,7 +67,9 @@ func WayOf(class verdict.Class) Way {
 }
 
 // needsOrg are the classes that get through where the consumers read from Salesforce.
-var needsOrg = map[verdict.Class]bool{verdict.NeedsFetch: true, verdict.NeedsSnapshot: true, verdict.RecordUnreadable: true}
+var needsOrg = map[verdict.Class]bool{
+	verdict.NeedsFetch: true, verdict.NeedsSnapshot: true, verdict.RecordUnreadable: true, verdict.OverwroteNewer: true,
+}
 
 // Hopeless says why a redrive of the message will not help now, empty where it may. It is no
 // refusal: another event may have done what this one could not.

@@ -28,7 +28,7 @@ func (qs *Queues) message(ctx context.Context, q Queue, received types.Message) 
 		raw.Custom[name] = aws.ToString(v.StringValue)
 	}
 	m := Message{
-		ID: raw.ID, Queue: q, Body: raw.Body, Sender: received.Attributes["SenderId"],
+		ID: raw.ID, Queue: q, Body: raw.Body, Custom: raw.Custom, Sender: received.Attributes["SenderId"],
 		MovedFrom: qs.byTarget(received.Attributes["DeadLetterQueueSourceArn"]).Name,
 	}
 	if ms, err := strconv.ParseInt(received.Attributes["SentTimestamp"], 10, 64); err == nil {
@@ -141,7 +141,7 @@ func (qs *Queues) byTarget(arn string) Consumer {
 }
 
 // differing is what is another in each message of one cause: ids, numbers, quoted names.
-var differing = regexp.MustCompile(`"[^"]*"|\b[0-9A-Za-z]{15}(?:[0-9A-Za-z]{3})?\b|\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\breq_[0-9A-Za-z]+|\d+`)
+var differing = regexp.MustCompile(`"[^"]*"|\b[0-9A-Za-z]{15}(?:[0-9A-Za-z]{3})?\b|\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\breq_[0-9A-Za-z]+|\d{4,}|\d+\.\d+`)
 
 var letterOrDigit = regexp.MustCompile(`^[A-Za-z]+$`)
 

@@ -62,6 +62,9 @@ type Queues struct {
 	// TooOld: somebody has decided that events of class too-old, which are older than
 	// events are remembered, were never applied. Without it they are refused.
 	TooOld bool
+	// Resolved: somebody has decided on what may have been done (in-doubt). If the guard was not
+	// told, it does nothing again. Without it such messages are refused.
+	Resolved bool
 	// TrustSender: the sender of a message does not matter. Without it a message is refused
 	// that was not sent by the role of the consumer that it names.
 	TrustSender bool
@@ -93,13 +96,14 @@ type Message struct {
 	Class    verdict.Class // class, errorType or ERROR_CODE
 	Reason   string
 	Attempts int
-	FirstAt  time.Time // when it failed first, as far as known
-	LastAt   time.Time // and when last; else, when it was sent into the queue
-	Events   []Event   // one, but for a batch that failed as a whole
-	Body     string    // whole, as it lies in the queue
-	Sent     time.Time // into this queue; zero: unknown
-	Received int       // how often by anybody, as SQS counts
-	Sender   string    // as SQS knows it, SenderId: of a role's session <role id>:<session>
+	FirstAt  time.Time         // when it failed first, as far as known
+	LastAt   time.Time         // and when last; else, when it was sent into the queue
+	Events   []Event           // one, but for a batch that failed as a whole
+	Body     string            // whole, as it lies in the queue
+	Custom   map[string]string // attributes that its sender gave it
+	Sent     time.Time         // into this queue; zero: unknown
+	Received int               // how often by anybody, as SQS counts
+	Sender   string            // as SQS knows it, SenderId: of a role's session <role id>:<session>
 	// Unfetched: the events lie in the failure bucket, and could not be had for this reason.
 	// Events then holds the message that names them.
 	Unfetched string

@@ -14,6 +14,8 @@ type Query struct {
 	Limit int // most messages; 0: all
 	// Lean leaves out the bodies of messages and events, of which ten thousand would not fit.
 	Lean bool
+	// Each gets every message that is found, one after the other; then Reading holds none.
+	Each func(Message) error
 	// Progress is told how many messages were looked at so far; it may be nil.
 	Progress func(seen int)
 }
@@ -51,10 +53,7 @@ func (qs *Queues) Read(ctx context.Context, query Query) (*Reading, error) {
 			r.out.Warnings = append(r.out.Warnings, w)
 		}
 	}
-	if query.Limit > 0 && len(r.out.Messages) > query.Limit {
-		r.out.Messages = r.out.Messages[:query.Limit]
-	}
-	r.out.Limited = query.Limit > 0 && len(r.out.Messages) == query.Limit
+	r.out.Limited = query.Limit > 0 && r.found == query.Limit
 	slices.SortStableFunc(r.out.Messages, func(a, b Message) int { return a.FirstAt.Compare(b.FirstAt) })
 	return r.out, errors.Join(errs...)
 }
@@ -63,15 +62,16 @@ type reading struct {
 	qs    *Queues
 	query Query
 
-	mu   sync.Mutex
-	out  *Reading
-	seen int
+	mu    sync.Mutex
+	out   *Reading
+	seen  int
+	found int
 }
 
 func (r *reading) enough() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.query.Limit > 0 && len(r.out.Messages) >= r.query.Limit
+	return r.query.Limit > 0 && r.found >= r.query.Limit
 }
 
 func (r *reading) window(q Queue) func(context.Context, time.Time, []received) error {
@@ -86,13 +86,24 @@ func (r *reading) window(q Queue) func(context.Context, time.Time, []received) e
 				}
 			}
 			r.mu.Lock()
-			if r.seen++; matches {
+			r.seen++
+			var err error
+			switch full := r.query.Limit > 0 && r.found >= r.query.Limit; {
+			case !matches || full:
+			case r.query.Each != nil:
+				r.found++
+				err = r.query.Each(m)
+			default:
+				r.found++
 				r.out.Messages = append(r.out.Messages, m)
 			}
 			if r.query.Progress != nil {
 				r.query.Progress(r.seen)
 			}
 			r.mu.Unlock()
+			if err != nil {
+				return err
+			}
 		}
 		return nil
 	}

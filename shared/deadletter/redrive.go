@@ -43,7 +43,7 @@ type Order struct {
 	Rate float64
 	// StopAbove ends the redrive when more than this share of at least 20 messages was left; 0: never.
 	StopAbove float64
-	// MostSeen bounds how many messages are looked at; 0: no bound.
+	// MostSeen bounds how many messages of a queue are looked at; 0: no bound.
 	MostSeen int
 	// Due decides beside the filter, nil: no more.
 	Due func(Message) bool
@@ -126,7 +126,7 @@ type pass struct {
 // over redrives one queue.
 func (p *pass) over(ctx context.Context, q Queue) error {
 	in := queued{pass: p, q: q, missed: map[string]Message{}}
-	in.sweep = &sweep{Queues: p.Queues, q: q, window: in.window, enough: p.enough}
+	in.sweep = &sweep{Queues: p.Queues, q: q, window: in.window, enough: p.enough, most: p.order.MostSeen}
 	count, warning, err := in.sweep.run(ctx)
 	p.mu.Lock()
 	p.out.Counts = append(p.out.Counts, count)
@@ -144,7 +144,7 @@ func (p *pass) over(ctx context.Context, q Queue) error {
 func (p *pass) enough() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.order.Limit > 0 && p.progress.Chosen >= p.order.Limit || p.order.MostSeen > 0 && p.progress.Seen >= p.order.MostSeen
+	return p.order.Limit > 0 && p.progress.Chosen >= p.order.Limit
 }
 
 // queued is a pass in one queue.

@@ -64,11 +64,15 @@ func (qs *Queues) refusalOf(class verdict.Class) string {
 	case verdict.ChangedAfterDone:
 		return "the action was done once with other content and must not be done twice; compare both, then delete the message"
 	case verdict.OverwroteNewer:
-		return "a redrive cannot repair the record: it has to be read from Salesforce, which this version does not do; compare both systems"
+		if !qs.ReadsOrg {
+			return "a redrive cannot repair the record: it has to be read from Salesforce, and this stack is not set up for that; compare both systems"
+		}
 	case verdict.Permanent("same-instant"):
 		return "nobody can tell which of two states is newer; publish the right one again, then delete the message"
 	case verdict.InDoubt:
-		return "the action may have been done and the sink cannot be asked; look there: if it was done, delete this message, otherwise do it by hand first"
+		if !qs.Resolved {
+			return "the action may have been done and the sink cannot be asked; look there, say it with sfrelay record SUBJECT --resolve absent|done, then redrive it with --message ID or --class in-doubt"
+		}
 	}
 	if class == verdict.TooOld && !qs.TooOld {
 		return "the event is older than the guard remembers; look at the sink: if it was not applied, redrive it with --message ID or --class too-old"

@@ -52,12 +52,14 @@ type sweep struct {
 	// and is shown again in the end; the rest is gone, or its time is over and it comes again.
 	window func(ctx context.Context, began time.Time, fresh []received) error
 	enough func() bool // the rest of the queue does not matter; nil: it does
+	most   int         // messages to look at; 0: mostMessages
 
 	mu         sync.Mutex
 	held       map[string]string // id to its newest receipt handle: what is shown again in the end
 	seen       map[string]int    // how often
 	began      time.Time         // by the clock of SQS, in whole seconds
 	nothingNew int
+	receiving  int // calls that are under way
 	err        error
 }
 
@@ -119,11 +121,23 @@ func (s *sweep) fail(err error) {
 	}
 }
 
-// more reports whether another receive may bring something that matters.
+// more reports whether another receive may bring something that matters, and begins it.
 func (s *sweep) more() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.err == nil && s.nothingNew < emptyReads && len(s.seen) < mostMessages && (s.enough == nil || !s.enough())
+	if s.err != nil || s.nothingNew >= emptyReads || !s.room() || s.enough != nil && s.enough() {
+		return false
+	}
+	s.receiving++
+	return true
+}
+
+// room reports whether one more receive looks at no more messages than it may.
+func (s *sweep) room() bool {
+	if s.most > 0 {
+		return len(s.seen)+s.receiving*perCall <= s.most-perCall
+	}
+	return len(s.seen) < mostMessages
 }
 
 func (s *sweep) receiveOnce(ctx context.Context) error {
@@ -133,7 +147,7 @@ func (s *sweep) receiveOnce(ctx context.Context) error {
 		return err
 	}
 	fresh, again, times := s.sort(out, asked)
-	if len(again) > 0 && s.away(ctx, s.q, again, min(longHold<<min(times-2, 8), longestHold)) == nil {
+	if len(again) > 0 && s.away(ctx, s.q, again, s.longer(times)) == nil {
 		s.mu.Lock()
 		s.nothingNew = 0 // it stands no longer before those that we have not seen
 		s.mu.Unlock()
@@ -147,11 +161,20 @@ func (s *sweep) receiveOnce(ctx context.Context) error {
 	return s.window(ctx, began, fresh)
 }
 
+// longer is how long what was met so many times is hidden.
+func (s *sweep) longer(times int) time.Duration {
+	if s.most > 0 { // a short sweep, of which nothing stays hidden for long
+		return hold
+	}
+	return min(longHold<<min(times-2, 8), longestHold)
+}
+
 // sort takes down what was received: what is new, and the handles of what was met before, at most
 // so many times.
 func (s *sweep) sort(out *sqs.ReceiveMessageOutput, asked time.Time) (fresh []received, again []string, times int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.receiving--
 	if s.began.IsZero() {
 		s.began = s.clock(out).Truncate(time.Second)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -114,11 +115,19 @@ func (f *Function) AskOrg() {
 	}
 }
 
+// requestID is Lambda's name of an invocation.
+func requestID(ctx context.Context) string {
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		return lc.AwsRequestID
+	}
+	return ""
+}
+
 // consumerEnv is that of AWS.
 func (f *Function) consumerEnv() consumer.Env {
 	c := f.Config
 	s := consumer.Env{
-		Store: f.store, Park: f.park, Fetch: f.bucket.Get, Org: f.org, Log: f.log,
+		Store: f.store, Park: f.park, Fetch: f.bucket.Get, Org: f.org, Log: f.log, RequestID: requestID,
 		Orgs: f.orgs, ClientName: c.ClientName, Rename: map[string]map[string]string{"Account": c.AccountFields, "Opportunity": c.OpportunityFields},
 		RestoredAt: c.RestoredAt, RetryFor: c.RetryFor, Scale: c.TimeScale,
 	}

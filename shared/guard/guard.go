@@ -190,6 +190,8 @@ type Result struct {
 	// Changed tells, for a duplicate of EachOnce, whether it had other content than
 	// what was done: "true", "false" or "unknown".
 	Changed string
+	// Lost are the codes of the fields that did not win, of PartlyStale.
+	Lost    []string
 	Unseen  bool // Failed, because the record was never seen whole: see Call.WholeFirst
 	Settled bool // a full state of the same instant is there already
 }

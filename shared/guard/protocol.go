@@ -258,10 +258,12 @@ func mergeInto(it *Item, read []string, changes []Change, sorted []int) merge {
 	return m
 }
 
-// unseen reports whether fields would win of a record that was never seen whole since it
-// was deleted: what they leave out nobody knows. A state of which a field did not fit counts.
-func (m *merge) unseen(it *Item) bool {
-	return len(m.wins) > 0 && !order.Newest(it.Full, it.Seen, m.full).After(order.Newest(it.Tombstone, m.tombstone))
+// unseen reports whether fields of a partial change would win of a record that was never seen
+// whole since it was deleted: what they leave out nobody knows. A state of which a field did
+// not fit counts, and so does what was read, however old it is.
+func (m *merge) unseen(it *Item, changes []Change) bool {
+	return !order.Newest(it.Full, it.Seen, m.full).After(order.Newest(it.Tombstone, m.tombstone)) &&
+		slices.ContainsFunc(m.wins, func(w Win) bool { return changes[w.Change].Kind == Partial })
 }
 
 // fold adds change i, which is not older than what was folded before.

@@ -115,7 +115,7 @@ func (r *run) act() (out Outcome, over bool) {
 	}
 	m := mergeInto(&r.item, r.cfg.Fields, r.call.Changes, r.sorted)
 	r.merge = m
-	if r.call.WholeFirst && m.unseen(&r.item) {
+	if r.call.WholeFirst && m.unseen(&r.item, r.call.Changes) {
 		r.giveBackUnseen()
 		return Outcome{}, true
 	}
@@ -265,8 +265,26 @@ func (r *run) complete(m merge, out Outcome, asked bool) {
 		if out.Effect == Took && out.Park != "" && sent(v) {
 			r.report.Results[i] = r.result(v, out.Park, out.Err)
 		}
+		r.report.Results[i].Lost = r.lost(i, v, m)
 	}
 	r.resyncZombies()
+}
+
+// lost are the fields of change i that did not win.
+func (r *run) lost(i int, v verdict.Verdict, m merge) (codes []string) {
+	if v != verdict.PartlyStale {
+		return nil
+	}
+	carried := r.call.Changes[i].Fields
+	if r.call.Changes[i].Kind == Full {
+		carried = r.cfg.Fields
+	}
+	for _, code := range carried {
+		if !slices.ContainsFunc(m.wins, func(w Win) bool { return w.Change == i && w.Field == code }) {
+			codes = append(codes, code)
+		}
+	}
+	return codes
 }
 
 func sent(v verdict.Verdict) bool { return v == verdict.Applied || v == verdict.PartlyStale }

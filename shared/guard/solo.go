@@ -67,6 +67,7 @@ func (s *solo) got(i int, m merge, out Outcome) {
 		s.total.link, s.item.Link = out.Link, out.Link
 	}
 	s.report.Results[i] = s.result(s.soloVerdict(ch, &s.it, &m, out), "", nil)
+	s.report.Results[i].Lost = s.lost(i, s.report.Results[i].Verdict, m)
 	if out.Effect == Superseded {
 		m.full = order.Newest(m.full, s.covers(out.Newer))
 	}

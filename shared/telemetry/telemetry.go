@@ -42,6 +42,15 @@ type Line struct {
 	OrgRequests   int    // that Salesforce was asked; of a batch they stand in one line
 	Read          string // of a record that was read: "current", or "old" where the read is behind its change
 	EpochRaised   bool
+
+	Org       string   // 18 characters
+	RequestID string   // Lambda's, of the invocation
+	Redrive   string   // who ordered the redrive that brought it; empty: none did
+	Fields    []string // names of the fields that the change carries, never values
+	Stale     []string // those of them that were older than what is known
+	// The hops: from the commit in Salesforce to when EventBridge took the event, from then to the
+	// invocation, and in the guard. Zero: not known.
+	Publish, Queue, Guard time.Duration
 }
 
 // Log writes lines. It is safe for concurrent use.
@@ -97,6 +106,7 @@ func (l *Log) Write(line Line) {
 	)
 	text("form", line.Form)
 	text("changed", line.Changed)
+	line.way(&r)
 	if line.InDoubt {
 		r.AddAttrs(slog.Bool("inDoubt", true))
 	}

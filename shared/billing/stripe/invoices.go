@@ -71,6 +71,9 @@ func (s invoices) issue(ctx context.Context, ref sink.Ref, inv billing.Invoice) 
 		if f == nil {
 			f = s.deliver(ctx, ref, i)
 		}
+		if f == nil {
+			f = billedOtherwise(ref, inv, i)
+		}
 		return sink.Receipt{Link: i.ID, Outcome: sink.Unchanged}, f
 	}
 	// From here on nothing has been billed: now the content counts.
@@ -151,21 +154,6 @@ func (s invoices) billable(ctx context.Context, id string) *failure {
 		return withoutTaxLocation(id)
 	}
 	return nil
-}
-
-// issued is the invoice that exists for good: open, paid, or voided or written off by a
-// person, who would not want it issued again.
-func issued(found []*stripe.Invoice) (*stripe.Invoice, *failure) {
-	for _, i := range found {
-		if i.Status == stripe.InvoiceStatusDraft {
-			continue
-		}
-		if len(found) > 1 {
-			return i, duplicates(i.ID, len(found))
-		}
-		return i, nil
-	}
-	return nil, nil
 }
 
 // overtaken says that somebody else is at work on the draft: the next attempt looks

@@ -510,7 +510,12 @@ func TestIssueMakesOneInvoice(t *testing.T) {
 	} {
 		w.pass(again.wait)
 		before := len(w.State().Requests)
-		r2 := must[sink.Receipt](t)(w.invoices.Issue(t.Context(), again.ref, again.inv))
+		r2, err := w.invoices.Issue(t.Context(), again.ref, again.inv)
+		if i == 3 {
+			wantError(t, err, verdict.ChangedAfterDone, sink.Yes)
+		} else if err != nil {
+			t.Error(err)
+		}
 		if r2.Link != r.Link || r2.Outcome != sink.Unchanged || len(w.State().Invoices) != 1 {
 			t.Errorf("%d: receipt %+v, %d invoices", i, r2, len(w.State().Invoices))
 		}
@@ -554,7 +559,12 @@ func TestInvoiceStepsFailInEveryWay(t *testing.T) {
 								want = 700
 							}
 						}
-						must[sink.Receipt](t)(w.invoices.Issue(t.Context(), doubted(invoiceRef(1), claimed), inv))
+						_, err = w.invoices.Issue(t.Context(), doubted(invoiceRef(1), claimed), inv)
+						if changed && billed { // one invoice, and one message
+							wantError(t, err, verdict.ChangedAfterDone, sink.Yes)
+						} else if err != nil {
+							t.Fatal(err)
+						}
 						st := w.State().Invoices
 						if len(st) != 1 || st[0].Status != "open" || st[0].Total != want {
 							t.Fatalf("invoices = %+v, want one, open, %d", st, want)

@@ -266,6 +266,12 @@ func (k *Kit) drain() {
 	k.t.Fatalf("%d messages are still in the buffer after %d deliveries", len(k.buffer.Messages), deliveries)
 }
 
+// Holding puts messages into the failure queue that lay there before.
+func (k *Kit) Holding(parked ...transport.Parked) *Kit {
+	k.parked = append(k.parked, parked...)
+	return k
+}
+
 // Redrive sends what was parked through the consumer again, once, as sfrelay dlq redrive does,
 // and what Lambda gave up. What the consumer does not acknowledge stays parked as it is.
 func (k *Kit) Redrive() *Kit {

@@ -62,6 +62,14 @@ func (r *Records) Gone(id string, deleted bool, master string) {
 	}
 }
 
+// GoneAt is a deletion whose second is known.
+func (r *Records) GoneAt(id string, second int) {
+	r.Gone(id, true, "")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fates[id] = api.Fate{Deleted: true, Stamp: Start.Add(time.Duration(second) * time.Second)}
+}
+
 // Hide takes the right to read fields away; none gives it back.
 func (r *Records) Hide(fields ...string) { r.mu.Lock(); r.hidden = fields; r.mu.Unlock() }
 

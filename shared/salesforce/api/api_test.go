@@ -420,13 +420,14 @@ func TestManyIDsAreSeveralStatements(t *testing.T) {
 
 func TestFates(t *testing.T) {
 	o, c := newOrg(t)
-	o.on(query("queryAll", "SELECT Id,IsDeleted,MasterRecordId FROM Account WHERE Id IN ('"+one+"','"+two+"')"),
-		answer{body: `{"done":true,"records":[{"Id":"` + one + `","IsDeleted":true,"MasterRecordId":"` + two + `"},{"Id":"` + two + `","IsDeleted":false,"MasterRecordId":null}]}`})
+	o.on(query("queryAll", "SELECT Id,IsDeleted,SystemModstamp,MasterRecordId FROM Account WHERE Id IN ('"+one+"','"+two+"')"),
+		answer{body: `{"done":true,"records":[{"Id":"` + one + `","IsDeleted":true,"SystemModstamp":"2026-11-22T12:00:00.000+0000","MasterRecordId":"` + two + `"},{"Id":"` + two + `","IsDeleted":false,"SystemModstamp":"2026-11-22T12:00:01.000+0000","MasterRecordId":null}]}`})
 	got, err := c.Fates(t.Context(), "Account", []string{one, two})
-	if err != nil || len(got) != 2 || got[one] != (api.Fate{Deleted: true, Master: two}) || got[two] != (api.Fate{}) {
+	if err != nil || len(got) != 2 || got[one] != (api.Fate{Deleted: true, Master: two, Stamp: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}) ||
+		got[two] != (api.Fate{Stamp: time.Date(2026, 11, 22, 12, 0, 1, 0, time.UTC)}) {
 		t.Errorf("%v, %v", got, err)
 	}
-	o.on(query("queryAll", "SELECT Id,IsDeleted FROM Order WHERE Id IN ('"+one+"')"), answer{body: `{"done":true,"records":[]}`})
+	o.on(query("queryAll", "SELECT Id,IsDeleted,SystemModstamp FROM Order WHERE Id IN ('"+one+"')"), answer{body: `{"done":true,"records":[]}`})
 	if got, err := c.Fates(t.Context(), "Order", []string{one}); err != nil || len(got) != 0 {
 		t.Errorf("%v, %v", got, err)
 	}

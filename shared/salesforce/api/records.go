@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -236,21 +237,23 @@ func (c *Client) record(ctx context.Context, r Request, text []byte, s Select) (
 // Fate is what became of a record that Retrieve does not find.
 type Fate struct {
 	Deleted bool
-	Master  string // the record that it was merged into; empty: none
+	Master  string    // the record that it was merged into; empty: none
+	Stamp   time.Time // SystemModstamp: a deletion moves it
 }
 
 // Fates says of records what the org still knows of them, for the 15 days that the recycle
 // bin keeps them. One that is not there is gone for good, or hidden.
 func (c *Client) Fates(ctx context.Context, object string, ids []string) (map[string]Fate, error) {
-	s := Select{Object: object, Fields: []string{"IsDeleted"}, IDs: ids, Deleted: true}
+	s := Select{Object: object, Fields: []string{"IsDeleted", "SystemModstamp"}, IDs: ids, Deleted: true}
 	switch object {
 	case "Account", "Case", "Contact", "Lead": // only these can be merged
 		s.Fields = append(s.Fields, "MasterRecordId")
 	}
 	fates := map[string]Fate{}
 	err := c.Query(ctx, s, func(rec *Record) error {
-		fates[rec.text("Id")] = Fate{string(rec.Fields["IsDeleted"]) == "true", rec.text("MasterRecordId")}
-		return nil
+		stamp, err := salesforce.ValueOf(rec.Fields["SystemModstamp"]).DateTime()
+		fates[rec.text("Id")] = Fate{string(rec.Fields["IsDeleted"]) == "true", rec.text("MasterRecordId"), stamp}
+		return err
 	})
 	return fates, err
 }

@@ -17,6 +17,7 @@ type consent struct{ given atomic.Bool }
 var readOnly = map[string]bool{
 	"CloudFormation:DescribeStacks":   true,
 	"CloudWatch Logs:FilterLogEvents": true,
+	"DynamoDB:GetItem":                true,
 	"EventBridge:DescribeEventBus":    true,
 	"EventBridge:DescribeEventSource": true,
 	"EventBridge:ListRules":           true,
@@ -27,6 +28,9 @@ var readOnly = map[string]bool{
 	"STS:GetCallerIdentity":           true,
 	"SQS:GetQueueAttributes":          true,
 	"SQS:GetQueueUrl":                 true,
+	// A line in the audit log is about what was done; it is nothing that somebody has to agree to.
+	"CloudWatch Logs:CreateLogStream": true,
+	"CloudWatch Logs:PutLogEvents":    true,
 	// Reading a queue hides its messages, and these show them again.
 	"SQS:ReceiveMessage":               true,
 	"SQS:ChangeMessageVisibilityBatch": true,

@@ -30,7 +30,7 @@ func (v *View) Findings(p Place) []Finding {
 		}
 		one.ofMembers(add)
 	}
-	if len(p.Orgs) > 0 && !slices.Contains(p.Orgs, v.OrgID) {
+	if len(p.Orgs) > 0 && !slices.ContainsFunc(p.Orgs, func(o string) bool { return short(o) == short(v.OrgID) }) {
 		add("", "org-not-accepted", "SalesforceOrgs is "+strings.Join(p.Orgs, ",")+", the org is "+v.OrgID,
 			"Write "+v.OrgID+" into SalesforceOrgs and deploy the stack. A refreshed sandbox has another id.")
 	}
@@ -41,6 +41,9 @@ func (v *View) Findings(p Place) []Finding {
 	}
 	return found
 }
+
+// short is an id without the three characters that repeat which of its letters are capitals.
+func short(id string) string { return id[:min(len(id), 15)] }
 
 type adder func(relay, name, evidence, cure string)
 

@@ -158,6 +158,10 @@ func TestTheGoodOneHasNoFinding(t *testing.T) {
 	if found := w.findings(); len(found) != 0 {
 		t.Errorf("%v", found)
 	}
+	w.place.Orgs = []string{orgsandbox.OrgID[:15]} // the console of an org shows this form
+	if found := w.findings(); len(found) != 0 {
+		t.Errorf("with the id of 15 characters: %v", found)
+	}
 	made := w.stand.State().Records
 	again, err := w.setup()
 	if now := w.stand.State().Records; err != nil || again["EventBusName"] != buses["EventBusName"] || made["EventRelayConfig"] != 2 || now["EventRelayConfig"] != 2 || now["PlatformEventChannelMember"] != made["PlatformEventChannelMember"] {

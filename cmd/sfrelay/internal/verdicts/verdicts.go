@@ -28,6 +28,13 @@ type Line struct {
 	Class    verdict.Class   `json:"class,omitempty"`
 	Error    string          `json:"error,omitempty"`
 	Attempt  int64           `json:"attempt,omitempty"`
+
+	Org           string   `json:"org,omitempty"`
+	DetailType    string   `json:"detailType,omitempty"`
+	RecordVersion string   `json:"recordVersion,omitempty"` // that of the fields that it set
+	Fields        []string `json:"fields,omitempty"`
+	Stale         []string `json:"staleFields,omitempty"`
+	Redrive       string   `json:"redrive,omitempty"`
 }
 
 // Settled reports whether the change comes again by itself (false), or not: it is
@@ -38,6 +45,7 @@ func (l Line) Settled() bool { return l.Verdict.Acknowledged() }
 type Reader struct {
 	client   *cloudwatchlogs.Client
 	groups   []group
+	pattern  string // of CloudWatch; empty: every line
 	patience time.Duration
 	overdue  func(ctx context.Context, consumers []string) error
 }
@@ -47,6 +55,10 @@ type Reader struct {
 func (r *Reader) WhenOverdue(patience time.Duration, ask func(ctx context.Context, consumers []string) error) {
 	r.patience, r.overdue = patience, ask
 }
+
+// Only has CloudWatch choose lines by a filter pattern. Emulators know none: what it lets
+// through may be more.
+func (r *Reader) Only(pattern string) { r.pattern = pattern }
 
 type group struct {
 	name string
@@ -94,6 +106,9 @@ func (r *Reader) Next(ctx context.Context) ([]Line, error) {
 func (r *Reader) next(ctx context.Context, g *group) ([]Line, error) {
 	const pages = 1000
 	in := &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &g.name, StartTime: aws.Int64(g.from.UnixMilli())}
+	if r.pattern != "" {
+		in.FilterPattern = &r.pattern
+	}
 	var lines []Line
 	newest := g.from
 	for range pages {

@@ -333,6 +333,15 @@ func (w *world) mix(wk *Worker, o *op) uint64 {
 	a := o.ans
 	h.text(a.String())
 	h.num(a.epoch)
+	if a.shows > 0 && w.sc.Asks != nil {
+		h.num(int64(a.shows))
+		if a.behind {
+			h.num(4)
+		}
+		if a.taken {
+			h.num(5)
+		}
+	}
 	h.text(string(a.newer[:]))
 	return uint64(h)
 }
@@ -410,6 +419,9 @@ func (w *world) state() uint64 {
 		h.num(int64(w.redrive))
 	}
 	h.num(int64(w.ended))
+	if w.sc.Asks != nil {
+		h.num(int64(w.arrived))
+	}
 	if w.out {
 		h.num(7)
 	} else if w.was {

@@ -122,7 +122,7 @@ func TestReplay(t *testing.T) {
 	if name == "" || schedule == "" && seed == "" {
 		return
 	}
-	for _, sc := range slices.Concat(actionRows(9), stateRows(9), recordRows(9), crowds(), laneRows(9), laneCrowds()) {
+	for _, sc := range slices.Concat(actionRows(9), stateRows(9), recordRows(9), crowds(), laneRows(9), laneCrowds(), fetchRows(2, 9), fetchRows(3, 9), fetchCrowds()) {
 		if sc.Name != name {
 			continue
 		}

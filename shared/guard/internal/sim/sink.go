@@ -56,6 +56,13 @@ type request struct {
 	version  order.Version
 	values   map[string]string // "" is null
 	deadline int64             // of a request that lands later; 0: never too late
+
+	// Of a fetch.
+	since, newest int // how many changes it has to show; the place of the newest that asks
+	own           int // so little is taken although it is behind; 0: see shows
+	shows         int // one more than it shows; 0: all
+	behind, taken bool
+	whole         bool // all that ask carry what they changed
 }
 
 func (r *request) String() string {
@@ -75,6 +82,8 @@ type answer struct {
 	found           bool
 	deleted         bool
 	values          map[string]string
+	shows           int // of a fetch: one more than it shows
+	behind, taken   bool
 }
 
 func (a answer) String() string {
@@ -135,8 +144,12 @@ func (s *sinkState) take(r *request) answer {
 	case lookup:
 		return answer{found: s.effects > 0}
 	case fetch:
-		values, deleted := s.sc.truth()
-		return answer{values: values, deleted: deleted}
+		shown := len(s.sc.Changes)
+		if r.shows > 0 {
+			shown = r.shows - 1
+		}
+		values, deleted := s.sc.after(shown)
+		return answer{values: values, deleted: deleted, shows: shown + 1, behind: r.behind, taken: r.taken}
 	}
 	if kind == FencedKey || kind == FencedVersion {
 		if r.epoch < s.epoch {
@@ -188,7 +201,7 @@ func (wk *Worker) handle(_ context.Context, a guard.Attempt) guard.Outcome {
 	sc := wk.w.sc
 	switch {
 	case a.Resync:
-		truth := wk.ask(&request{kind: fetch})
+		truth := wk.ask(&request{kind: fetch, since: wk.w.arrived})
 		if truth.unsure || truth.refused {
 			return outcomeOf(truth)
 		}
@@ -206,7 +219,7 @@ func (wk *Worker) handle(_ context.Context, a guard.Attempt) guard.Outcome {
 			r.kind = put
 		}
 		for _, w := range a.Wins {
-			r.values[w.Field] = sc.value(wk.msg.changes[w.Change], w.Field)
+			r.values[w.Field] = wk.value(w.Change, w.Field)
 		}
 	}
 	unfit := wk.takeOut(r, a)
@@ -222,7 +235,7 @@ func (wk *Worker) handle(_ context.Context, a guard.Attempt) guard.Outcome {
 // takeOut leaves out what does not fit: the rest goes as a patch.
 func (wk *Worker) takeOut(r *request, a guard.Attempt) (unfit []guard.Unfit) {
 	for _, w := range a.Wins {
-		if wk.w.sc.Changes[wk.msg.changes[w.Change]].Unfit != w.Field || wk.msg.redrive {
+		if wk.w.sc.Changes[wk.msg.changes[wk.at(w.Change)]].Unfit != w.Field || wk.msg.redrive {
 			continue
 		}
 		delete(r.values, w.Field)
@@ -282,13 +295,13 @@ func (sc *Scenario) value(change int, field string) string {
 // A create or undelete sets every field, an update those it names, a delete ends the
 // record. Fields that no change since the last delete named are not part of it.
 func (sc *Scenario) truth() (values map[string]string, deleted bool) {
-	sorted := make([]int, len(sc.Changes))
-	for i := range sorted {
-		sorted[i] = i
-	}
-	slices.SortFunc(sorted, func(a, b int) int { return sc.Changes[a].version().Compare(sc.Changes[b].version()) })
-	values = map[string]string{}
-	for _, i := range sorted {
+	return sc.after(len(sc.Changes))
+}
+
+// after is the record after so many changes.
+func (sc *Scenario) after(shown int) (values map[string]string, deleted bool) {
+	values = sc.initial()
+	for _, i := range sc.inOrder()[:shown] {
 		c := sc.Changes[i]
 		switch {
 		case sc.Policy == guard.NewestWins:

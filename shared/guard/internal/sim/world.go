@@ -57,9 +57,16 @@ type Change struct {
 	Fields  map[string]bool // of a partial change; true: the value is null
 	Hash    byte            // of the content, EachOnce
 	Unfit   string          // a field of it does not fit the sink, until somebody has mended that for the redrive
+	Second  byte            // of its commit; 0: every change has one of its own
+	Thin    bool            // its event has no content
 }
 
-func (c Change) version() order.Version { return order.Version{0: 1, 5: c.Version, 19: c.Tie} }
+func (c Change) version() order.Version {
+	if c.Second > 0 {
+		return order.Version{0: 1, 5: c.Second, 13: c.Version, 19: c.Tie}
+	}
+	return order.Version{0: 1, 5: c.Version, 19: c.Tie}
+}
 
 // Scenario is what a world is made of.
 type Scenario struct {
@@ -81,6 +88,7 @@ type Scenario struct {
 	Broken     func(guard.Write) guard.Write // for mutants of the protocol
 	Protocol   Protocol                      // nil: the guard
 	Lane       *Lane                         // nil: what fails comes again from a buffer, and is parked by attempts
+	Asks       *Asking                       // nil: the org is asked for a resync only
 	// LambdaRetries delivers as Lambda's asynchronous queue does: three tries, one and
 	// two minutes apart, then into the dead-letter queue, which is redriven at the end.
 	LambdaRetries bool
@@ -115,6 +123,7 @@ type option struct {
 	t     int64
 
 	direct, held bool // of optDeliver, in a world with a lane
+	shows        int  // of optStep, a read: see request
 }
 
 type optionKind byte
@@ -172,6 +181,7 @@ type world struct {
 	judge    func() // instead of finish
 	out, was bool   // the sink is down; it was at some time
 	ended    uint64 // changes that have come to an end, in a world with a lane
+	arrived  int    // the newest change that was ever delivered, by its place
 }
 
 type parked struct {
@@ -202,6 +212,10 @@ type Worker struct {
 	held    bool  // by the breaker
 	began   bool  // it holds a claim, and knows that
 	acked   bool  // what it left undone lies in the lane
+
+	// Of a world that asks the org.
+	subset  []int                     // which changes of its message a call brings; nil: all
+	fetched map[int]map[string]string // what was read for a change of its message
 }
 
 // op is a step that waits for its turn.
@@ -286,6 +300,9 @@ func (w *world) run() {
 func (w *world) take(o option) {
 	switch o.kind {
 	case optStep:
+		if o.shows > 0 {
+			o.wk.pending.req.shows = o.shows
+		}
 		w.step(o.wk)
 	case optDeliver:
 		w.received(o.m, o.direct)
@@ -327,6 +344,13 @@ func (w *world) note(from, to, text string) {
 func (w *world) enumerate() {
 	opts := w.options
 	for _, wk := range w.workers {
+		if w.sc.Asks != nil && wk.pending.req != nil && wk.pending.req.kind == fetch {
+			opts = w.reads(opts, wk)
+			continue
+		}
+		if w.sc.Asks != nil && wk.pending.sleep > 0 && !w.wakes(wk) {
+			continue
+		}
 		opts = append(opts, option{kind: optStep, wk: wk})
 	}
 	for i, m := range w.queue {
@@ -443,6 +467,8 @@ func (w *world) applies(f Fault, wk *Worker) bool {
 		return o.req != nil && o.req.kind.writes() && !wk.late
 	case Pause, ZombieSend:
 		return !wk.late && wk.until > w.now
+	case ReadBehind, ReadOld, ReadTaken:
+		return w.fetchApplies(f, wk)
 	}
 	return w.laneApplies(f, wk)
 }
@@ -493,6 +519,8 @@ func (w *world) inject(f Fault, wk *Worker) {
 	case Pause, ZombieSend:
 		wk.late, wk.zombie = true, f == ZombieSend
 		w.pass(wk.until)
+	case ReadBehind, ReadOld, ReadTaken:
+		w.fetchInject(f, wk)
 	default:
 		w.laneInject(f, wk)
 	}
@@ -547,6 +575,11 @@ func (w *world) inOrder() {
 func (w *world) deliver(m *message, held bool) {
 	w.queue = slices.DeleteFunc(w.queue, func(x *message) bool { return x == m })
 	wk := &Worker{w: w, msg: m, id: m.id, held: held}
+	if w.sc.Asks != nil {
+		for _, c := range m.changes {
+			w.arrived = max(w.arrived, w.sc.place(c))
+		}
+	}
 	if len(w.sc.Skew) > 0 {
 		wk.skew = w.sc.Skew[m.id%len(w.sc.Skew)]
 	}
@@ -634,7 +667,7 @@ func (w *world) perform(wk *Worker, o *op) {
 		w.counts(wk, o)
 		w.put(wk, o, len(o.put.changes))
 	case o.sleep > 0:
-		if len(w.workers) == 1 {
+		if o.ok = w.sc.Asks == nil || w.free(); o.ok && len(w.workers) == 1 {
 			w.pass(w.now + o.sleep.Milliseconds())
 		}
 	}
@@ -710,7 +743,7 @@ func (w *world) redriveParked() bool {
 			w.parked = append(w.parked, p)
 			continue
 		}
-		w.queue = append(w.queue, &message{id: w.nextID, changes: []int{p.change}, redrive: true, resync: p.class == verdict.OverwroteNewer, mail: mail{class: p.class, puts: &puts{}}})
+		w.queue = append(w.queue, &message{id: w.nextID, changes: []int{p.change}, redrive: true, resync: p.class == verdict.OverwroteNewer || p.class == verdict.RecordUnreadable && w.sc.Policy == guard.FieldMerge, mail: mail{class: p.class, puts: &puts{}}})
 		w.nextID++
 		w.redrive++
 		sent = true
@@ -767,12 +800,12 @@ func (wk *Worker) run() {
 			if wk.dead {
 				return errCrashed
 			}
-			wk.w.park(wk.msg.changes[p.Change], p.Class)
+			wk.w.park(wk.msg.changes[wk.at(p.Change)], p.Class)
 			return nil
 		},
 	}
 	if sc.Lane != nil {
-		call.GiveUp = func(i int, _ verdict.Class, _ int64) bool { return wk.givesUp(wk.msg.changes[i]) }
+		call.GiveUp = func(i int, _ verdict.Class, _ int64) bool { return wk.givesUp(wk.msg.changes[wk.at(i)]) }
 	}
 	for _, i := range wk.msg.changes {
 		c := sc.Changes[i]
@@ -800,7 +833,7 @@ func (wk *Worker) run() {
 		Consumer: "sim", Policy: sc.Policy, Fields: sc.Fields, Sink: sc.Sink.contract(),
 		Effect: effect, Settle: settle, Margin: margin,
 		Now: wk.now, Random: wk.random, Jitter: func() float64 { return 0 },
-		Sleep: func(_ <-chan struct{}, d time.Duration) bool { wk.wait(&op{sleep: d}); return true },
+		Sleep: func(_ <-chan struct{}, d time.Duration) bool { return wk.wait(&op{sleep: d}).ok || sc.Asks == nil },
 	}
 	if wk.w.restored > 0 {
 		cfg.RestoredAt = time.UnixMilli(wk.w.restored)
@@ -808,6 +841,11 @@ func (wk *Worker) run() {
 	g, err := guard.New(wk, cfg)
 	if err != nil {
 		panic(err)
+	}
+	if sc.Asks != nil {
+		call.BusyWait = busyWait
+		wk.results = wk.askOrg(g, call)
+		return
 	}
 	wk.results = g.Do(context.Background(), call, wk.handle).Results
 	if sc.Lane != nil {
