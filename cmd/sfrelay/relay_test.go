@@ -46,7 +46,7 @@ func TestRelayVerbsAsk(t *testing.T) {
 		before := org.State().Records
 		code, _, said := called(t, nobody, append(words, flags...)...)
 		if !hasYes {
-			if verb != "relay status" && verb != "doctor" || strings.Contains(said, question) {
+			if verb != "relay status" && verb != "relay plan" && verb != "doctor" || strings.Contains(said, question) {
 				t.Errorf("%s has no --yes: %s", verb, said)
 			}
 			continue
@@ -63,7 +63,7 @@ func TestRelayVerbsAsk(t *testing.T) {
 			}
 		}
 	}
-	if verbs != 6 {
+	if verbs != 7 {
 		t.Errorf("%d verbs are tried", verbs)
 	}
 }
@@ -82,10 +82,15 @@ func TestTheRelayFromSetupToTeardown(t *testing.T) {
 	if out := do(notDone, "doctor"); !strings.Contains(out, "credential-missing") || !strings.Contains(out, "3 findings") {
 		t.Errorf("before: %s", out)
 	}
+	// A Developer Edition delivers 10,000 events a day.
+	if out := do(done, "relay", "plan", "--changes-per-day", "2500"); !strings.Contains(out, "2500 events a day, each delivered by one relay, are 25 % of the 10000") || !strings.Contains(out, "relay-missing") {
+		t.Errorf("plan: %s", out)
+	}
+	do(notDone, "relay", "plan", "--changes-per-day", "10001")
 	if out := do(done, "relay", "setup", "--yes"); !strings.Contains(out, `"EventBusName=aws.partner/salesforce.com/`+orgsandbox.OrgID+"/") || !strings.Contains(out, "both relays run") {
 		t.Errorf("setup: %s", out)
 	}
-	if out := do(done, "relay", "status"); strings.Count(out, "wanted RUN, is RUNNING; source ACTIVE") != 2 || !strings.Contains(out, orgsandbox.OrgID) {
+	if out := do(done, "relay", "status"); strings.Count(out, "wanted RUN, is RUNNING; source ACTIVE") != 2 || !strings.Contains(out, orgsandbox.OrgID) || !strings.Contains(out, "0 of 10000 events delivered") {
 		t.Errorf("status: %s", out)
 	}
 	var answer struct {

@@ -263,7 +263,7 @@ func TestNoEventIsMoreThanText(t *testing.T) {
 func TestEveryTextVerbIsHeld(t *testing.T) {
 	silent := map[string]string{
 		"stack down": "prints nothing", "stack status": "prints what stack up does, and a time", "sandbox": "prints addresses that it chose",
-		"relay start": "prints names that it chose", "relay pause": "prints names that it chose", "relay teardown": "prints what relay setup does",
+		"relay plan": "prints what doctor does, and numbers", "relay start": "prints names that it chose", "relay pause": "prints names that it chose", "relay teardown": "prints what relay setup does",
 		"whoami": "prints what AWS says of the caller and the stack", "dlq export": "prints the name of the file that was typed", "completion": "prints a constant", "version": "prints what the build says",
 	}
 	var walk func(n *kong.Node, path string)

@@ -34,6 +34,15 @@ func (v *View) Findings(p Place) []Finding {
 		add("", "org-not-accepted", "SalesforceOrgs is "+strings.Join(p.Orgs, ",")+", the org is "+v.OrgID,
 			"Write "+v.OrgID+" into SalesforceOrgs and deploy the stack. A refreshed sandbox has another id.")
 	}
+	for _, l := range []struct {
+		limit Limit
+		what  string
+	}{{v.Delivered, "events delivered today"}, {v.Requests, "API requests today"}} {
+		const most = 80 // percent; the functions stop asking at 90
+		if l.limit.Max > 0 && l.limit.used()*100 >= l.limit.Max*most {
+			add("", "allocation-nearly-used", l.limit.Says(l.what), "Setup, Company Information: look who uses them. Events wait, or records are not read, until room is there again.")
+		}
+	}
 	for _, object := range []string{"Account", "Contact", "Opportunity"} {
 		if names := v.hidden[object]; len(names) > 0 {
 			add("", "field-unreadable", object+": "+strings.Join(names, ", "), "Setup, Permission Sets, sfrelay reader, Object Settings: give the right to read these fields.")

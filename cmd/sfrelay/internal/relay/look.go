@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -93,11 +94,21 @@ type View struct {
 	Sandbox    bool     `json:"sandbox"`
 	Namespace  string   `json:"namespace,omitempty"`
 	Relays     []*One   `json:"relays"`
+	Delivered  Limit    `json:"deliveredEvents"` // of the day, of the whole org
+	Requests   Limit    `json:"apiRequests"`
 	Unseen     []string `json:"unseen,omitempty"` // what could not be asked, and why
 	credential *credential
 	hidden     map[string][]string // fields by object
 	at         time.Time
 }
+
+// Limit is an allocation of the org; Max is 0 where it is not known.
+type Limit struct{ Max, Remaining int }
+
+func (l Limit) used() int { return l.Max - l.Remaining }
+
+// Says is the limit in words.
+func (l Limit) Says(what string) string { return fmt.Sprintf("%d of %d %s", l.used(), l.Max, what) }
 
 func (v *View) unseen(what string, err error) bool {
 	if err != nil {
@@ -119,6 +130,9 @@ func Look(ctx context.Context, org *Org, client *eventbridge.Client, now time.Ti
 	if len(orgs) == 1 {
 		v.OrgID, v.Sandbox, v.Namespace = orgs[0].ID, orgs[0].IsSandbox, orgs[0].NamespacePrefix
 	}
+	var limits struct{ DailyDeliveredPlatformEvents, DailyApiRequests Limit }
+	v.unseen("allocations", org.call(ctx, "limits", http.MethodGet, "limits", nil, &limits))
+	v.Delivered, v.Requests = limits.DailyDeliveredPlatformEvents, limits.DailyApiRequests
 	credentials, err := rows[credential](ctx, org, "SELECT Id, DeveloperName, Endpoint, CalloutStatus, NamedCredentialType FROM NamedCredential")
 	v.unseen("named credentials", err)
 	for _, c := range credentials {

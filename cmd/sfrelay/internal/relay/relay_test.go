@@ -260,6 +260,16 @@ func TestARefusedLoginNamesItsSetting(t *testing.T) {
 	}
 }
 
+// An allocation is named at 80 %.
+func TestAnAllocationThatIsNearlyUsed(t *testing.T) {
+	for remaining, want := range map[int]int{2001: 0, 2000: 1} {
+		v := relay.View{OrgID: orgsandbox.OrgID, Delivered: relay.Limit{Max: 10000, Remaining: remaining}, Unseen: []string{"named credentials: no right"}}
+		if found := v.Findings(relay.Place{}); len(found) != want {
+			t.Errorf("%d left: %+v", remaining, found)
+		}
+	}
+}
+
 // A credential that leads elsewhere is not changed under a relay, and what another relay
 // holds is not taken.
 func TestSetupSaysWhatIsInTheWay(t *testing.T) {
