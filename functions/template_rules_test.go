@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"sfrelay/functions"
 	"sfrelay/shared/telemetry"
 )
 

@@ -30,6 +30,8 @@ type commands struct {
 	Tail       tailCommand       `cmd:"" help:"Watch what becomes of changes, as it happens."`
 	Sinks      sinksCommand      `cmd:"" help:"Show what billing and ERP of the local stack hold, and break or repair them."`
 	Whoami     whoamiCommand     `cmd:"" help:"Say who you are, and on which account and stack commands work."`
+	Relay      relayCommand      `cmd:"" help:"Set up Event Relay between an org and AWS, and look after it."`
+	Doctor     doctorCommand     `cmd:"" help:"Name what is wrong with the set-up of the relays; exit code 1 if anything is."`
 	Sandbox    sandboxCommand    `cmd:"" help:"Serve the sandboxes of Stripe, the ERP, a receiver of notifications and Salesforce on loopback."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 	Completion completionCommand `cmd:"" help:"Print the script that completes commands and flags in your shell."`

@@ -77,7 +77,7 @@ func TestSendIsNotDoneWhenSomethingIsParked(t *testing.T) {
 
 func TestCompletion(t *testing.T) {
 	for words, want := range map[string]string{
-		"":                                 "run bulk send explain stack dlq record status tail sinks whoami sandbox version completion",
+		"":                                 "run bulk send explain stack dlq record status tail sinks whoami relay doctor sandbox version completion",
 		"dl":                               "dlq",
 		"dlq ":                             "list show redrive drop export import",
 		"dlq list --queue ":                "failure delivery all",

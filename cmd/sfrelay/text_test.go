@@ -27,6 +27,7 @@ import (
 	"sfrelay/cmd/sfrelay/internal/account"
 	"sfrelay/cmd/sfrelay/internal/audit"
 	"sfrelay/cmd/sfrelay/internal/bus"
+	"sfrelay/cmd/sfrelay/internal/relay"
 	"sfrelay/cmd/sfrelay/internal/scenario"
 	"sfrelay/cmd/sfrelay/internal/stack"
 	"sfrelay/cmd/sfrelay/internal/terminal"
@@ -154,6 +155,15 @@ var texts = map[string]func(t *testing.T, s *screen, value string){
 		_ = json.Unmarshal([]byte(`{"records":[{"kind":`+string(text)+`,"key":`+string(text)+`}]}`), &r.ERP)
 		r.Print(s.Out)
 	},
+	"relay setup": func(t *testing.T, s *screen, value string) { showStep(s, value, value, time.Second) },
+	"relay status": func(t *testing.T, s *screen, value string) {
+		showStatus(s, &relay.View{OrgID: value, Unseen: []string{value}, Relays: []*relay.One{{
+			Name: value, Config: &relay.Config{State: value}, Feedback: relay.Feedback{Status: value, LastRelayedEventTime: value}, Source: relay.Source{State: value},
+		}}})
+	},
+	"doctor": func(t *testing.T, s *screen, value string) {
+		showFindings(s, &relay.View{OrgID: value, Unseen: []string{value}}, []relay.Finding{{Name: value, Relay: value, Evidence: value, Cure: value}})
+	},
 	"run, what differs": func(t *testing.T, s *screen, value string) { s.Err.Error("sfrelay", differs{value, value}) },
 	"bulk": func(t *testing.T, s *screen, value string) {
 		(&bulkCommand{Events: 1, Records: 2}).summary(s, value, scenario.BulkState{Took: time.Second, ERP: 2, Billing: 2, ERPCalls: 2, Stripe: 2})
@@ -253,6 +263,7 @@ func TestNoEventIsMoreThanText(t *testing.T) {
 func TestEveryTextVerbIsHeld(t *testing.T) {
 	silent := map[string]string{
 		"stack down": "prints nothing", "stack status": "prints what stack up does, and a time", "sandbox": "prints addresses that it chose",
+		"relay plan": "prints what doctor does, and numbers", "relay start": "prints names that it chose", "relay pause": "prints names that it chose", "relay teardown": "prints what relay setup does",
 		"whoami": "prints what AWS says of the caller and the stack", "dlq export": "prints the name of the file that was typed", "completion": "prints a constant", "version": "prints what the build says",
 	}
 	var walk func(n *kong.Node, path string)

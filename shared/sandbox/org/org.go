@@ -46,6 +46,7 @@ type Org struct {
 	open     []window
 	events   []Event
 	relay    relay
+	partners map[string]*partner // of EventBridge, by the name of the source
 	sessions map[string]bool
 	locators map[string]*cursor
 	jobs     map[string]*job
@@ -92,7 +93,7 @@ func (s *Org) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.objects, s.records, s.order = schema(), map[string]*record{}, map[string][]*record{}
-	s.serial, s.open, s.events, s.relay = 0, nil, nil, relay{}
+	s.serial, s.open, s.events, s.relay, s.partners = 0, nil, nil, relay{}, map[string]*partner{}
 	s.sessions, s.locators, s.jobs, s.deploys = map[string]bool{}, map[string]*cursor{}, map[string]*job{}, map[string][]component{}
 	s.faults, s.hidden, s.calls, s.requests = nil, map[string]bool{}, 0, nil
 	s.seed()

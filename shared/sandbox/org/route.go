@@ -121,6 +121,7 @@ func (s *Org) routes() {
 	s.mux.Handle("GET /services/oauth2/userinfo", s.serve(s.userinfo, true))
 	s.mux.Handle("GET /id/{org}/{user}", s.serve(s.identity, true))
 	open("GET /services/data", s.versions)
+	s.mux.HandleFunc("POST /aws", s.awsEvents)
 	open("POST /services/Soap/u/{soap...}", s.soapLogin)
 	open("POST /services/Soap/m/{soap...}", s.soapMetadata)
 

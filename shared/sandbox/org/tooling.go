@@ -190,6 +190,7 @@ func (s *Org) feedback(id string, values map[string]any) {
 	s.mustCommit("EventRelayFeedback", s.newID("1ER"), map[string]any{
 		"EventRelayConfigId": id, "EventRelayNumber": fmt.Sprintf("ER-%04d", len(s.order["EventRelayFeedback"])+1), "Status": statusOf(values["State"]),
 		"RemoteResource": "aws.partner/salesforce.com/" + OrgID + "/" + of.id})
+	s.leads("aws.partner/salesforce.com/"+OrgID+"/"+of.id, values)
 }
 
 func (s *Org) mustCommit(object, id string, values map[string]any) {

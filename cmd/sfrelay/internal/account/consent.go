@@ -18,6 +18,8 @@ var readOnly = map[string]bool{
 	"CloudFormation:DescribeStacks":   true,
 	"CloudWatch Logs:FilterLogEvents": true,
 	"DynamoDB:GetItem":                true,
+	"EventBridge:DescribeEventBus":    true,
+	"EventBridge:DescribeEventSource": true,
 	"EventBridge:ListRules":           true,
 	"EventBridge:ListTargetsByRule":   true,
 	"EventBridge:TestEventPattern":    true,

@@ -1,0 +1,4 @@
+package relay
+
+// Associate makes the bus of a source.
+var Associate = associate

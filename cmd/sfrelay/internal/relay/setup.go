@@ -1,0 +1,219 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+)
+
+// Setup does what is missing, and takes what is there.
+type Setup struct {
+	Org    *Org
+	Events *eventbridge.Client
+	Place  Place
+	Say    func(step, what string, took time.Duration)
+	Wait   func(context.Context) error // before the other side is asked again
+	Now    func() time.Time
+}
+
+// asks bounds how often a state is asked for that Salesforce takes minutes to reach.
+const asks = 40
+
+// Run sets up everything, or goes on where an earlier run ended, and returns the names of
+// the buses by the stack's parameters.
+func (s *Setup) Run(ctx context.Context) (map[string]string, error) {
+	v, err := Look(ctx, s.Org, s.Events, s.Now())
+	if err != nil {
+		return nil, err
+	}
+	if v.Namespace != "" {
+		return nil, fmt.Errorf("the org has the namespace %s: components of a namespaced org have other names; deploy salesforce/ with sf, and start the relays in Setup, Event Relays", v.Namespace)
+	}
+	if err := s.credential(ctx, v); err != nil {
+		return nil, err
+	}
+	buses := map[string]string{}
+	for _, one := range v.Relays {
+		if err := s.components(ctx, one); err != nil {
+			return nil, err
+		}
+		if buses[one.kind.parameter], err = s.bus(ctx, one.Name); err != nil {
+			return nil, err
+		}
+	}
+	return buses, s.start(ctx)
+}
+
+func (s *Setup) step(name string, began time.Time, what string) {
+	s.Say(name, what, s.Now().Sub(began))
+}
+
+func (s *Setup) credential(ctx context.Context, v *View) error {
+	began := s.Now()
+	switch c := v.credential; {
+	case c == nil:
+		err := s.Org.create(ctx, "NamedCredential", credentialName, map[string]any{"label": "sfrelay AWS", "endpoint": s.Place.endpoint(), "generateAuthorizationHeader": true,
+			"principalType": "NamedUser", "protocol": "NoAuthentication", "namedCredentialType": "Legacy", "calloutStatus": "Enabled"})
+		if err != nil {
+			return err
+		}
+		s.step("credential", began, "made, "+s.Place.endpoint())
+	case c.Endpoint != s.Place.endpoint():
+		return fmt.Errorf("the credential %s leads to %s, and the stack is at %s; delete the relays, then correct the URL in Setup, Named Credentials", credentialName, c.Endpoint, s.Place.endpoint())
+	default:
+		s.step("credential", began, "there")
+	}
+	return nil
+}
+
+// components makes channel, members and relay of one kind.
+func (s *Setup) components(ctx context.Context, one *One) error {
+	began, k := s.Now(), one.kind
+	channels, err := rows[struct{ DeveloperName string }](ctx, s.Org, "SELECT DeveloperName FROM PlatformEventChannel")
+	if err != nil {
+		return err
+	}
+	made := 0
+	make1 := func(object, name string, metadata map[string]any) error {
+		made++
+		return s.Org.create(ctx, object, name, metadata)
+	}
+	if !slices.ContainsFunc(channels, func(c struct{ DeveloperName string }) bool { return c.DeveloperName == k.name }) {
+		if err := make1("PlatformEventChannel", k.name+"__chn", map[string]any{"channelType": k.channel, "label": k.label}); err != nil {
+			return err
+		}
+	}
+	for _, event := range k.events {
+		if slices.Contains(one.Members, event) {
+			continue
+		}
+		// Two underscores in a row look like a namespace.
+		name := k.name + "_chn_" + strings.ReplaceAll(event, "__", "_")
+		if err := make1("PlatformEventChannelMember", name, map[string]any{"eventChannel": k.name + "__chn", "selectedEntity": event}); err != nil {
+			return fmt.Errorf("%w; if the event does not exist, deploy it first: sf project deploy start --source-dir salesforce/force-app", err)
+		}
+	}
+	switch c := one.Config; {
+	case c == nil:
+		if err := make1("EventRelayConfig", k.name, map[string]any{"destinationResourceName": "callout:" + credentialName, "eventChannel": k.name + "__chn", "label": k.label,
+			"relayOption": `{"ReplayRecovery":"EARLIEST"}`, "state": "STOP", "usageType": "AMAZON_EVENTBRIDGE"}); err != nil {
+			return err
+		}
+	case c.DestinationResourceName != "callout:"+credentialName:
+		return fmt.Errorf("the channel %s__chn is used by the relay %s, which leads to %s; delete that relay in Setup, Event Relays", k.name, c.DeveloperName, c.DestinationResourceName)
+	}
+	s.step(k.name, began, fmt.Sprintf("%d components made", made))
+	return nil
+}
+
+// bus waits for the source of a relay and associates it.
+func (s *Setup) bus(ctx context.Context, name string) (string, error) {
+	began := s.Now()
+	for i := range asks {
+		v, err := Look(ctx, s.Org, s.Events, s.Now())
+		if err != nil {
+			return "", err
+		}
+		one := v.Relays[slices.IndexFunc(v.Relays, func(o *One) bool { return o.Name == name })]
+		from := one.Feedback.RemoteResource
+		switch one.Source.State {
+		case "ACTIVE":
+			s.step(name+" source", began, "ACTIVE, "+from)
+			return from, nil
+		case "":
+			return "", fmt.Errorf("%s; the AWS user needs events:DescribeEventSource, DescribeEventBus and ListRules", strings.Join(v.Unseen, "; "))
+		case "PENDING":
+			if err := associate(ctx, s.Events, from); err != nil {
+				return "", fmt.Errorf("associate %s with a bus: %w; the AWS user needs events:CreateEventBus", from, err)
+			}
+			continue
+		}
+		if i == 0 {
+			s.Say(name+" source", "waits until Salesforce has made it in the account", 0)
+		}
+		if err := s.Wait(ctx); err != nil {
+			return "", err
+		}
+	}
+	return "", fmt.Errorf("%s: no source in account %s, region %s; correct region and account in Setup, Named Credentials, %s", name, s.Place.Account, s.Place.Region, credentialName)
+}
+
+func (s *Setup) start(ctx context.Context) error {
+	began := s.Now()
+	for range asks {
+		v, err := Look(ctx, s.Org, s.Events, s.Now())
+		if err != nil {
+			return err
+		}
+		running, asked := 0, false
+		for _, one := range v.Relays {
+			switch {
+			case one.Feedback.Status == "RUNNING":
+				running++
+			case one.Config != nil && one.Config.State != "RUN":
+				if err := s.Org.SetState(ctx, one.Config, "RUN"); err != nil {
+					return err
+				}
+				asked = true
+			}
+		}
+		if running == len(v.Relays) {
+			s.step("start", began, "both relays run")
+			return nil
+		}
+		if asked { // it may be there already
+			continue
+		}
+		if err := s.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("the relays do not run yet; type: sfrelay relay status")
+}
+
+// Teardown deletes members, relays, channels and the credential, in the order that Salesforce
+// takes, and the buses. It says what it deletes.
+func (s *Setup) Teardown(ctx context.Context) error {
+	v, err := Look(ctx, s.Org, s.Events, s.Now())
+	if err != nil {
+		return err
+	}
+	for _, one := range v.Relays {
+		began := s.Now()
+		for _, m := range one.members {
+			if err := s.Org.remove(ctx, "PlatformEventChannelMember", m.ID); err != nil {
+				return err
+			}
+		}
+		if one.Config != nil {
+			if err := s.Org.remove(ctx, "EventRelayConfig", one.Config.ID); err != nil {
+				return err
+			}
+		}
+		channels, err := rows[struct{ ID, DeveloperName string }](ctx, s.Org, "SELECT Id, DeveloperName FROM PlatformEventChannel")
+		if err != nil {
+			return err
+		}
+		for _, c := range channels {
+			if c.DeveloperName == one.Name {
+				if err := s.Org.remove(ctx, "PlatformEventChannel", c.ID); err != nil {
+					return err
+				}
+			}
+		}
+		if name := one.Feedback.RemoteResource; one.Source.Bus {
+			if _, err := s.Events.DeleteEventBus(ctx, &eventbridge.DeleteEventBusInput{Name: &name}); err != nil {
+				return fmt.Errorf("delete the bus %s: %w; delete its rules first, with make undeploy", name, err)
+			}
+		}
+		s.step(one.Name, began, "deleted")
+	}
+	if v.credential != nil {
+		return s.Org.remove(ctx, "NamedCredential", v.credential.ID)
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	orgsandbox "sfrelay/shared/sandbox/org"
+)
+
+// relayWorld is an org, and the account of the AWS environment with EventBridge as the org
+// sandbox plays it. It returns the flags that lead there.
+func relayWorld(t *testing.T) (*orgsandbox.Org, []string) {
+	t.Helper()
+	newAccount(t)
+	org := orgsandbox.New(orgsandbox.Options{})
+	server := httptest.NewServer(org)
+	t.Cleanup(server.Close)
+	t.Setenv("AWS_ENDPOINT_URL_EVENTBRIDGE", server.URL+"/aws")
+	c := org.Credentials()
+	secret, err := json.Marshal(map[string]string{"clientId": c.ConsumerKey, "clientSecret": c.ConsumerSecret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "credentials.json")
+	if err := os.WriteFile(file, secret, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return org, []string{"--aws", "--org", server.URL, "--credentials", file}
+}
+
+// What changes both sides asks first; what reads does not.
+func TestRelayVerbsAsk(t *testing.T) {
+	verbs := 0
+	for verb, hasYes := range verbsWith("aws", "yes") {
+		words := strings.Fields(verb)
+		if words[0] != "relay" && verb != "doctor" {
+			continue
+		}
+		verbs++
+		org, flags := relayWorld(t)
+		before := org.State().Records
+		code, _, said := called(t, nobody, append(words, flags...)...)
+		if !hasYes {
+			if verb != "relay status" && verb != "relay plan" && verb != "doctor" || strings.Contains(said, question) {
+				t.Errorf("%s has no --yes: %s", verb, said)
+			}
+			continue
+		}
+		if code != wrongUse || !strings.Contains(said, "--yes") {
+			t.Errorf("%s, where nobody answers: code %d, %s", verb, code, said)
+		}
+		if code, _, said := called(t, "n\n", append(words, flags...)...); code != notDone || strings.Count(said, question) != 1 {
+			t.Errorf("%s, answered no: code %d, %s", verb, code, said)
+		}
+		for _, object := range []string{"EventRelayConfig", "NamedCredential"} {
+			if now := org.State().Records[object]; now != before[object] {
+				t.Errorf("%s changes the org without a question", verb)
+			}
+		}
+	}
+	if verbs != 7 {
+		t.Errorf("%d verbs are tried", verbs)
+	}
+}
+
+// The whole way: set up, seen, paused, started again, deleted.
+func TestTheRelayFromSetupToTeardown(t *testing.T) {
+	_, flags := relayWorld(t)
+	do := func(want int, words ...string) string {
+		t.Helper()
+		code, out, said := called(t, nobody, append(words, flags...)...)
+		if code != want {
+			t.Fatalf("%v: code %d, want %d: %s%s", words, code, want, out, said)
+		}
+		return out
+	}
+	if out := do(notDone, "doctor"); !strings.Contains(out, "credential-missing") || !strings.Contains(out, "3 findings") {
+		t.Errorf("before: %s", out)
+	}
+	// A Developer Edition delivers 10,000 events a day.
+	if out := do(done, "relay", "plan", "--changes-per-day", "2500"); !strings.Contains(out, "2500 events a day, each delivered by one relay, are 25 % of the 10000") || !strings.Contains(out, "relay-missing") {
+		t.Errorf("plan: %s", out)
+	}
+	do(notDone, "relay", "plan", "--changes-per-day", "10001")
+	if out := do(done, "relay", "setup", "--yes"); !strings.Contains(out, `"EventBusName=aws.partner/salesforce.com/`+orgsandbox.OrgID+"/") || !strings.Contains(out, "both relays run") {
+		t.Errorf("setup: %s", out)
+	}
+	if out := do(done, "relay", "status"); strings.Count(out, "wanted RUN, is RUNNING; source ACTIVE") != 2 || !strings.Contains(out, orgsandbox.OrgID) || !strings.Contains(out, "0 of 10000 events delivered") {
+		t.Errorf("status: %s", out)
+	}
+	var answer struct {
+		Org      string
+		Findings []struct{ Name string }
+	}
+	if err := json.Unmarshal([]byte(do(notDone, "doctor", "--json")), &answer); err != nil || answer.Org != orgsandbox.OrgID || len(answer.Findings) != 2 || answer.Findings[0].Name != "no-rules" {
+		t.Errorf("doctor --json: %+v, %v", answer, err)
+	}
+	do(done, "relay", "pause", "--yes")
+	if out := do(done, "relay", "status"); strings.Count(out, "wanted PAUSE, is PAUSED") != 2 {
+		t.Errorf("paused: %s", out)
+	}
+	do(done, "relay", "start", "--yes")
+	do(done, "relay", "teardown", "--yes")
+	if out := do(done, "relay", "status"); strings.Count(out, "there is none") != 2 {
+		t.Errorf("after: %s", out)
+	}
+}
+
+func TestRelayNeedsAPlace(t *testing.T) {
+	_, flags := relayWorld(t)
+	for _, args := range [][]string{slices.Delete(slices.Clone(flags), 0, 1), append([]string{"--sandbox"}, flags...)} {
+		if code, _, said := called(t, nobody, append([]string{"relay", "status"}, args...)...); code != wrongUse || !strings.Contains(said, "--sandbox") {
+			t.Errorf("%v: code %d, %s", args, code, said)
+		}
+	}
+	elsewhere := []string{"relay", "status", "--sandbox", "--org", "https://example.my.salesforce.com", "--credentials", flags[4]}
+	if code, _, said := called(t, nobody, elsewhere...); code != wrongUse || !strings.Contains(said, "loopback") {
+		t.Errorf("code %d, %s", code, said)
+	}
+}
