@@ -2,6 +2,8 @@ package sim_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -151,7 +153,12 @@ func TestEveryHistoryOfARead(t *testing.T) {
 }
 
 func TestNamedHistoriesOfReads(t *testing.T) {
-	for name, sc := range namedFetches(depth(0)) {
+	worlds := namedFetches(depth(0))
+	for i, name := range slices.Sorted(maps.Keys(worlds)) {
+		if raced && i%4 > 0 {
+			continue
+		}
+		sc := worlds[name]
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			st := promised(t, sc)
