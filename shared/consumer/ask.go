@@ -62,6 +62,7 @@ func (w *absentFields) add(field string) {
 type answer struct {
 	records map[string]*api.Record // by id
 	fates   map[string]api.Fate    // of those that are not there
+	without map[string]bool        // fields that the org does not have
 	asked   int                    // statements
 	err     error
 }
@@ -73,7 +74,8 @@ func (a *adapter[T]) askFor(ctx context.Context, ids []string) (out answer) {
 	for tried := range a.binding.dependent() + 1 {
 		out.records = make(map[string]*api.Record, len(ids))
 		out.asked++
-		out.err = a.env.Org.Query(ctx, a.binding.statement(a.def.object, ids, a.without.copy()), func(rec *api.Record) error {
+		out.without = a.without.copy()
+		out.err = a.env.Org.Query(ctx, a.binding.statement(a.def.object, ids, out.without), func(rec *api.Record) error {
 			id, err := salesforce.ValueOf(rec.Fields["Id"]).Text()
 			out.records[id] = rec
 			return err
@@ -232,7 +234,7 @@ func (in *invocation[T]) answered(w *work[T], a answer, partial *overlay[T]) {
 		if in.behind(w, rec) {
 			w.line.Read = "old"
 		}
-		in.whole(w, rec, partial)
+		in.whole(w, rec, a.without, partial)
 	}
 }
 
@@ -301,7 +303,7 @@ func (in *invocation[T]) behind(w *work[T], rec *api.Record) bool {
 	if w.event.Resync != "" {
 		return false // the org listed it after the commit, and it may be of another transaction
 	}
-	if saved := w.saved; !saved.IsZero() {
+	if saved := in.saved(w); !saved.IsZero() {
 		return stamp(rec, "LastModifiedDate").Before(saved.Truncate(time.Second))
 	}
 	return stamp(rec, "SystemModstamp").Before(w.change.Version.Time().Add(-commitSlack))
@@ -314,10 +316,10 @@ func stamp(rec *api.Record, field string) time.Time {
 
 // whole makes the change the full state that was read. Fields that the change itself has
 // are taken from it, so that a read that is behind does not lose them.
-func (in *invocation[T]) whole(w *work[T], rec *api.Record, partial *overlay[T]) {
+func (in *invocation[T]) whole(w *work[T], rec *api.Record, without map[string]bool, partial *overlay[T]) {
 	var content T
 	dst := reflect.ValueOf(&content).Elem()
-	if err := in.binding.fill(dst, rec, in.without.copy()); err != nil {
+	if err := in.binding.fill(dst, rec, without); err != nil {
 		w.end.park(unreadable(err), err)
 		return
 	}

@@ -114,12 +114,11 @@ type work[T any] struct {
 
 	// Of what has to be read from the org.
 	ch      *salesforce.Change
-	needs   error     // why; nil: nothing has to be read any more
-	saved   time.Time // when the record was saved, where the change says so
-	saysAll bool      // the change names all that it changed, with its value
-	thin    bool      // a platform event that holds ids and times only
-	failed  bool      // the org was asked in vain
-	end     end       // why the change is parked
+	needs   error // why; nil: nothing has to be read any more
+	saysAll bool  // the change names all that it changed, with its value
+	thin    bool  // a platform event that holds ids and times only
+	failed  bool  // the org was asked in vain
+	end     end   // why the change is parked
 }
 
 func (w *work[T]) acknowledged() bool { return w.putOff || w.line.Verdict.Acknowledged() }

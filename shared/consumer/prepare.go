@@ -60,9 +60,8 @@ type body[T any] struct {
 	changed func(field string) bool
 	names   func() []string
 	partial bool
-	saved   time.Time // when the record was saved, where the change says so
-	fetch   error     // why the record has to be read from Salesforce
-	err     error     // why the change is refused
+	fetch   error // why the record has to be read from Salesforce
+	err     error // why the change is refused
 
 	strange      error // why a record is: its id is that of another object
 	strangeClass verdict.Class
@@ -74,7 +73,6 @@ func (d *definition[T]) readBody(b *binding, ch *salesforce.Change, at place, so
 		return
 	}
 	out.read, out.changed, out.names = true, changedIn(ch.Said), sync.OnceValue(func() []string { return namesIn(ch.Said) })
-	out.saved = savedAt(ch, at, source)
 	defer func() {
 		if p := recover(); p != nil {
 			out.err = panicked(p)
@@ -109,8 +107,10 @@ func (d *definition[T]) readBody(b *binding, ch *salesforce.Change, at place, so
 	}
 }
 
-// savedAt is when the record was saved, as the change tells; zero where it does not.
-func savedAt(ch *salesforce.Change, at place, source Source) time.Time {
+// saved is when the record was saved, as the change tells; zero where it does not. Only what
+// is read, or acted on, needs it.
+func (in *invocation[T]) saved(w *work[T]) time.Time {
+	ch, source := w.ch, in.bySources[w.event.DetailType]
 	field := "LastModifiedDate"
 	if ch.Kind == salesforce.Platform {
 		field = source.Event.ModifiedAt
@@ -221,7 +221,7 @@ func (in *invocation[T]) prepare(msg *transport.Message, event *salesforce.Event
 			continue
 		}
 		w := in.work(msg, event, ch, settled{j.recordID, j.subject, j.version})
-		w.ch, w.saved = ch, read.saved
+		w.ch = ch
 		w.change.Version, w.change.Fields, w.seen = in.factOf(w, j.version), j.fields, j.seen
 		if asks {
 			w.thin, w.needs = j.thin, j.err
@@ -240,11 +240,15 @@ func (in *invocation[T]) prepare(msg *transport.Message, event *salesforce.Event
 // factOf is the version of what an action acts on: platform events tell the time of the
 // save, and so does this, where the change has it. For others it is that of the change.
 func (in *invocation[T]) factOf(w *work[T], v order.Version) order.Version {
-	if in.def.policy != guard.EachOnce || w.saved.IsZero() || !w.saved.Before(v.Time()) || salesforce.TooOld(w.saved) {
+	if in.def.policy != guard.EachOnce {
+		return v
+	}
+	saved := in.saved(w)
+	if saved.IsZero() || !saved.Before(v.Time()) || salesforce.TooOld(saved) {
 		return v
 	}
 	parts := v.Parts()
-	parts.TimeMS = w.saved.UnixMilli()
+	parts.TimeMS = saved.UnixMilli()
 	return order.New(parts, [4]byte(v[16:]))
 }
 

@@ -64,7 +64,7 @@ func (in *invocation[T]) resync(ctx context.Context, w *work[T], at guard.Attemp
 		return guard.Outcome{Effect: guard.NotApplied, Uncounted: true, Class: verdict.NeedsFetch, RetryAfter: in.scaled(time.Second),
 			Err: errors.New("the org does not show yet what the sink has: the record was read as it was before")}, false
 	case rec != nil:
-		if err := in.binding.fill(dst, rec, in.without.copy()); err != nil {
+		if err := in.binding.fill(dst, rec, a.without); err != nil {
 			refused.Class, refused.Err = unreadable(err), err
 			return refused, false
 		}
