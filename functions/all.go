@@ -4,10 +4,13 @@
 package functions
 
 import (
+	"slices"
+
 	"sfrelay/shared/billing"
 	"sfrelay/shared/consumer"
 	"sfrelay/shared/erp"
 	"sfrelay/shared/notify"
+	"sfrelay/shared/salesforce"
 )
 
 // Ports are the ways to the sinks of all consumers. Those that are nil leave a
@@ -34,4 +37,17 @@ func All(p Ports) []consumer.Definition {
 		InventoryERP(p.Stock),
 		OpportunityBilling(p.Invoices, p.Links, p.Merges, Deals{WonStages: []string{"Closed Won"}}),
 	}
+}
+
+// DetailTypes are the names of the events of a kind that the consumers take, in the order in
+// which All names them.
+func DetailTypes(kind salesforce.Kind) (names []string) {
+	for _, def := range All(Ports{}) {
+		for _, s := range def.Describe().Sources {
+			if s.Kind == kind && !slices.Contains(names, s.DetailType) {
+				names = append(names, s.DetailType)
+			}
+		}
+	}
+	return names
 }

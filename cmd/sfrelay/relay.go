@@ -19,8 +19,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 
 	"sfrelay/cmd/sfrelay/internal/account"
-	"sfrelay/cmd/sfrelay/internal/relay"
+	"sfrelay/cmd/sfrelay/internal/doctor"
+	"sfrelay/cmd/sfrelay/internal/relaysetup"
 	"sfrelay/cmd/sfrelay/internal/terminal"
+	"sfrelay/shared/relay"
 	orgsandbox "sfrelay/shared/sandbox/org"
 )
 
@@ -97,9 +99,9 @@ func (f *relaySides) sandbox(org *relay.Org) (*joined, error) {
 }
 
 // setup is a Setup that tells each step with its time.
-func (j *joined) setup(out *screen) *relay.Setup {
+func (j *joined) setup(out *screen) *relaysetup.Setup {
 	const pause = 15 * time.Second // a state takes minutes
-	return &relay.Setup{Org: j.org, Events: j.events, Place: j.place, Now: time.Now,
+	return &relaysetup.Setup{Org: j.org, Events: j.events, Place: j.place, Now: time.Now,
 		Say: func(step, what string, took time.Duration) { showStep(out, step, what, took) },
 		Wait: func(ctx context.Context) error {
 			select {
@@ -201,7 +203,7 @@ func (c *relayPlan) Run(ctx context.Context, out *screen) error {
 	if err != nil {
 		return err
 	}
-	v, err := relay.Look(ctx, j.org, j.events, time.Now())
+	v, err := doctor.Look(ctx, j.org, j.events, time.Now())
 	if err != nil {
 		return err
 	}
@@ -275,17 +277,17 @@ func (c *doctorCommand) Run(ctx context.Context, out *screen) error {
 		return err
 	}
 	out.where(j.at.Where, c.JSON)
-	v, err := relay.Look(ctx, j.org, j.events, time.Now())
+	v, err := doctor.Look(ctx, j.org, j.events, time.Now())
 	if err != nil {
 		return err
 	}
 	found := v.Findings(j.place)
 	if c.JSON {
 		err = out.Out.JSON(struct {
-			Org      string          `json:"org"`
-			Findings []relay.Finding `json:"findings"`
-			Unseen   []string        `json:"unseen"`
-		}{v.OrgID, append([]relay.Finding{}, found...), append([]string{}, v.Unseen...)})
+			Org      string           `json:"org"`
+			Findings []doctor.Finding `json:"findings"`
+			Unseen   []string         `json:"unseen"`
+		}{v.OrgID, append([]doctor.Finding{}, found...), append([]string{}, v.Unseen...)})
 	} else {
 		showFindings(out, v, found)
 	}
@@ -295,7 +297,7 @@ func (c *doctorCommand) Run(ctx context.Context, out *screen) error {
 	return err
 }
 
-func showFindings(out *screen, v *relay.View, found []relay.Finding) {
+func showFindings(out *screen, v *doctor.View, found []doctor.Finding) {
 	out.Out.Table(0, terminal.Row("org", v.Says()))
 	for _, f := range found {
 		out.Out.Table(0, terminal.Row(f.Name, strings.TrimSpace(f.Relay+" "+f.Evidence)))

@@ -27,13 +27,14 @@ import (
 	"sfrelay/cmd/sfrelay/internal/account"
 	"sfrelay/cmd/sfrelay/internal/audit"
 	"sfrelay/cmd/sfrelay/internal/bus"
-	"sfrelay/cmd/sfrelay/internal/relay"
+	"sfrelay/cmd/sfrelay/internal/doctor"
 	"sfrelay/cmd/sfrelay/internal/scenario"
 	"sfrelay/cmd/sfrelay/internal/stack"
 	"sfrelay/cmd/sfrelay/internal/terminal"
 	"sfrelay/cmd/sfrelay/internal/verdicts"
 	"sfrelay/shared/deadletter"
 	"sfrelay/shared/guard"
+	"sfrelay/shared/relay"
 	"sfrelay/shared/transport"
 	"sfrelay/shared/verdict"
 )
@@ -162,7 +163,7 @@ var texts = map[string]func(t *testing.T, s *screen, value string){
 		}}})
 	},
 	"doctor": func(t *testing.T, s *screen, value string) {
-		showFindings(s, &relay.View{OrgID: value, Unseen: []string{value}}, []relay.Finding{{Name: value, Relay: value, Evidence: value, Cure: value}})
+		showFindings(s, &doctor.View{View: &relay.View{OrgID: value, Unseen: []string{value}}}, []doctor.Finding{{Name: value, Relay: value, Evidence: value, Cure: value}})
 	},
 	"run, what differs": func(t *testing.T, s *screen, value string) { s.Err.Error("sfrelay", differs{value, value}) },
 	"bulk": func(t *testing.T, s *screen, value string) {

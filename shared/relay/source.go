@@ -20,8 +20,8 @@ type Source struct {
 	Off     []string   `json:"disabledRules,omitempty"`
 }
 
-// missing is the state of a source that is not there.
-const missing = "MISSING"
+// Missing is the state of a source that is not there.
+const Missing = "MISSING"
 
 func isCode(err error, code string) bool {
 	e, ok := errors.AsType[smithy.APIError](err)
@@ -31,7 +31,7 @@ func isCode(err error, code string) bool {
 // source asks for a source, its bus and the rules of that.
 func source(ctx context.Context, client *eventbridge.Client, name string) (Source, error) {
 	out, err := client.DescribeEventSource(ctx, &eventbridge.DescribeEventSourceInput{Name: &name})
-	s := Source{State: missing}
+	s := Source{State: Missing}
 	switch {
 	case isCode(err, "ResourceNotFoundException"):
 	case err != nil:
@@ -65,13 +65,4 @@ func source(ctx context.Context, client *eventbridge.Client, name string) (Sourc
 		}
 	}
 	return s, nil
-}
-
-// associate makes the bus of a source. One that is there is taken.
-func associate(ctx context.Context, client *eventbridge.Client, name string) error {
-	_, err := client.CreateEventBus(ctx, &eventbridge.CreateEventBusInput{Name: &name, EventSourceName: &name})
-	if isCode(err, "ResourceAlreadyExistsException") {
-		return nil
-	}
-	return err
 }

@@ -1,5 +1,5 @@
-// Package relay sets up Event Relay between an org and an AWS account, says how it does, and
-// names what is wrong with it. It asks both sides, because each may look well alone.
+// Package relay says how Event Relay does between an org and an AWS account. It asks both
+// sides, because each may look well alone.
 package relay
 
 import (
@@ -66,8 +66,9 @@ func NewOrg(address string, secret func(context.Context) (string, error)) (*Org,
 	return &Org{u, client, login.New(u, client, secret)}, nil
 }
 
-// call makes a request and reads its answer into a value, unless that is nil.
-func (o *Org) call(ctx context.Context, what, method, path string, body, into any) error {
+// Call makes a request and reads its answer into a value, unless that is nil. path begins
+// behind the version. A refusal is a *Refused.
+func (o *Org) Call(ctx context.Context, what, method, path string, body, into any) error {
 	token, no := o.session.Token(ctx, "")
 	if no != nil {
 		return &Refused{What: "login", Code: no.Code, Setting: no.Setting}
@@ -107,8 +108,8 @@ func (o *Org) call(ctx context.Context, what, method, path string, body, into an
 	return json.Unmarshal(answer, into)
 }
 
-// rows are those of a statement, of one page: no list here is longer.
-func rows[T any](ctx context.Context, o *Org, soql string) ([]T, error) {
+// Rows are those of a statement, of one page: no list here is longer.
+func Rows[T any](ctx context.Context, o *Org, soql string) ([]T, error) {
 	var page struct{ Records []T }
 	path := "query?" + url.Values{"q": {soql}}.Encode()
 	_, object, _ := strings.Cut(soql, " FROM ")
@@ -116,30 +117,30 @@ func rows[T any](ctx context.Context, o *Org, soql string) ([]T, error) {
 	if strings.HasPrefix(object, "PlatformEventChannel") || object == "NamedCredential" {
 		path = "tooling/" + path
 	}
-	err := o.call(ctx, "query "+object, http.MethodGet, path, nil, &page)
+	err := o.Call(ctx, "query "+object, http.MethodGet, path, nil, &page)
 	return page.Records, err
 }
 
-// create makes a component by the Tooling API.
-func (o *Org) create(ctx context.Context, object, name string, metadata map[string]any) error {
-	return o.call(ctx, "create "+object+" "+name, http.MethodPost, "tooling/sobjects/"+object, map[string]any{"FullName": name, "Metadata": metadata}, nil)
+// Create makes a component by the Tooling API.
+func (o *Org) Create(ctx context.Context, object, name string, metadata map[string]any) error {
+	return o.Call(ctx, "create "+object+" "+name, http.MethodPost, "tooling/sobjects/"+object, map[string]any{"FullName": name, "Metadata": metadata}, nil)
 }
 
-// remove deletes a component.
-func (o *Org) remove(ctx context.Context, object, id string) error {
-	return o.call(ctx, "delete "+object, http.MethodDelete, "tooling/sobjects/"+object+"/"+url.PathEscape(id), nil, nil)
+// Remove deletes a component.
+func (o *Org) Remove(ctx context.Context, object, id string) error {
+	return o.Call(ctx, "delete "+object, http.MethodDelete, "tooling/sobjects/"+object+"/"+url.PathEscape(id), nil, nil)
 }
 
 // SetState asks a relay to run, pause or stop; it follows in some minutes.
 func (o *Org) SetState(ctx context.Context, r *Config, state string) error {
-	return o.call(ctx, fmt.Sprintf("set %s to %s", r.DeveloperName, state), http.MethodPatch, "tooling/sobjects/EventRelayConfig/"+url.PathEscape(r.ID),
+	return o.Call(ctx, fmt.Sprintf("set %s to %s", r.DeveloperName, state), http.MethodPatch, "tooling/sobjects/EventRelayConfig/"+url.PathEscape(r.ID),
 		map[string]any{"Metadata": map[string]any{"state": state}}, nil)
 }
 
-// fields are the names of those that the user sees of an object.
-func (o *Org) fields(ctx context.Context, object string) (map[string]bool, error) {
+// Fields are the names of those that the user sees of an object.
+func (o *Org) Fields(ctx context.Context, object string) (map[string]bool, error) {
 	var d struct{ Fields []struct{ Name string } }
-	err := o.call(ctx, "describe "+object, http.MethodGet, "sobjects/"+url.PathEscape(object)+"/describe", nil, &d)
+	err := o.Call(ctx, "describe "+object, http.MethodGet, "sobjects/"+url.PathEscape(object)+"/describe", nil, &d)
 	names := map[string]bool{}
 	for _, f := range d.Fields {
 		names[f.Name] = true

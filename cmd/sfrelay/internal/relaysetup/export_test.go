@@ -1,4 +1,4 @@
-package relay
+package relaysetup
 
 // Associate makes the bus of a source.
 var Associate = associate

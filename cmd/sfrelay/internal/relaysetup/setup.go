@@ -1,20 +1,26 @@
-package relay
+// Package relaysetup makes Event Relay between an org and an AWS account, and deletes it.
+package relaysetup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/smithy-go"
+
+	"sfrelay/functions"
+	"sfrelay/shared/relay"
 )
 
 // Setup does what is missing, and takes what is there.
 type Setup struct {
-	Org    *Org
+	Org    *relay.Org
 	Events *eventbridge.Client
-	Place  Place
+	Place  relay.Place
 	Say    func(step, what string, took time.Duration)
 	Wait   func(context.Context) error // before the other side is asked again
 	Now    func() time.Time
@@ -26,7 +32,7 @@ const asks = 40
 // Run sets up everything, or goes on where an earlier run ended, and returns the names of
 // the buses by the stack's parameters.
 func (s *Setup) Run(ctx context.Context) (map[string]string, error) {
-	v, err := Look(ctx, s.Org, s.Events, s.Now())
+	v, err := relay.Look(ctx, s.Org, s.Events, s.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +47,7 @@ func (s *Setup) Run(ctx context.Context) (map[string]string, error) {
 		if err := s.components(ctx, one); err != nil {
 			return nil, err
 		}
-		if buses[one.kind.parameter], err = s.bus(ctx, one.Name); err != nil {
+		if buses[one.Kind.Parameter], err = s.bus(ctx, one.Name); err != nil {
 			return nil, err
 		}
 	}
@@ -52,18 +58,18 @@ func (s *Setup) step(name string, began time.Time, what string) {
 	s.Say(name, what, s.Now().Sub(began))
 }
 
-func (s *Setup) credential(ctx context.Context, v *View) error {
+func (s *Setup) credential(ctx context.Context, v *relay.View) error {
 	began := s.Now()
-	switch c := v.credential; {
+	switch c := v.Credential; {
 	case c == nil:
-		err := s.Org.create(ctx, "NamedCredential", credentialName, map[string]any{"label": "sfrelay AWS", "endpoint": s.Place.endpoint(), "generateAuthorizationHeader": true,
+		err := s.Org.Create(ctx, "NamedCredential", relay.CredentialName, map[string]any{"label": "sfrelay AWS", "endpoint": s.Place.Endpoint(), "generateAuthorizationHeader": true,
 			"principalType": "NamedUser", "protocol": "NoAuthentication", "namedCredentialType": "Legacy", "calloutStatus": "Enabled"})
 		if err != nil {
 			return err
 		}
-		s.step("credential", began, "made, "+s.Place.endpoint())
-	case c.Endpoint != s.Place.endpoint():
-		return fmt.Errorf("the credential %s leads to %s, and the stack is at %s; delete the relays, then correct the URL in Setup, Named Credentials", credentialName, c.Endpoint, s.Place.endpoint())
+		s.step("credential", began, "made, "+s.Place.Endpoint())
+	case c.Endpoint != s.Place.Endpoint():
+		return fmt.Errorf("the credential %s leads to %s, and the stack is at %s; delete the relays, then correct the URL in Setup, Named Credentials", relay.CredentialName, c.Endpoint, s.Place.Endpoint())
 	default:
 		s.step("credential", began, "there")
 	}
@@ -71,42 +77,42 @@ func (s *Setup) credential(ctx context.Context, v *View) error {
 }
 
 // components makes channel, members and relay of one kind.
-func (s *Setup) components(ctx context.Context, one *One) error {
-	began, k := s.Now(), one.kind
-	channels, err := rows[struct{ DeveloperName string }](ctx, s.Org, "SELECT DeveloperName FROM PlatformEventChannel")
+func (s *Setup) components(ctx context.Context, one *relay.One) error {
+	began, k := s.Now(), one.Kind
+	channels, err := relay.Rows[struct{ DeveloperName string }](ctx, s.Org, "SELECT DeveloperName FROM PlatformEventChannel")
 	if err != nil {
 		return err
 	}
 	made := 0
 	make1 := func(object, name string, metadata map[string]any) error {
 		made++
-		return s.Org.create(ctx, object, name, metadata)
+		return s.Org.Create(ctx, object, name, metadata)
 	}
-	if !slices.ContainsFunc(channels, func(c struct{ DeveloperName string }) bool { return c.DeveloperName == k.name }) {
-		if err := make1("PlatformEventChannel", k.name+"__chn", map[string]any{"channelType": k.channel, "label": k.label}); err != nil {
+	if !slices.ContainsFunc(channels, func(c struct{ DeveloperName string }) bool { return c.DeveloperName == k.Name }) {
+		if err := make1("PlatformEventChannel", k.Name+"__chn", map[string]any{"channelType": k.Channel, "label": k.Label}); err != nil {
 			return err
 		}
 	}
-	for _, event := range k.events {
-		if slices.Contains(one.Members, event) {
+	for _, event := range functions.DetailTypes(k.Events) {
+		if one.Carries(event) {
 			continue
 		}
 		// Two underscores in a row look like a namespace.
-		name := k.name + "_chn_" + strings.ReplaceAll(event, "__", "_")
-		if err := make1("PlatformEventChannelMember", name, map[string]any{"eventChannel": k.name + "__chn", "selectedEntity": event}); err != nil {
+		name := k.Name + "_chn_" + strings.ReplaceAll(event, "__", "_")
+		if err := make1("PlatformEventChannelMember", name, map[string]any{"eventChannel": k.Name + "__chn", "selectedEntity": event}); err != nil {
 			return fmt.Errorf("%w; if the event does not exist, deploy it first: sf project deploy start --source-dir salesforce/force-app", err)
 		}
 	}
 	switch c := one.Config; {
 	case c == nil:
-		if err := make1("EventRelayConfig", k.name, map[string]any{"destinationResourceName": "callout:" + credentialName, "eventChannel": k.name + "__chn", "label": k.label,
+		if err := make1("EventRelayConfig", k.Name, map[string]any{"destinationResourceName": "callout:" + relay.CredentialName, "eventChannel": k.Name + "__chn", "label": k.Label,
 			"relayOption": `{"ReplayRecovery":"EARLIEST"}`, "state": "STOP", "usageType": "AMAZON_EVENTBRIDGE"}); err != nil {
 			return err
 		}
-	case c.DestinationResourceName != "callout:"+credentialName:
-		return fmt.Errorf("the channel %s__chn is used by the relay %s, which leads to %s; delete that relay in Setup, Event Relays", k.name, c.DeveloperName, c.DestinationResourceName)
+	case c.DestinationResourceName != "callout:"+relay.CredentialName:
+		return fmt.Errorf("the channel %s__chn is used by the relay %s, which leads to %s; delete that relay in Setup, Event Relays", k.Name, c.DeveloperName, c.DestinationResourceName)
 	}
-	s.step(k.name, began, fmt.Sprintf("%d components made", made))
+	s.step(k.Name, began, fmt.Sprintf("%d components made", made))
 	return nil
 }
 
@@ -114,11 +120,11 @@ func (s *Setup) components(ctx context.Context, one *One) error {
 func (s *Setup) bus(ctx context.Context, name string) (string, error) {
 	began := s.Now()
 	for i := range asks {
-		v, err := Look(ctx, s.Org, s.Events, s.Now())
+		v, err := relay.Look(ctx, s.Org, s.Events, s.Now())
 		if err != nil {
 			return "", err
 		}
-		one := v.Relays[slices.IndexFunc(v.Relays, func(o *One) bool { return o.Name == name })]
+		one := v.Relays[slices.IndexFunc(v.Relays, func(o *relay.One) bool { return o.Name == name })]
 		from := one.Feedback.RemoteResource
 		switch one.Source.State {
 		case "ACTIVE":
@@ -139,13 +145,13 @@ func (s *Setup) bus(ctx context.Context, name string) (string, error) {
 			return "", err
 		}
 	}
-	return "", fmt.Errorf("%s: no source in account %s, region %s; correct region and account in Setup, Named Credentials, %s", name, s.Place.Account, s.Place.Region, credentialName)
+	return "", fmt.Errorf("%s: no source in account %s, region %s; correct region and account in Setup, Named Credentials, %s", name, s.Place.Account, s.Place.Region, relay.CredentialName)
 }
 
 func (s *Setup) start(ctx context.Context) error {
 	began := s.Now()
 	for range asks {
-		v, err := Look(ctx, s.Org, s.Events, s.Now())
+		v, err := relay.Look(ctx, s.Org, s.Events, s.Now())
 		if err != nil {
 			return err
 		}
@@ -178,29 +184,29 @@ func (s *Setup) start(ctx context.Context) error {
 // Teardown deletes members, relays, channels and the credential, in the order that Salesforce
 // takes, and the buses. It says what it deletes.
 func (s *Setup) Teardown(ctx context.Context) error {
-	v, err := Look(ctx, s.Org, s.Events, s.Now())
+	v, err := relay.Look(ctx, s.Org, s.Events, s.Now())
 	if err != nil {
 		return err
 	}
 	for _, one := range v.Relays {
 		began := s.Now()
-		for _, m := range one.members {
-			if err := s.Org.remove(ctx, "PlatformEventChannelMember", m.ID); err != nil {
+		for _, m := range one.Members {
+			if err := s.Org.Remove(ctx, "PlatformEventChannelMember", m.ID); err != nil {
 				return err
 			}
 		}
 		if one.Config != nil {
-			if err := s.Org.remove(ctx, "EventRelayConfig", one.Config.ID); err != nil {
+			if err := s.Org.Remove(ctx, "EventRelayConfig", one.Config.ID); err != nil {
 				return err
 			}
 		}
-		channels, err := rows[struct{ ID, DeveloperName string }](ctx, s.Org, "SELECT Id, DeveloperName FROM PlatformEventChannel")
+		channels, err := relay.Rows[struct{ ID, DeveloperName string }](ctx, s.Org, "SELECT Id, DeveloperName FROM PlatformEventChannel")
 		if err != nil {
 			return err
 		}
 		for _, c := range channels {
 			if c.DeveloperName == one.Name {
-				if err := s.Org.remove(ctx, "PlatformEventChannel", c.ID); err != nil {
+				if err := s.Org.Remove(ctx, "PlatformEventChannel", c.ID); err != nil {
 					return err
 				}
 			}
@@ -212,8 +218,17 @@ func (s *Setup) Teardown(ctx context.Context) error {
 		}
 		s.step(one.Name, began, "deleted")
 	}
-	if v.credential != nil {
-		return s.Org.remove(ctx, "NamedCredential", v.credential.ID)
+	if v.Credential != nil {
+		return s.Org.Remove(ctx, "NamedCredential", v.Credential.ID)
 	}
 	return nil
+}
+
+// associate makes the bus of a source. One that is there is taken.
+func associate(ctx context.Context, client *eventbridge.Client, name string) error {
+	_, err := client.CreateEventBus(ctx, &eventbridge.CreateEventBusInput{Name: &name, EventSourceName: &name})
+	if e, ok := errors.AsType[smithy.APIError](err); ok && e.ErrorCode() == "ResourceAlreadyExistsException" {
+		return nil
+	}
+	return err
 }
