@@ -64,6 +64,8 @@ func (s *Org) awsEvents(w http.ResponseWriter, r *http.Request) {
 			p.bus, p.since = false, s.now()
 		}
 		body = pairs{}
+	case operation == "EnableRule":
+		body, no = s.onBus(operation, in.EventBusName, rule{Name: in.Name})
 	case operation == "ListRules" || operation == "DescribeEventBus" || operation == "PutRule":
 		body, no = s.onBus(operation, in.EventBusName, rule{in.Name, in.State, in.EventPattern})
 	default:
@@ -142,6 +144,13 @@ func (s *Org) onBus(operation, name string, r rule) (any, *awsRefusal) {
 	switch operation {
 	case "DescribeEventBus":
 		return pairs{{"Name", name}, {"Arn", "arn:aws:events:" + Region + ":" + Account + ":event-bus/" + name}}, nil
+	case "EnableRule":
+		i := slices.IndexFunc(p.rules, func(other rule) bool { return other.Name == r.Name })
+		if i < 0 {
+			return nil, &awsRefusal{"ResourceNotFoundException", "Rule " + r.Name + " does not exist on EventBus " + name + "."}
+		}
+		p.rules[i].State = "ENABLED"
+		return pairs{}, nil
 	case "PutRule":
 		p.rules = append(slices.DeleteFunc(p.rules, func(other rule) bool { return other.Name == r.Name }), r)
 		return pairs{{"RuleArn", "arn:aws:events:" + Region + ":" + Account + ":rule/" + name + "/" + r.Name}}, nil
@@ -170,4 +179,14 @@ func (s *Org) RelaySays(relay string, values map[string]any) {
 			}
 		}
 	}
+}
+
+// RelayState is the state that a relay is asked to have, by the relay's name.
+func (s *Org) RelayState(relay string) any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.byName("EventRelayConfig", relay); r != nil {
+		return r.at(s.now()).values["State"]
+	}
+	return nil
 }

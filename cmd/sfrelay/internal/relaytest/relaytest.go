@@ -33,6 +33,8 @@ type World struct {
 	Events *eventbridge.Client
 	Place  relay.Place
 	Login  string // answer to every login; empty: the stand-in's
+	// Before answers in place of the stand-in where it returns true, by either side's calls.
+	Before func(http.ResponseWriter, *http.Request) bool
 	url    string
 	token  string
 }
@@ -46,6 +48,9 @@ func New(t *testing.T) *World {
 		if w.Login != "" && strings.HasSuffix(r.URL.Path, "/token") {
 			out.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(out, w.Login)
+			return
+		}
+		if w.Before != nil && w.Before(out, r) {
 			return
 		}
 		w.Stand.ServeHTTP(out, r)
