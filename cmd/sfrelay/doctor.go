@@ -115,6 +115,6 @@ func showFindings(out *screen, v *doctor.View, found []doctor.Finding) {
 	}
 	out.Out.Printf("%s, %d not seen\n", count(len(found), "finding", "findings"), len(v.Unseen))
 	if fixes > 0 {
-		out.Out.Printf("%d of them sfrelay doctor --fix can cure.\n", fixes)
+		out.Out.Printf("sfrelay doctor --fix cures %d of them.\n", fixes)
 	}
 }

@@ -135,7 +135,7 @@ func TestDoctorFixes(t *testing.T) {
 		t.Fatal(said)
 	}
 	code, out, said := called(t, nobody, append([]string{"doctor"}, flags...)...)
-	if code != notDone || wanted() != "PAUSE" || strings.Contains(said, question) || !strings.Contains(out, "2 of them sfrelay doctor --fix can cure") {
+	if code != notDone || wanted() != "PAUSE" || strings.Contains(said, question) || !strings.Contains(out, "sfrelay doctor --fix cures 2 of them") {
 		t.Errorf("code %d, %v: %s%s", code, wanted(), out, said)
 	}
 	if code, _, said := called(t, nobody, append([]string{"doctor", "--fix"}, flags...)...); code != wrongUse || wanted() != "PAUSE" {

@@ -19,7 +19,7 @@ type Definition struct {
 // API Developer Guide, "readMetadata()").
 func (o *Org) Definitions(ctx context.Context, names []string) ([]Definition, error) {
 	const what = "readMetadata CustomObject"
-	resp, answer, err := o.send(ctx, what, http.MethodPost, "/services/Soap/m/"+version, "text/xml", func(token string) []byte {
+	status, answer, err := o.send(ctx, what, http.MethodPost, "/services/Soap/m/"+version, "text/xml", func(token string) []byte {
 		var b strings.Builder
 		text := func(s string) { _ = xml.EscapeText(&b, []byte(s)) } // a Builder fails never
 		b.WriteString(`<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" xmlns="http://soap.sforce.com/2006/04/metadata"><s:Header><SessionHeader><sessionId>`)
@@ -44,9 +44,9 @@ func (o *Org) Definitions(ctx context.Context, names []string) ([]Definition, er
 		Records []Definition `xml:"Body>readMetadataResponse>result>records"`
 	}
 	if err := xml.Unmarshal(answer, &envelope); err != nil {
-		return nil, &Refused{What: what, Code: resp.Status}
+		return nil, &Refused{What: what, Code: statusText(status)}
 	}
-	if f := envelope.Fault; f.Code != "" || resp.StatusCode >= 300 {
+	if f := envelope.Fault; f.Code != "" || status >= 300 {
 		_, says, _ := strings.Cut(f.Says, ": ")
 		return nil, &Refused{What: what, Code: strings.TrimPrefix(f.Code, "sf:"), Message: says}
 	}

@@ -87,14 +87,14 @@ func (o *Org) Call(ctx context.Context, what, method, path string, body, into an
 			return err
 		}
 	}
-	resp, answer, err := o.send(ctx, what, method, api+path, "application/json", func(string) []byte { return text })
+	status, answer, err := o.send(ctx, what, method, api+path, "application/json", func(string) []byte { return text })
 	if err != nil {
 		return err
 	}
-	if resp.StatusCode >= 300 {
+	if status >= 300 {
 		var list []struct{ ErrorCode, Message string }
 		if json.Unmarshal(answer, &list) != nil || len(list) == 0 {
-			return &Refused{What: what, Code: resp.Status}
+			return &Refused{What: what, Code: statusText(status)}
 		}
 		return &Refused{What: what, Code: list[0].ErrorCode, Message: list[0].Message}
 	}
@@ -104,15 +104,17 @@ func (o *Org) Call(ctx context.Context, what, method, path string, body, into an
 	return json.Unmarshal(answer, into)
 }
 
+func statusText(status int) string { return fmt.Sprint(status, " ", http.StatusText(status)) }
+
 // send makes a request whose body may hold the token of the session.
-func (o *Org) send(ctx context.Context, what, method, path, kind string, body func(token string) []byte) (*http.Response, []byte, error) {
+func (o *Org) send(ctx context.Context, what, method, path, kind string, body func(token string) []byte) (status int, answer []byte, err error) {
 	token, no := o.session.Token(ctx, "")
 	if no != nil {
-		return nil, nil, &Refused{What: "login", Code: no.Code, Setting: no.Setting}
+		return 0, nil, &Refused{What: "login", Code: no.Code, Setting: no.Setting}
 	}
 	req, err := http.NewRequestWithContext(ctx, method, o.base.String()+path, bytes.NewReader(body(token)))
 	if err != nil {
-		return nil, nil, err
+		return 0, nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", kind)
@@ -121,14 +123,14 @@ func (o *Org) send(ctx context.Context, what, method, path, kind string, body fu
 	}
 	resp, err := o.http.Do(req)
 	if err != nil {
-		return nil, nil, &Refused{What: what, Code: login.NoAnswer, Message: login.Cause(err).Error()}
+		return 0, nil, &Refused{What: what, Code: login.NoAnswer, Message: login.Cause(err).Error()}
 	}
 	defer resp.Body.Close()
 	if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		o.skew = time.Since(at).Truncate(time.Second)
 	}
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	return resp, answer, err
+	answer, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	return resp.StatusCode, answer, err
 }
 
 // User is the id of the user of the credentials.
@@ -140,13 +142,13 @@ func (o *Org) User(ctx context.Context) (string, error) {
 
 // Versions are those of the API that the org serves, e.g. v66.0.
 func (o *Org) Versions(ctx context.Context) (names []string, err error) {
-	resp, answer, err := o.send(ctx, "versions", http.MethodGet, "/services/data", "application/json", func(string) []byte { return nil })
+	status, answer, err := o.send(ctx, "versions", http.MethodGet, "/services/data", "application/json", func(string) []byte { return nil })
 	if err != nil {
 		return nil, err
 	}
 	var list []struct{ Version string }
-	if resp.StatusCode != http.StatusOK || json.Unmarshal(answer, &list) != nil {
-		return nil, &Refused{What: "versions", Code: resp.Status}
+	if status != http.StatusOK || json.Unmarshal(answer, &list) != nil {
+		return nil, &Refused{What: "versions", Code: statusText(status)}
 	}
 	for _, v := range list {
 		names = append(names, "v"+v.Version)

@@ -151,7 +151,7 @@ func (v *View) ofSource(one *relay.One, add adder) {
 	case s.Rules == 0:
 		add(one.Name, "no-rules", "the bus has no rules", "Deploy the stack with "+one.Kind.Parameter+"="+name)
 	case len(s.Off) > 0:
-		add(one.Name, "rule-disabled", strings.Join(s.Off, ", "), "EventBridge, Rules: enable them. Events that come meanwhile are lost.").by("enable the rules", v.enable(name, s.Off))
+		add(one.Name, "rule-disabled", "switched off: "+strings.Join(s.Off, ", "), "EventBridge, Rules: enable them. Events that come meanwhile are lost.").by("enable the rules", v.enable(name, s.Off))
 	}
 }
 

@@ -21,7 +21,7 @@ const mostSkew = 2 * time.Minute
 // ofOrg is what the org as a whole has to be.
 func (v *View) ofOrg(p relay.Place, add adder) {
 	if v.skew.Abs() > mostSkew {
-		add("", "clock-off", fmt.Sprintf("this machine's clock is %s from Salesforce's", v.skew), "Set the clock: both sides refuse what is signed at another time.")
+		add("", "clock-off", fmt.Sprintf("this machine's clock is %s from Salesforce's", v.skew.Round(10*time.Second)), "Set the clock: both sides refuse what is signed at another time.")
 	}
 	if len(v.versions) > 0 && !slices.Contains(v.versions, relay.Version) {
 		add("", "api-version-missing", "the org serves "+v.versions[0]+" to "+v.versions[len(v.versions)-1]+", sfrelay asks for "+relay.Version, "Update sfrelay.")
