@@ -174,6 +174,16 @@ func (o *Org) Create(ctx context.Context, object, name string, metadata map[stri
 	return o.Call(ctx, "create "+object+" "+name, http.MethodPost, "tooling/sobjects/"+object, map[string]any{"FullName": name, "Metadata": metadata}, nil)
 }
 
+// IsThere reports whether the org has an object, a platform event for example, that the user
+// may see: Salesforce says no difference.
+func (o *Org) IsThere(ctx context.Context, object string) (bool, error) {
+	err := o.Call(ctx, "describe "+object, http.MethodGet, "sobjects/"+url.PathEscape(object)+"/describe", nil, nil)
+	if no, ok := errors.AsType[*Refused](err); ok && no.Code == "NOT_FOUND" {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Remove deletes a component.
 func (o *Org) Remove(ctx context.Context, object, id string) error {
 	return o.Call(ctx, "delete "+object, http.MethodDelete, "tooling/sobjects/"+object+"/"+url.PathEscape(id), nil, nil)

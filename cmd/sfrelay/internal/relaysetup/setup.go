@@ -14,6 +14,7 @@ import (
 
 	"sfrelay/functions"
 	"sfrelay/shared/relay"
+	"sfrelay/shared/salesforce"
 )
 
 // Setup does what is missing, and takes what is there.
@@ -39,6 +40,9 @@ func (s *Setup) Run(ctx context.Context) (map[string]string, error) {
 	if v.Namespace != "" {
 		return nil, fmt.Errorf("the org has the namespace %s: components of a namespaced org have other names; deploy salesforce/ with sf, and start the relays in Setup, Event Relays", v.Namespace)
 	}
+	if err := s.events(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.credential(ctx, v); err != nil {
 		return nil, err
 	}
@@ -52,6 +56,45 @@ func (s *Setup) Run(ctx context.Context) (map[string]string, error) {
 		}
 	}
 	return buses, s.start(ctx)
+}
+
+// MissingEvents are platform events that the org does not have. The Tooling API makes no
+// objects, so they are deployed.
+type MissingEvents struct{ Names []string }
+
+// Command deploys them, from the root of a checkout.
+func (e *MissingEvents) Command() string {
+	c := "cd salesforce && sf project deploy start"
+	for _, name := range e.Names {
+		c += " --source-dir force-app/main/default/objects/" + name
+	}
+	return c
+}
+
+func (e *MissingEvents) Error() string {
+	return fmt.Sprintf("the org has no platform event %s, or the user of the credentials may not see it; nothing was made; deploy the events with: %s; then assign the permission set Sfrelay_Publisher to that user, and run this command again",
+		strings.Join(e.Names, ", "), e.Command())
+}
+
+// events looks for the platform events before anything is made: a channel without them
+// relays nothing.
+func (s *Setup) events(ctx context.Context) error {
+	began, missing := s.Now(), &MissingEvents{}
+	names := functions.DetailTypes(salesforce.Platform)
+	for _, name := range names {
+		there, err := s.Org.IsThere(ctx, name)
+		if err != nil {
+			return err
+		}
+		if !there {
+			missing.Names = append(missing.Names, name)
+		}
+	}
+	if len(missing.Names) > 0 {
+		return missing
+	}
+	s.step("platform events", began, fmt.Sprintf("%d there", len(names)))
+	return nil
 }
 
 func (s *Setup) step(name string, began time.Time, what string) {
@@ -99,7 +142,7 @@ func (s *Setup) components(ctx context.Context, one *relay.One) error {
 		}
 		made++
 		if err := s.Org.AddMember(ctx, k, event); err != nil {
-			return fmt.Errorf("%w; if the event does not exist, deploy it first: sf project deploy start --source-dir salesforce/force-app", err)
+			return err
 		}
 	}
 	switch c := one.Config; {

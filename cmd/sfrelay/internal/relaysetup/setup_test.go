@@ -1,12 +1,16 @@
 package relaysetup_test
 
 import (
+	"errors"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"sfrelay/cmd/sfrelay/internal/relaysetup"
 	"sfrelay/cmd/sfrelay/internal/relaytest"
+	orgsandbox "sfrelay/shared/sandbox/org"
 )
 
 func TestARefusedLoginNamesItsSetting(t *testing.T) {
@@ -63,5 +67,49 @@ func TestASourceThatIsAssociatedIsTaken(t *testing.T) {
 	}
 	if err := relaysetup.Associate(t.Context(), w.Events, bus+"x"); err == nil {
 		t.Error("a source that is not there was associated")
+	}
+}
+
+// An org without the platform events gets the command that deploys them before anything is
+// made. After it the same command goes on.
+func TestSetupBeginsWithThePlatformEvents(t *testing.T) {
+	w := relaytest.New(t)
+	for _, name := range []string{"Cloud_Customer_Sync__e", "Inventory_Update__e"} {
+		if err := w.Stand.Break(orgsandbox.Fault{Name: "hidden-object", Object: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := w.Setup()
+	const command = "cd salesforce && sf project deploy start --source-dir force-app/main/default/objects/Cloud_Customer_Sync__e --source-dir force-app/main/default/objects/Inventory_Update__e;"
+	if _, is := errors.AsType[*relaysetup.MissingEvents](err); !is || !strings.Contains(err.Error(), command) || strings.Contains(err.Error(), "Opportunity_Won__e") {
+		t.Fatalf("%v", err)
+	}
+	for _, m := range regexp.MustCompile(`force-app/\S+[^;\s]`).FindAllString(err.Error(), -1) {
+		if _, err := os.Stat("../../../../salesforce/" + m); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, object := range []string{"EventRelayConfig", "PlatformEventChannel", "PlatformEventChannelMember", "NamedCredential"} {
+		if n := w.Stand.State().Records[object]; n != 0 {
+			t.Errorf("%d %s", n, object)
+		}
+	}
+	w.Stand.Mend()
+	if buses, err := w.Setup(); err != nil || len(buses) != 2 {
+		t.Errorf("and again: %v, %v", buses, err)
+	}
+}
+
+// What is refused for another reason is not called missing.
+func TestAnEventThatCannotBeAskedForIsNotMissing(t *testing.T) {
+	w := relaytest.New(t)
+	w.Answer = func(path string, _ []byte) (int, string) {
+		if strings.Contains(path, "/describe") {
+			return 403, `[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"TotalRequests Limit exceeded."}]`
+		}
+		return 0, ""
+	}
+	if _, err := w.Setup(); err == nil || !strings.Contains(err.Error(), "REQUEST_LIMIT_EXCEEDED") || strings.Contains(err.Error(), "sf project") {
+		t.Errorf("%v", err)
 	}
 }

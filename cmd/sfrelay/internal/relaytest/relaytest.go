@@ -2,6 +2,7 @@
 package relaytest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -32,9 +33,10 @@ type World struct {
 	Org    *relay.Org
 	Events *eventbridge.Client
 	Place  relay.Place
-	Login  string // answer to every login; empty: the stand-in's
 	// Before answers in place of the stand-in where it returns true, by either side's calls.
 	Before func(http.ResponseWriter, *http.Request) bool
+	Login  string                                                     // answer to every login; empty: the stand-in's
+	Answer func(path string, body []byte) (status int, answer string) // before the stand-in does, unless status is 0
 	url    string
 	token  string
 }
@@ -52,6 +54,16 @@ func New(t *testing.T) *World {
 		}
 		if w.Before != nil && w.Before(out, r) {
 			return
+		}
+		if w.Answer != nil {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			if status, answer := w.Answer(r.Header.Get("X-Amz-Target")+" "+r.URL.RequestURI(), body); status != 0 {
+				out.Header().Set("Content-Type", "application/json")
+				out.WriteHeader(status)
+				_, _ = io.WriteString(out, answer)
+				return
+			}
 		}
 		w.Stand.ServeHTTP(out, r)
 	}))

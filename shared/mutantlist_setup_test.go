@@ -1,0 +1,35 @@
+package shared_test
+
+// setupMutants are lines of what sets up the relays and tries them.
+var setupMutants = []mutant{
+	{
+		name: "setup-without-events", file: "../cmd/sfrelay/internal/relaysetup/setup.go",
+		old:  "if len(missing.Names) > 0 {",
+		new:  "if false {",
+		test: "TestSetupBeginsWithThePlatformEvents", protects: "nothing is made in an org without the platform events",
+	},
+	{
+		name: "probe-of-the-org-is-a-change", file: "salesforce/judge.go",
+		old:  "if strings.HasPrefix(payloadID, ProbePrefix) {",
+		new:  "if false {",
+		test: "TestProbe", protects: "a probe that the org publishes reaches no sink",
+	},
+	{
+		name: "full-probe-of-the-org-is-lost", file: "salesforce/judge.go",
+		old:  "return f.saysNothing(r.idField)",
+		new:  "return nil",
+		test: "TestProbe", protects: "an event with content is not taken for a probe",
+	},
+	{
+		name: "probe-without-its-name", file: "consumer/handle.go",
+		old:  "w.line.Subject = event.ProbeID",
+		new:  "_ = event.ProbeID",
+		test: "TestAProbeTouchesNothing", protects: "verify finds its probe in the log",
+	},
+	{
+		name: "every-refusal-is-a-missing-event", file: "relay/org.go",
+		old:  `ok && no.Code == "NOT_FOUND" {`,
+		new:  `ok && no.Code != "" {`,
+		test: "TestAnEventIsThereOrNot", protects: "an org that does not answer is not told to deploy",
+	},
+}
