@@ -67,45 +67,55 @@ func NewOrg(address string, secret func(context.Context) (string, error)) (*Org,
 }
 
 // Call makes a request and reads its answer into a value, unless that is nil. path begins
-// behind the version. A refusal is a *Refused.
+// behind the version. A session that has ended is renewed once. A refusal is a *Refused.
 func (o *Org) Call(ctx context.Context, what, method, path string, body, into any) error {
-	token, no := o.session.Token(ctx, "")
-	if no != nil {
-		return &Refused{What: "login", Code: no.Code, Setting: no.Setting}
+	ended := ""
+	for {
+		token, no := o.session.Token(ctx, ended)
+		if no != nil {
+			return &Refused{What: "login", Code: no.Code, Setting: no.Setting}
+		}
+		status, err := o.call(ctx, token, what, method, path, body, into)
+		if status != http.StatusUnauthorized || ended != "" {
+			return err
+		}
+		ended = token
 	}
+}
+
+func (o *Org) call(ctx context.Context, token, what, method, path string, body, into any) (status int, err error) {
 	var text []byte
 	if body != nil {
-		var err error
 		if text, err = json.Marshal(body); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	req, err := http.NewRequestWithContext(ctx, method, o.base.String()+api+path, bytes.NewReader(text))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := o.http.Do(req)
 	if err != nil {
-		return &Refused{What: what, Code: login.NoAnswer, Message: login.Cause(err).Error()}
+		return 0, &Refused{What: what, Code: login.NoAnswer, Message: login.Cause(err).Error()}
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if resp.StatusCode >= 300 {
 		var list []struct{ ErrorCode, Message string }
 		if json.Unmarshal(answer, &list) != nil || len(list) == 0 {
-			return &Refused{What: what, Code: resp.Status}
+			return resp.StatusCode, &Refused{What: what, Code: resp.Status}
 		}
-		return &Refused{What: what, Code: list[0].ErrorCode, Message: list[0].Message}
+		return resp.StatusCode, &Refused{What: what, Code: list[0].ErrorCode, Message: list[0].Message}
 	}
 	if into == nil || len(answer) == 0 {
-		return nil
+		return resp.StatusCode, nil
 	}
-	return json.Unmarshal(answer, into)
+	return resp.StatusCode, json.Unmarshal(answer, into)
 }
 
 // Rows are those of a statement, of one page: no list here is longer.
