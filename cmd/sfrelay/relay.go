@@ -31,7 +31,7 @@ type relayCommand struct {
 	Setup    relaySetup    `cmd:"" help:"Make or complete channels, credential and relays, associate their sources with buses, and start them."`
 	Status   relayStatus   `cmd:"" help:"Say how both relays do, in Salesforce and in EventBridge."`
 	Start    relayStart    `cmd:"" help:"Set both relays to RUN."`
-	Pause    relayPause    `cmd:"" help:"Set both relays to PAUSE: they keep their position for 72 hours."`
+	Pause    relayPause    `cmd:"" help:"Set both relays to PAUSE: they keep their position for 72 hours. --for announces it, so that no alarm rings."`
 	Teardown relayTeardown `cmd:"" help:"Delete relays, channels, credential and buses."`
 }
 
@@ -232,46 +232,6 @@ func (c *relayPlan) Run(ctx context.Context, out *screen) error {
 		c.ChangesPerDay, c.ChangesPerDay*100/v.Delivered.Max, v.Delivered.Max)
 	if c.ChangesPerDay > v.Delivered.Max {
 		return fmt.Errorf("the org may deliver %d events a day; take fewer objects, filter the members, or buy more", v.Delivered.Max)
-	}
-	return nil
-}
-
-type relayStart struct {
-	relaySides
-	consent
-}
-
-func (c *relayStart) Run(ctx context.Context, out *screen) error {
-	return c.set(ctx, out, c.consent, "RUN")
-}
-
-type relayPause struct {
-	relaySides
-	consent
-}
-
-func (c *relayPause) Run(ctx context.Context, out *screen) error {
-	return c.set(ctx, out, c.consent, "PAUSE")
-}
-
-// set asks both relays for a state. STOP is none of them: it forgets the position.
-func (f *relaySides) set(ctx context.Context, out *screen, c consent, state string) error {
-	j, err := f.agreed(ctx, out, c, "Both relays will be set to "+state)
-	if err != nil {
-		return err
-	}
-	v, err := relay.Look(ctx, j.org, j.events, time.Now())
-	if err != nil {
-		return err
-	}
-	for _, one := range v.Relays {
-		if one.Config == nil {
-			return fmt.Errorf("there is no relay %s in the org %s; type: sfrelay relay setup", one.Name, v.OrgID)
-		}
-		if err := j.org.SetState(ctx, one.Config, state); err != nil {
-			return err
-		}
-		out.Out.Table(0, terminal.Row(one.Name, "asked to "+state+"; it follows in some minutes"))
 	}
 	return nil
 }

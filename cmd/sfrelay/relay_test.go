@@ -16,7 +16,14 @@ import (
 // sandbox plays it. It returns the flags that lead there.
 func relayWorld(t *testing.T) (*orgsandbox.Org, []string) {
 	t.Helper()
-	newAccount(t)
+	org, _, flags := relayAccount(t)
+	return org, flags
+}
+
+// relayAccount is relayWorld with the account, too.
+func relayAccount(t *testing.T) (*orgsandbox.Org, *awsAccount, []string) {
+	t.Helper()
+	a := newAccount(t)
 	org := orgsandbox.New(orgsandbox.Options{})
 	server := httptest.NewServer(org)
 	t.Cleanup(server.Close)
@@ -30,7 +37,7 @@ func relayWorld(t *testing.T) (*orgsandbox.Org, []string) {
 	if err := os.WriteFile(file, secret, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return org, []string{"--aws", "--org", server.URL, "--credentials", file}
+	return org, a, []string{"--aws", "--org", server.URL, "--credentials", file}
 }
 
 // What changes both sides asks first; what reads does not.

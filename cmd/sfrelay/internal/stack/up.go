@@ -289,6 +289,7 @@ func (s *Stack) deployArgs(secrets secretARNs) []string {
 		"ChangeBusName":    s.ChangeBus,
 		"CreateBus":        "true",
 		"SalesforceOrgs":   s.Orgs,
+		"Stage":            "local",
 		"SalesforceUrl":    s.OrgURL,
 		"SalesforceSecret": secrets.org,
 		"StripeSecret":     secrets.stripe,
