@@ -37,12 +37,13 @@ type relayCommand struct {
 
 // relaySides are both sides of the relays.
 type relaySides struct {
-	Org         string `required:"" env:"SALESFORCE_URL" placeholder:"URL" help:"My Domain address of the org."`
-	Credentials string `required:"" env:"SALESFORCE_CREDENTIALS" type:"path" placeholder:"FILE" help:"File with the credentials of the org, in the form of the secret SALESFORCE_SECRET."`
+	Org         string `env:"SALESFORCE_URL" placeholder:"URL" help:"My Domain address of the org."`
+	Credentials string `env:"SALESFORCE_CREDENTIALS" type:"path" placeholder:"FILE" help:"File with the credentials of the org, in the form of the secret SALESFORCE_SECRET."`
 	Account     string `name:"account" placeholder:"NUMBER" help:"AWS account that the relays lead to."`
 	AWS         bool   `name:"aws" help:"Work on the region and credentials of your AWS environment."`
 	StackName   string `name:"stack-name" default:"sfrelay" help:"Name of the CloudFormation stack."`
 	Sandbox     bool   `help:"Work on the org sandbox at --org, which plays EventBridge's side too."`
+	StackDir    string `name:"stack-dir" default:".cache/stack" type:"path" help:"Where the local stack keeps its state." hidden:""`
 }
 
 // joined are both sides, open.
@@ -55,8 +56,13 @@ type joined struct {
 }
 
 func (f *relaySides) open(ctx context.Context) (*joined, error) {
-	if f.AWS == f.Sandbox {
-		return nil, usageError{errors.New("say where to work: --aws, or --sandbox with the address of sfrelay sandbox in --org")}
+	switch {
+	case !f.AWS && !f.Sandbox && f.Org == "":
+		return f.local(ctx)
+	case f.AWS == f.Sandbox:
+		return nil, usageError{errors.New("say where to work: --aws, or --sandbox with the address of sfrelay sandbox in --org; without an org it is the local stack")}
+	case f.Org == "" || f.Credentials == "":
+		return nil, usageError{errors.New("say the org: --org with its My Domain address, and --credentials")}
 	}
 	org, err := relay.NewOrg(f.Org, func(context.Context) (string, error) {
 		text, err := os.ReadFile(f.Credentials)

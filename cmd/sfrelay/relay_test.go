@@ -125,6 +125,11 @@ func TestRelayNeedsAPlace(t *testing.T) {
 			t.Errorf("%v: code %d, %s", args, code, said)
 		}
 	}
+	for want, args := range map[string][]string{"make up": {"--stack-dir", t.TempDir()}, "My Domain": {"--aws"}} {
+		if code, _, said := called(t, nobody, append([]string{"relay", "status"}, args...)...); code != wrongUse || !strings.Contains(said, want) {
+			t.Errorf("%v: code %d, %s", args, code, said)
+		}
+	}
 	elsewhere := []string{"relay", "status", "--sandbox", "--org", "https://example.my.salesforce.com", "--credentials", flags[4]}
 	if code, _, said := called(t, nobody, elsewhere...); code != wrongUse || !strings.Contains(said, "loopback") {
 		t.Errorf("code %d, %s", code, said)
