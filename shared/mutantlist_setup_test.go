@@ -32,4 +32,34 @@ var setupMutants = []mutant{
 		new:  `ok && no.Code != "" {`,
 		test: "TestAnEventIsThereOrNot", protects: "an org that does not answer is not told to deploy",
 	},
+	{
+		name: "a-comment-is-an-entry", file: "../cmd/sfrelay/internal/samconfig/samconfig.go",
+		old:  `m != nil && m[live] == "" && m[called] == name {`,
+		new:  `m != nil && m[called] == name {`,
+		test: "TestTheCommentBecomesTheList", protects: "what is commented out in samconfig.toml does not count",
+	},
+	{
+		name: "entry-without-its-comma", file: "../cmd/sfrelay/internal/samconfig/samconfig.go",
+		old:  "f.fitComma(from, place)",
+		new:  "_ = from",
+		test: "TestEntriesOfAListThatCounts", protects: "samconfig.toml stays one that sam can read",
+	},
+	{
+		name: "another-list-is-edited", file: "../cmd/sfrelay/internal/samconfig/samconfig.go",
+		old:  "case m != nil && off < 0:",
+		new:  "case m != nil:\n\t\t\tat = i",
+		test: "TestEntriesOfAListThatCounts", protects: "a list that is commented out does not replace the one that counts",
+	},
+	{
+		name: "stack-settings-are-copied", file: "../cmd/sfrelay/internal/samconfig/samconfig.go",
+		old:  "&& !own && !inList {",
+		new:  "&& !own {",
+		test: "TestAnotherEnvironment", protects: "a test stack does not get the secrets of production",
+	},
+	{
+		name: "sandbox-buses-in-the-settings", file: "../cmd/sfrelay/relaysetup.go",
+		old:  "if err != nil || c.Sandbox {",
+		new:  "if err != nil {",
+		test: "TestTheSandboxWritesNoSettings", protects: "buses that no stack can use stay out of samconfig.toml",
+	},
 }

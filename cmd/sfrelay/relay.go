@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/url"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +25,7 @@ import (
 )
 
 type relayCommand struct {
+	Init     relayInit     `cmd:"" help:"Ask for org, region and account, and write them into salesforce/ and samconfig.toml."`
 	Plan     relayPlan     `cmd:"" help:"Say which steps are left, which permissions they take, and whether the org's allocation is enough."`
 	Setup    relaySetup    `cmd:"" help:"Make or complete channels, credential and relays, associate their sources with buses, and start them."`
 	Status   relayStatus   `cmd:"" help:"Say how both relays do, in Salesforce and in EventBridge."`
@@ -53,14 +52,19 @@ type joined struct {
 	at     *account.Account // asks before it changes anything
 }
 
+// credentialsIn reads a file when the org is asked for the first time.
+func credentialsIn(file string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) {
+		text, err := os.ReadFile(file)
+		return string(text), err
+	}
+}
+
 func (f *relaySides) open(ctx context.Context) (*joined, error) {
 	if f.AWS == f.Sandbox {
 		return nil, usageError{errors.New("say where to work: --aws, or --sandbox with the address of sfrelay sandbox in --org")}
 	}
-	org, err := relay.NewOrg(f.Org, func(context.Context) (string, error) {
-		text, err := os.ReadFile(f.Credentials)
-		return string(text), err
-	})
+	org, err := relay.NewOrg(f.Org, credentialsIn(f.Credentials))
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -124,27 +128,6 @@ func (f *relaySides) agreed(ctx context.Context, out *screen, c consent, plan st
 		return nil, err
 	}
 	return j, out.ask(ctx, j.at, c, false, func() (string, error) { return plan + " in the org " + f.Org + ".", nil })
-}
-
-type relaySetup struct {
-	relaySides
-	consent
-}
-
-func (c *relaySetup) Run(ctx context.Context, out *screen) error {
-	j, err := c.agreed(ctx, out, c.consent, "Channels, a credential and two relays will be made, their sources associated with buses, and the relays started")
-	if err != nil {
-		return err
-	}
-	buses, err := j.setup(out).Run(ctx)
-	if err != nil {
-		return err
-	}
-	out.Out.Printf("\nWrite this into parameter_overrides of samconfig.toml, then type: make deploy\n")
-	for _, name := range slices.Sorted(maps.Keys(buses)) {
-		out.Out.Printf("  \"%s=%s\",\n", name, buses[name])
-	}
-	return nil
 }
 
 type relayTeardown struct {

@@ -21,6 +21,7 @@ func relayWorld(t *testing.T) (*orgsandbox.Org, []string) {
 	server := httptest.NewServer(org)
 	t.Cleanup(server.Close)
 	t.Setenv("AWS_ENDPOINT_URL_EVENTBRIDGE", server.URL+"/aws")
+	t.Chdir(t.TempDir()) // no checkout whose files setup writes
 	c := org.Credentials()
 	secret, err := json.Marshal(map[string]string{"clientId": c.ConsumerKey, "clientSecret": c.ConsumerSecret})
 	if err != nil {

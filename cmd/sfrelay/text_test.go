@@ -156,6 +156,9 @@ var texts = map[string]func(t *testing.T, s *screen, value string){
 		_ = json.Unmarshal([]byte(`{"records":[{"kind":`+string(text)+`,"key":`+string(text)+`}]}`), &r.ERP)
 		r.Print(s.Out)
 	},
+	"relay init": func(_ *testing.T, s *screen, value string) {
+		showEdits(s, []edit{{path: value, before: "old", after: strings.ReplaceAll(value, "\n", " ")}, {path: value, renamed: value}})
+	},
 	"relay setup": func(t *testing.T, s *screen, value string) { showStep(s, value, value, time.Second) },
 	"relay status": func(t *testing.T, s *screen, value string) {
 		showStatus(s, &relay.View{OrgID: value, Unseen: []string{value}, Relays: []*relay.One{{
