@@ -209,6 +209,12 @@ func (a *awsAccount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if item := a.items[in.Key["pk"].S]; item != nil {
 			answer = map[string]any{"Item": item}
 		}
+	case "DynamoDB_20120810.DescribeTable":
+		answer = map[string]any{"Table": map[string]any{"TableStatus": "ACTIVE", "DeletionProtectionEnabled": true}}
+	case "DynamoDB_20120810.DescribeTimeToLive":
+		answer = map[string]any{"TimeToLiveDescription": map[string]string{"TimeToLiveStatus": "ENABLED", "AttributeName": "x"}}
+	case "DynamoDB_20120810.DescribeContinuousBackups":
+		answer = map[string]any{"ContinuousBackupsDescription": map[string]any{"PointInTimeRecoveryDescription": map[string]string{"PointInTimeRecoveryStatus": "ENABLED"}}}
 	case "DynamoDB_20120810.UpdateItem", "DynamoDB_20120810.DeleteItem":
 		a.writes = append(a.writes, string(body))
 		if a.busy {

@@ -50,6 +50,7 @@ type joined struct {
 	events *eventbridge.Client
 	place  relay.Place
 	at     *account.Account // asks before it changes anything
+	name   string           // of the stack
 }
 
 // credentialsIn reads a file when the org is asked for the first time.
@@ -85,7 +86,7 @@ func (f *relaySides) open(ctx context.Context) (*joined, error) {
 	if !regexp.MustCompile(`^[0-9]{12}$`).MatchString(number) {
 		return nil, usageError{errors.New("--account: want the 12 digits of the AWS account that the relays lead to")}
 	}
-	return &joined{org, eventbridge.NewFromConfig(at.Config), relay.Place{Region: at.Config.Region, Account: number, Orgs: at.Orgs}, at}, nil
+	return &joined{org, eventbridge.NewFromConfig(at.Config), relay.Place{Region: at.Config.Region, Account: number, Orgs: at.Orgs}, at, f.StackName}, nil
 }
 
 // sandbox is EventBridge as the org sandbox plays it. It is never asked elsewhere than on
@@ -99,7 +100,19 @@ func (f *relaySides) sandbox(org *relay.Org) (*joined, error) {
 		Region: orgsandbox.Region, BaseEndpoint: aws.String(strings.TrimRight(f.Org, "/") + "/aws"), Credentials: credentials.NewStaticCredentialsProvider("sandbox", "sandbox", ""),
 	})
 	where := "org sandbox, account " + orgsandbox.Account + ", region " + orgsandbox.Region
-	return &joined{org, events, relay.Place{Region: orgsandbox.Region, Account: cmp.Or(f.Account, orgsandbox.Account)}, &account.Account{Where: where}}, nil
+	return &joined{org, events, relay.Place{Region: orgsandbox.Region, Account: cmp.Or(f.Account, orgsandbox.Account)}, &account.Account{Where: where}, ""}, nil
+}
+
+// stack is the CloudFormation stack behind the relays, nil where there is none.
+func (j *joined) stack() *doctor.Stack {
+	if len(j.at.Outputs) == 0 {
+		return nil
+	}
+	consumers := account.Consumers(j.at.Outputs)
+	return &doctor.Stack{
+		Config: j.at.Config, Name: j.name, Parameters: j.at.Params, Outputs: j.at.Outputs, Consumers: consumers, Off: j.at.Off,
+		ByTarget: func(arn string) string { return account.ByTarget(consumers, arn) },
+	}
 }
 
 // setup is a Setup that tells each step with its time.
@@ -186,7 +199,7 @@ func (c *relayPlan) Run(ctx context.Context, out *screen) error {
 	if err != nil {
 		return err
 	}
-	v, err := doctor.Look(ctx, j.org, j.events, time.Now())
+	v, err := doctor.Look(ctx, j.org, j.events, nil, time.Now())
 	if err != nil {
 		return err
 	}
@@ -244,50 +257,4 @@ func (f *relaySides) set(ctx context.Context, out *screen, c consent, state stri
 		out.Out.Table(0, terminal.Row(one.Name, "asked to "+state+"; it follows in some minutes"))
 	}
 	return nil
-}
-
-type doctorCommand struct {
-	relaySides
-	JSON bool `name:"json" help:"Print one line of JSON."`
-}
-
-// errFindings is the exit code of a set-up with findings; they are printed.
-var errFindings = errors.New("the set-up has findings; correct them from the first one on, then run sfrelay doctor again")
-
-func (c *doctorCommand) Run(ctx context.Context, out *screen) error {
-	j, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	out.where(j.at.Where, c.JSON)
-	v, err := doctor.Look(ctx, j.org, j.events, time.Now())
-	if err != nil {
-		return err
-	}
-	found := v.Findings(j.place)
-	if c.JSON {
-		err = out.Out.JSON(struct {
-			Org      string           `json:"org"`
-			Findings []doctor.Finding `json:"findings"`
-			Unseen   []string         `json:"unseen"`
-		}{v.OrgID, append([]doctor.Finding{}, found...), append([]string{}, v.Unseen...)})
-	} else {
-		showFindings(out, v, found)
-	}
-	if err == nil && len(found) > 0 {
-		return errFindings
-	}
-	return err
-}
-
-func showFindings(out *screen, v *doctor.View, found []doctor.Finding) {
-	out.Out.Table(0, terminal.Row("org", v.Says()))
-	for _, f := range found {
-		out.Out.Table(0, terminal.Row(f.Name, strings.TrimSpace(f.Relay+" "+f.Evidence)))
-		out.Out.Table(2, terminal.Row(f.Cure))
-	}
-	for _, u := range v.Unseen {
-		out.Out.Table(0, terminal.Row("not seen", u))
-	}
-	out.Out.Printf("%s, %d not seen\n", count(len(found), "finding", "findings"), len(v.Unseen))
 }

@@ -39,7 +39,7 @@ func TestRelayVerbsAsk(t *testing.T) {
 	verbs := 0
 	for verb, hasYes := range verbsWith("aws", "yes") {
 		words := strings.Fields(verb)
-		if words[0] != "relay" && verb != "doctor" {
+		if words[0] != "relay" { // doctor asks with --fix only
 			continue
 		}
 		verbs++
@@ -47,7 +47,7 @@ func TestRelayVerbsAsk(t *testing.T) {
 		before := org.State().Records
 		code, _, said := called(t, nobody, append(words, flags...)...)
 		if !hasYes {
-			if verb != "relay status" && verb != "relay plan" && verb != "doctor" || strings.Contains(said, question) {
+			if verb != "relay status" && verb != "relay plan" || strings.Contains(said, question) {
 				t.Errorf("%s has no --yes: %s", verb, said)
 			}
 			continue
@@ -64,7 +64,7 @@ func TestRelayVerbsAsk(t *testing.T) {
 			}
 		}
 	}
-	if verbs != 7 {
+	if verbs != 6 {
 		t.Errorf("%d verbs are tried", verbs)
 	}
 }
@@ -122,5 +122,31 @@ func TestRelayNeedsAPlace(t *testing.T) {
 	elsewhere := []string{"relay", "status", "--sandbox", "--org", "https://example.my.salesforce.com", "--credentials", flags[4]}
 	if code, _, said := called(t, nobody, elsewhere...); code != wrongUse || !strings.Contains(said, "loopback") {
 		t.Errorf("code %d, %s", code, said)
+	}
+}
+
+// doctor changes nothing without --fix, asks before it does, and looks again.
+func TestDoctorFixes(t *testing.T) {
+	org, flags := relayWorld(t)
+	if code, _, said := called(t, nobody, append([]string{"relay", "setup", "--yes"}, flags...)...); code != done {
+		t.Fatal(said)
+	}
+	wanted := func() any { return org.RelayState("Sfrelay_Events") }
+	if code, _, said := called(t, nobody, append([]string{"relay", "pause", "--yes"}, flags...)...); code != done {
+		t.Fatal(said)
+	}
+	code, out, said := called(t, nobody, append([]string{"doctor"}, flags...)...)
+	if code != notDone || wanted() != "PAUSE" || strings.Contains(said, question) || !strings.Contains(out, "sfrelay doctor --fix cures 2 of them") {
+		t.Errorf("code %d, %v: %s%s", code, wanted(), out, said)
+	}
+	if code, _, said := called(t, nobody, append([]string{"doctor", "--fix"}, flags...)...); code != wrongUse || wanted() != "PAUSE" {
+		t.Errorf("where nobody answers: code %d, %s", code, said)
+	}
+	if code, _, said := called(t, "n\n", append([]string{"doctor", "--fix"}, flags...)...); code != notDone || wanted() != "PAUSE" || strings.Count(said, question) != 1 || !strings.Contains(said, "relay-not-running Sfrelay_Events: set the relay to RUN") {
+		t.Errorf("answered no: code %d, %s", code, said)
+	}
+	code, out, _ = called(t, "y\n", append([]string{"doctor", "--fix"}, flags...)...)
+	if wanted() != "RUN" || strings.Contains(out, "not-running  ") || strings.Count(out, "done") != 2 {
+		t.Errorf("answered yes: code %d, %v, %s", code, wanted(), out)
 	}
 }

@@ -86,7 +86,8 @@ type View struct {
 	Relays     []*One      `json:"relays"`
 	Delivered  Limit       `json:"deliveredEvents"` // of the day, of the whole org
 	Requests   Limit       `json:"apiRequests"`
-	Unseen     []string    `json:"unseen,omitempty"` // what could not be asked, and why
+	Unseen     []string    `json:"unseen,omitempty"`    // what could not be asked, and why
+	Elsewhere  []Member    `json:"elsewhere,omitempty"` // events of ours that another running relay delivers to AWS, too
 	At         time.Time   `json:"at"`
 	Credential *Credential `json:"-"` // nil: there is none, or it is not seen
 }
@@ -153,18 +154,36 @@ func Look(ctx context.Context, org *Org, client *eventbridge.Client, now time.Ti
 			}
 		}
 	}
+	v.lookElsewhere(configs, members)
 	return v, nil
 }
+
+// lookElsewhere finds the events of our channels that are in those of other relays, too.
+func (v *View) lookElsewhere(configs []Config, members []Member) {
+	for _, c := range configs {
+		if !c.ofAWS() || c.State != "RUN" || slices.ContainsFunc(Kinds[:], func(k Kind) bool { return c.EventChannel == k.Name+"__chn" }) {
+			continue
+		}
+		for _, m := range members {
+			if m.EventChannel == c.EventChannel && slices.ContainsFunc(v.Relays, func(one *One) bool { return one.Carries(m.SelectedEntity) }) {
+				v.Elsewhere = append(v.Elsewhere, m)
+			}
+		}
+	}
+}
+
+// ofAWS reports whether a relay leads to EventBridge. An org may hold others.
+func (c *Config) ofAWS() bool { return c.UsageType == "" || c.UsageType == "AMAZON_EVENTBRIDGE" }
 
 // Carries reports whether an event is in the channel.
 func (one *One) Carries(event string) bool {
 	return slices.ContainsFunc(one.Members, func(m Member) bool { return m.SelectedEntity == event })
 }
 
-// join finds the relay of a channel. An org may hold relays that lead elsewhere.
+// join finds the relay of a channel.
 func (one *One) join(configs []Config, feedback []Feedback) {
 	for _, c := range configs {
-		if c.EventChannel == one.Kind.Name+"__chn" && (c.UsageType == "" || c.UsageType == "AMAZON_EVENTBRIDGE") {
+		if c.EventChannel == one.Kind.Name+"__chn" && c.ofAWS() {
 			one.Config = &c
 		}
 	}

@@ -31,7 +31,7 @@ func (s *Org) resources(c *call) (*answer, error) {
 	for _, name := range []string{"tooling", "metadata", "composite", "query", "queryAll", "limits", "jobs", "sobjects"} {
 		all = append(all, pair{name, "/services/data/" + c.version + "/" + name})
 	}
-	return ok(append(all, pair{"identity", c.base() + "/id/" + OrgID + "/" + UserID}))
+	return ok(append(all, pair{"identity", c.base() + "/id/" + s.options.OrgID + "/" + UserID}))
 }
 
 func (s *Org) limits(*call) (*answer, error) {

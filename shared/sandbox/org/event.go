@@ -11,18 +11,25 @@ import (
 
 // Event is what a relay delivers, in the form of events/.
 type Event struct {
-	at   time.Time
-	Name string          `json:"name"` // of the event, e.g. AccountChangeEvent
-	JSON json.RawMessage `json:"event"`
+	at     time.Time
+	n      int // tells events of one moment apart, and their order
+	detail pairs
+
+	Name   string          `json:"name"` // of the event, e.g. AccountChangeEvent
+	Source string          `json:"source"`
+	JSON   json.RawMessage `json:"event"`
 }
 
-// Sources of the two relays, and the account that the envelope names.
+// Channels of the two relays of the list of events: there needs no relay to be.
 const (
-	changeSource   = "aws.partner/salesforce.com/" + OrgID + "/0YL000000000002GAA"
-	platformSource = "aws.partner/salesforce.com/" + OrgID + "/0YL000000000001GAA"
-	eventAccount   = "123456789012"
-	eventRegion    = "eu-west-2"
+	changeChannel   = "0YL000000000002GAA"
+	platformChannel = "0YL000000000001GAA"
 )
+
+// sourceOf is the name of the partner event source of a channel.
+func (s *Org) sourceOf(channel string) string {
+	return "aws.partner/salesforce.com/" + s.options.OrgID + "/" + channel
+}
 
 // Forms of a time: that of events, and that of REST.
 const (
@@ -30,7 +37,8 @@ const (
 	restTime  = "2006-01-02T15:04:05.000+0000"
 )
 
-// Events are those delivered so far, in the order of their commits, from the given one on.
+// Events are those committed so far, in the order of their commits, from the given one on,
+// each as one of two relays that miss nothing would deliver it. Relay is what real ones do.
 func (s *Org) Events(after int) []Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,7 +89,7 @@ func (s *Org) emit(o *object, c change, origin string, at time.Time, transaction
 		header = append(header, pair{"changedFields", changed(o, values)})
 	}
 	payload := append(pairs{{"ChangeEventHeader", header}}, body(o, values)...)
-	s.deliver(o.name+"ChangeEvent", changeSource, at, n, pairs{{"payload", payload}})
+	s.record(o.name+"ChangeEvent", changeChannel, at, n, pairs{{"payload", payload}})
 }
 
 // changed are the names of changed fields; parts of an address by its name.
@@ -139,17 +147,24 @@ func (s *Org) publish(o *object, values map[string]any) string {
 	for _, f := range o.fields[4:] {
 		payload = append(payload, pair{f.name, shown(values[f.name], eventTime)})
 	}
-	s.deliver(o.name, platformSource, at, n, pairs{{"schemaId", "UIovjRagY-xEDIJ1Ehzafg"}, {"id", uuid}, {"payload", payload}})
+	s.record(o.name, platformChannel, at, n, pairs{{"schemaId", "UIovjRagY-xEDIJ1Ehzafg"}, {"id", uuid}, {"payload", payload}})
 	return uuid
 }
 
-func (s *Org) deliver(name, source string, at time.Time, n int, detail pairs) {
+// record keeps an event for the list and for the relays.
+func (s *Org) record(name, channel string, at time.Time, n int, detail pairs) {
+	s.events = append(s.events, s.from(s.sourceOf(channel), Event{at: at, n: n, Name: name, detail: detail}))
+}
+
+// from is an event as it comes from a source.
+func (s *Org) from(source string, e Event) Event {
 	text, err := json.Marshal(pairs{
-		{"version", "0"}, {"id", fmt.Sprintf("c0000000-0000-4000-8000-%012d", n)}, {"detail-type", name}, {"source", source}, {"account", eventAccount},
-		{"time", at.Format("2006-01-02T15:04:05Z")}, {"region", eventRegion}, {"resources", []string{}}, {"detail", detail},
+		{"version", "0"}, {"id", fmt.Sprintf("c0000000-0000-4000-8000-%012d", e.n)}, {"detail-type", e.Name}, {"source", source}, {"account", s.options.Account},
+		{"time", e.at.Format("2006-01-02T15:04:05Z")}, {"region", s.options.Region}, {"resources", []string{}}, {"detail", e.detail},
 	})
 	if err != nil {
 		panic(err) // values came from JSON
 	}
-	s.events = append(s.events, Event{at: at, Name: name, JSON: text})
+	e.Source, e.JSON = source, text
+	return e
 }

@@ -13,12 +13,13 @@
 package orgsandbox
 
 import (
+	"cmp"
 	"net/http"
 	"sync"
 	"time"
 )
 
-// The org and the user that every client logs in as.
+// The org, unless the options name another, and the user that every client logs in as.
 const (
 	OrgID  = "00D5f000005KcCnEAK"
 	UserID = "0055f0000100001AAA"
@@ -26,6 +27,10 @@ const (
 
 // Options of an org; the zero value works.
 type Options struct {
+	// OrgID is the 18-character id of the org; empty is the constant OrgID.
+	OrgID string
+	// Region and Account are those that EventBridge's side plays; empty are the constants.
+	Region, Account string
 	// Now is the org's only clock; nil is time.Now.
 	Now func() time.Time
 	// Empty leaves the customers and deals of events/ out.
@@ -37,6 +42,8 @@ type Org struct {
 	options Options
 	mux     *http.ServeMux
 	keys    credentials
+
+	relaying sync.Mutex // of Relay; never taken while mu is held
 
 	mu       sync.Mutex
 	objects  map[string]*object
@@ -81,6 +88,7 @@ func New(o Options) *Org {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.OrgID, o.Region, o.Account = cmp.Or(o.OrgID, OrgID), cmp.Or(o.Region, Region), cmp.Or(o.Account, Account)
 	s := &Org{options: o}
 	s.routes()
 	s.Reset()

@@ -17,11 +17,17 @@ import (
 // pendingFor is how long a source waits to be associated.
 const pendingFor = 7 * 24 * time.Hour
 
-// Region and Account are those that the org's relays may lead to here.
+// Region and Account are those that the org's relays may lead to here, unless the options
+// name others.
 const (
-	Region  = eventRegion
-	Account = eventAccount
+	Region  = "eu-west-2"
+	Account = "123456789012"
 )
+
+// arn is that of something in the account's EventBridge.
+func (s *Org) arn(what string) string {
+	return "arn:aws:events:" + s.options.Region + ":" + s.options.Account + ":" + what
+}
 
 // partner is a source and its bus.
 type partner struct {
@@ -64,6 +70,8 @@ func (s *Org) awsEvents(w http.ResponseWriter, r *http.Request) {
 			p.bus, p.since = false, s.now()
 		}
 		body = pairs{}
+	case operation == "EnableRule":
+		body, no = s.onBus(operation, in.EventBusName, rule{Name: in.Name})
 	case operation == "ListRules" || operation == "DescribeEventBus" || operation == "PutRule":
 		body, no = s.onBus(operation, in.EventBusName, rule{in.Name, in.State, in.EventPattern})
 	default:
@@ -94,7 +102,7 @@ func (s *Org) source(name string) pairs {
 	if p == nil {
 		return nil
 	}
-	about := pairs{{"Arn", "arn:aws:events:" + Region + "::event-source/" + name}, {"Name", name}, {"CreatedBy", "aws.partner/salesforce.com"}, {"CreationTime", p.since.Unix()}}
+	about := pairs{{"Arn", "arn:aws:events:" + s.options.Region + "::event-source/" + name}, {"Name", name}, {"CreatedBy", "aws.partner/salesforce.com"}, {"CreationTime", p.since.Unix()}}
 	relayed := s.relayOf(name)
 	ends := p.since.Add(pendingFor)
 	switch {
@@ -126,7 +134,7 @@ func (s *Org) createBus(name, source string) (any, *awsRefusal) {
 		return nil, &awsRefusal{"ResourceNotFoundException", "Event source " + source + " does not exist."}
 	default:
 		p.bus = true
-		return pairs{{"EventBusArn", "arn:aws:events:" + Region + ":" + Account + ":event-bus/" + name}}, nil
+		return pairs{{"EventBusArn", s.arn("event-bus/" + name)}}, nil
 	}
 }
 
@@ -141,10 +149,17 @@ func (s *Org) onBus(operation, name string, r rule) (any, *awsRefusal) {
 	}
 	switch operation {
 	case "DescribeEventBus":
-		return pairs{{"Name", name}, {"Arn", "arn:aws:events:" + Region + ":" + Account + ":event-bus/" + name}}, nil
+		return pairs{{"Name", name}, {"Arn", s.arn("event-bus/" + name)}}, nil
+	case "EnableRule":
+		i := slices.IndexFunc(p.rules, func(other rule) bool { return other.Name == r.Name })
+		if i < 0 {
+			return nil, &awsRefusal{"ResourceNotFoundException", "Rule " + r.Name + " does not exist on EventBus " + name + "."}
+		}
+		p.rules[i].State = "ENABLED"
+		return pairs{}, nil
 	case "PutRule":
 		p.rules = append(slices.DeleteFunc(p.rules, func(other rule) bool { return other.Name == r.Name }), r)
-		return pairs{{"RuleArn", "arn:aws:events:" + Region + ":" + Account + ":rule/" + name + "/" + r.Name}}, nil
+		return pairs{{"RuleArn", s.arn("rule/" + name + "/" + r.Name)}}, nil
 	}
 	rules := []rule{}
 	return pairs{{"Rules", append(rules, p.rules...)}}, nil
@@ -153,7 +168,7 @@ func (s *Org) onBus(operation, name string, r rule) (any, *awsRefusal) {
 // leads makes the source of a new relay whose credential leads here.
 func (s *Org) leads(source string, values map[string]any) {
 	name, _ := values["DestinationResourceName"].(string)
-	if c := s.byName("NamedCredential", strings.TrimPrefix(name, "callout:")); c != nil && c.at(s.now()).values["Endpoint"] == "arn:aws:"+strings.ToUpper(Region)+":"+Account {
+	if c := s.byName("NamedCredential", strings.TrimPrefix(name, "callout:")); c != nil && c.at(s.now()).values["Endpoint"] == "arn:aws:"+strings.ToUpper(s.options.Region)+":"+s.options.Account {
 		s.partners[source] = &partner{since: s.now()}
 	}
 }
@@ -170,4 +185,14 @@ func (s *Org) RelaySays(relay string, values map[string]any) {
 			}
 		}
 	}
+}
+
+// RelayState is the state that a relay is asked to have, by the relay's name.
+func (s *Org) RelayState(relay string) any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.byName("EventRelayConfig", relay); r != nil {
+		return r.at(s.now()).values["State"]
+	}
+	return nil
 }

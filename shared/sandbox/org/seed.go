@@ -10,8 +10,9 @@ import (
 // seed makes the org's own rows and, unless it shall be empty, the customers and deals
 // of events/ as those events leave them. It emits nothing: the past is not told.
 func (s *Org) seed() {
-	s.mustCommit("Organization", OrgID, map[string]any{"Name": "sfrelay sandbox", "OrganizationType": "Developer Edition", "InstanceName": "EUX1", "IsSandbox": true})
+	s.mustCommit("Organization", s.options.OrgID, map[string]any{"Name": "sfrelay sandbox", "OrganizationType": "Developer Edition", "InstanceName": "EUX1", "IsSandbox": true})
 	s.mustCommit("User", UserID, map[string]any{"Username": username, "Name": "Integration User", "Email": "integration@sfrelay.example", "IsActive": true})
+	s.seedRights()
 	if s.options.Empty {
 		return
 	}

@@ -144,13 +144,13 @@ func expiry(v any) time.Time {
 
 // session is a new one, in the form of Salesforce's: org, exclamation mark, secret.
 func (s *Org) session() string {
-	token := OrgID[:15] + "!" + rand.Text()
+	token := s.options.OrgID[:15] + "!" + rand.Text()
 	s.sessions[token] = true
 	return token
 }
 
 func (s *Org) granted(c *call) (*answer, error) {
-	id := c.base() + "/id/" + OrgID + "/" + UserID
+	id := c.base() + "/id/" + s.options.OrgID + "/" + UserID
 	return ok(pairs{
 		{"access_token", s.session()}, {"signature", base64.StdEncoding.EncodeToString([]byte(rand.Text()))}, {"scope", "api id"},
 		{"instance_url", c.base()}, {"id", id}, {"token_type", "Bearer"}, {"issued_at", strconv.FormatInt(s.now().UnixMilli(), 10)},
@@ -159,7 +159,7 @@ func (s *Org) granted(c *call) (*answer, error) {
 }
 
 func (s *Org) identity(c *call) (*answer, error) {
-	if c.PathValue("org") != OrgID || c.PathValue("user") != UserID {
+	if c.PathValue("org") != s.options.OrgID || c.PathValue("user") != UserID {
 		return nil, refuse(http.StatusForbidden, "Bad_OAuth_Token", "Bad_OAuth_Token")
 	}
 	return ok(append(s.user(c), pair{"urls", s.urls(c)}))
@@ -172,7 +172,7 @@ func (s *Org) userinfo(c *call) (*answer, error) {
 
 func (s *Org) user(c *call) pairs {
 	return pairs{
-		{"id", c.base() + "/id/" + OrgID + "/" + UserID}, {"asserted_user", true}, {"user_id", UserID}, {"organization_id", OrgID},
+		{"id", c.base() + "/id/" + s.options.OrgID + "/" + UserID}, {"asserted_user", true}, {"user_id", UserID}, {"organization_id", s.options.OrgID},
 		{"username", username}, {"nick_name", "integration"}, {"display_name", "Integration User"}, {"email", "integration@sfrelay.example"},
 		{"active", true}, {"user_type", "STANDARD"}, {"language", "en_US"}, {"locale", "en_US"},
 	}
@@ -181,8 +181,8 @@ func (s *Org) user(c *call) pairs {
 func (s *Org) urls(c *call) pairs {
 	data := c.base() + "/services/data/v{version}/"
 	return pairs{
-		{"enterprise", c.base() + "/services/Soap/c/{version}/" + OrgID[:15]}, {"metadata", c.base() + "/services/Soap/m/{version}/" + OrgID[:15]},
-		{"partner", c.base() + "/services/Soap/u/{version}/" + OrgID[:15]}, {"rest", data}, {"sobjects", data + "sobjects/"}, {"query", data + "query/"},
+		{"enterprise", c.base() + "/services/Soap/c/{version}/" + s.options.OrgID[:15]}, {"metadata", c.base() + "/services/Soap/m/{version}/" + s.options.OrgID[:15]},
+		{"partner", c.base() + "/services/Soap/u/{version}/" + s.options.OrgID[:15]}, {"rest", data}, {"sobjects", data + "sobjects/"}, {"query", data + "query/"},
 		{"tooling_rest", data + "tooling/"}, {"custom_domain", c.base()},
 	}
 }
@@ -209,9 +209,9 @@ func (s *Org) soapLogin(c *call) (*answer, error) {
 	}
 	version, _, _ := strings.Cut(c.PathValue("soap"), "/")
 	result := pairs{
-		{"metadataServerUrl", c.base() + "/services/Soap/m/" + version + "/" + OrgID[:15]}, {"passwordExpired", false}, {"sandbox", true},
-		{"serverUrl", c.base() + "/services/Soap/u/" + version + "/" + OrgID[:15]}, {"sessionId", s.session()}, {"userId", UserID},
-		{"userInfo", pairs{{"organizationId", OrgID}, {"sessionSecondsValid", 7200}, {"userEmail", "integration@sfrelay.example"}, {"userId", UserID}, {"userName", known.Username}}},
+		{"metadataServerUrl", c.base() + "/services/Soap/m/" + version + "/" + s.options.OrgID[:15]}, {"passwordExpired", false}, {"sandbox", true},
+		{"serverUrl", c.base() + "/services/Soap/u/" + version + "/" + s.options.OrgID[:15]}, {"sessionId", s.session()}, {"userId", UserID},
+		{"userInfo", pairs{{"organizationId", s.options.OrgID}, {"sessionSecondsValid", 7200}, {"userEmail", "integration@sfrelay.example"}, {"userId", UserID}, {"userName", known.Username}}},
 	}
 	return envelope("urn:partner.soap.sforce.com", "login", result)
 }

@@ -7,10 +7,16 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"sfrelay/shared/salesforce"
 )
 
-// relay is the metadata of Event Relay by the id of its row.
-type relay struct{ metadata map[string]map[string]any }
+// relay is the metadata of Event Relay by the id of its row, and what its relays do.
+type relay struct {
+	metadata  map[string]map[string]any
+	positions map[string]position // of those that did not stop
+	channels  int                 // that were ever made
+}
 
 // relayFields are the members of the metadata of each type that clients may set; the
 // first two types can be queried by the names with a capital.
@@ -108,14 +114,29 @@ func (s *Org) toolingCreate(c *call) (*answer, error) {
 		values["State"], m.Metadata["state"] = "STOP", "STOP"
 	}
 	id := s.newID(o.prefix)
+	if o.name == "PlatformEventChannel" {
+		id = s.channelID()
+	}
 	if err := s.commit(o, "", change{kind: "CREATE", id: id, values: values}); err != nil {
 		return nil, err
 	}
 	s.keep(id, m.Metadata)
 	if o.name == "EventRelayConfig" {
 		s.feedback(id, values)
+		s.stands(id, values["State"])
 	}
 	return &answer{status: http.StatusCreated, body: pairs{{"id", id}, {"success", true}, {"errors", []any{}}, {"warnings", []any{}}, {"infos", []any{}}}}, nil
+}
+
+// channelID is the next one. They are counted for themselves: the names of sources, and so of
+// buses, are the same in every org that is set up in one order.
+func (s *Org) channelID() string {
+	s.relay.channels++
+	id, err := salesforce.ID18(fmt.Sprintf("%s%012d", relayPrefix["PlatformEventChannel"], s.relay.channels))
+	if err != nil {
+		panic(err) // the prefix is a constant
+	}
+	return id
 }
 
 func (s *Org) keep(id string, m map[string]any) {
@@ -189,8 +210,8 @@ func (s *Org) feedback(id string, values map[string]any) {
 	of := s.byName("PlatformEventChannel", strings.TrimSuffix(channel, "__chn"))
 	s.mustCommit("EventRelayFeedback", s.newID("1ER"), map[string]any{
 		"EventRelayConfigId": id, "EventRelayNumber": fmt.Sprintf("ER-%04d", len(s.order["EventRelayFeedback"])+1), "Status": statusOf(values["State"]),
-		"RemoteResource": "aws.partner/salesforce.com/" + OrgID + "/" + of.id})
-	s.leads("aws.partner/salesforce.com/"+OrgID+"/"+of.id, values)
+		"RemoteResource": s.sourceOf(of.id)})
+	s.leads(s.sourceOf(of.id), values)
 }
 
 func (s *Org) mustCommit(object, id string, values map[string]any) {
@@ -277,12 +298,13 @@ func (s *Org) toolingPatch(c *call) (*answer, error) {
 		return nil, err
 	}
 	s.keep(r.id, m.Metadata)
-	for _, f := range s.order["EventRelayFeedback"] {
-		if v := f.at(s.now()); v != nil && v.values["EventRelayConfigId"] == r.id {
-			if err := s.commit(f.object, "", change{kind: "UPDATE", id: f.id, values: map[string]any{"Status": statusOf(values["State"])}}); err != nil {
-				return nil, err
-			}
+	if f := s.feedbackOf(r.id); f != nil {
+		s.stands(r.id, values["State"])
+		said := map[string]any{"Status": statusOf(values["State"])}
+		if said["Status"] == "STOPPED" {
+			maps.Copy(said, map[string]any{"ErrorCode": nil, "ErrorIdentifier": nil, "ErrorMessage": nil, "ErrorTime": nil})
 		}
+		s.says(f, said)
 	}
 	return noContent()
 }
@@ -303,13 +325,12 @@ func (s *Org) toolingDelete(c *call) (*answer, error) {
 		}
 	}
 	if o.name == "EventRelayConfig" {
-		for _, f := range s.order["EventRelayFeedback"] {
-			if v := f.at(s.now()); v != nil && v.values["EventRelayConfigId"] == r.id {
-				if err := s.commit(f.object, "", change{kind: "DELETE", id: f.id, erase: true}); err != nil {
-					return nil, err
-				}
+		if f := s.feedbackOf(r.id); f != nil {
+			if err := s.commit(f.object, "", change{kind: "DELETE", id: f.id, erase: true}); err != nil {
+				return nil, err
 			}
 		}
+		delete(s.relay.positions, r.id)
 	}
 	if err := s.commit(o, "", change{kind: "DELETE", id: r.id, erase: true}); err != nil {
 		return nil, err

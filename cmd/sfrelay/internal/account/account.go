@@ -49,6 +49,7 @@ type Account struct {
 	Sinks    []Sink            // of a real account
 	Off      []string          // consumers whose rules are switched off, because the stack names no sink for them
 	ReadsOrg bool              // the consumers read records from Salesforce
+	Params   map[string]string // of the CloudFormation stack
 	Asks     bool              // Config changes nothing before Agree: it is a real account
 
 	consent consent
@@ -72,7 +73,7 @@ func (f Flags) Open(ctx context.Context) (*Account, error) {
 		return nil, fmt.Errorf("the id of the CloudFormation stack %q: %w", f.StackName, err)
 	}
 	a := &Account{
-		Config: cfg, Outputs: outputs(s), Orgs: orgs(s), Off: off(s), ReadsOrg: parametersOf(s)["SalesforceUrl"] != "", Asks: f.AWS,
+		Config: cfg, Outputs: outputs(s), Orgs: orgs(s), Off: off(s), Params: parametersOf(s), ReadsOrg: parametersOf(s)["SalesforceUrl"] != "", Asks: f.AWS,
 		Where: fmt.Sprintf("%saccount %s, region %s, stack %s", place, id.AccountID, id.Region, f.StackName),
 	}
 	if a.Asks {

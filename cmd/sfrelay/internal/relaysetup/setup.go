@@ -140,9 +140,8 @@ func (s *Setup) components(ctx context.Context, one *relay.One) error {
 		if one.Carries(event) {
 			continue
 		}
-		// Two underscores in a row look like a namespace.
-		name := k.Name + "_chn_" + strings.ReplaceAll(event, "__", "_")
-		if err := make1("PlatformEventChannelMember", name, map[string]any{"eventChannel": k.Name + "__chn", "selectedEntity": event}); err != nil {
+		made++
+		if err := s.Org.AddMember(ctx, k, event); err != nil {
 			return err
 		}
 	}
@@ -176,7 +175,7 @@ func (s *Setup) bus(ctx context.Context, name string) (string, error) {
 		case "":
 			return "", fmt.Errorf("%s; the AWS user needs events:DescribeEventSource, DescribeEventBus and ListRules", strings.Join(v.Unseen, "; "))
 		case "PENDING":
-			if err := associate(ctx, s.Events, from); err != nil {
+			if err := Associate(ctx, s.Events, from); err != nil {
 				return "", fmt.Errorf("associate %s with a bus: %w; the AWS user needs events:CreateEventBus", from, err)
 			}
 			continue
@@ -267,8 +266,8 @@ func (s *Setup) Teardown(ctx context.Context) error {
 	return nil
 }
 
-// associate makes the bus of a source. One that is there is taken.
-func associate(ctx context.Context, client *eventbridge.Client, name string) error {
+// Associate makes the bus of a source. One that is there is taken.
+func Associate(ctx context.Context, client *eventbridge.Client, name string) error {
 	_, err := client.CreateEventBus(ctx, &eventbridge.CreateEventBusInput{Name: &name, EventSourceName: &name})
 	if e, ok := errors.AsType[smithy.APIError](err); ok && e.ErrorCode() == "ResourceAlreadyExistsException" {
 		return nil

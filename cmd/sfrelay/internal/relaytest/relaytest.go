@@ -33,6 +33,8 @@ type World struct {
 	Org    *relay.Org
 	Events *eventbridge.Client
 	Place  relay.Place
+	// Before answers in place of the stand-in where it returns true, by either side's calls.
+	Before func(http.ResponseWriter, *http.Request) bool
 	Login  string                                                     // answer to every login; empty: the stand-in's
 	Answer func(path string, body []byte) (status int, answer string) // before the stand-in does, unless status is 0
 	url    string
@@ -48,6 +50,9 @@ func New(t *testing.T) *World {
 		if w.Login != "" && strings.HasSuffix(r.URL.Path, "/token") {
 			out.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(out, w.Login)
+			return
+		}
+		if w.Before != nil && w.Before(out, r) {
 			return
 		}
 		if w.Answer != nil {

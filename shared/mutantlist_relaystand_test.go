@@ -1,0 +1,65 @@
+package shared_test
+
+// relayStandMutants are those of the relays that the org sandbox plays.
+var relayStandMutants = []mutant{
+	{
+		name: "relay-of-no-member", file: "sandbox/org/relaying.go",
+		old:  "&& members[e.Name] {",
+		new:  "&& members != nil {",
+		test: "TestRelaysDeliver", protects: "a channel carries its members only, so that a missing member is seen",
+	},
+	{
+		name: "relay-without-position", file: "sandbox/org/relaying.go",
+		old:  "if s.relay.positions[id].before(e) &&",
+		new:  "if",
+		test: "TestPositionsOfRelays", protects: "what was before RUN does not come",
+	},
+	{
+		name: "relay-keeps-for-ever", file: "sandbox/org/relaying.go",
+		old:  "e.at.After(now.at.Add(-retention)) && ",
+		new:  "",
+		test: "TestPositionsOfRelays", protects: "a pause of more than 72 hours loses events, as it does in an org",
+	},
+	{
+		name: "relay-in-order-of-writes", file: "sandbox/org/relaying.go",
+		old:  "return position{a.at, a.n}.compare(position{b.at, b.n}) })",
+		new:  "return 0 })",
+		test: "TestALateCommitComesLater", protects: "events come in the order of the commits",
+	},
+	{
+		name: "relay-runs-on", file: "sandbox/org/relaying.go",
+		old:  "if !s.runs(id) {",
+		new:  "if id == \"\" {",
+		test: "TestAPauseInTheMiddle", protects: "a paused relay delivers no more",
+	},
+	{
+		name: "relay-skips-refused", file: "sandbox/org/relaying.go",
+		old:  "failed, end = errors.Join(failed, err), position{}",
+		new:  "failed = errors.Join(failed, err)",
+		test: "TestWhatIsNotTakenComesAgain", protects: "what was not taken comes again",
+	},
+	{
+		name: "relay-into-the-void", file: "sandbox/org/relaying.go",
+		old:  "get(\"State\") != \"ACTIVE\" {",
+		new:  "get(\"State\") == nil {",
+		test: "TestARelayToAPendingSource", protects: "a relay that runs to a pending source delivers nothing",
+	},
+	{
+		name: "relay-remembers-stop", file: "sandbox/org/relaying.go",
+		old:  "delete(s.relay.positions, id)\n\t}",
+		new:  "}",
+		test: "TestPositionsOfRelays", protects: "STOP forgets the position",
+	},
+	{
+		name: "relay-idle-is-behind", file: "sandbox/org/relaying.go",
+		old:  "s.relay.positions[id] = end // it was idle, not behind",
+		new:  "_ = end",
+		test: "TestPositionsOfRelays", protects: "a long time without events is no loss",
+	},
+	{
+		name: "relay-latest-like-earliest", file: "sandbox/org/relaying.go",
+		old:  "if !there || lost {",
+		new:  "if _ = lost; !there {",
+		test: "TestPositionsOfRelays", protects: "LATEST loses what EARLIEST sends again",
+	},
+}
