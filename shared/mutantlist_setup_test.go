@@ -62,4 +62,52 @@ var setupMutants = []mutant{
 		new:  "if err != nil {",
 		test: "TestTheSandboxWritesNoSettings", protects: "buses that no stack can use stay out of samconfig.toml",
 	},
+	{
+		name: "touch-of-what-is-read", file: "../cmd/sfrelay/internal/relayverify/touch.go",
+		old:  "if reads || look.Verdict != verdict.Ignored {",
+		new:  "if _ = reads; look.Verdict != verdict.Ignored {",
+		test: "TestATouchThatIsRefused", protects: "a touch of a won deal's stage makes no invoice",
+	},
+	{
+		name: "touch-of-what-is-acted-on", file: "../cmd/sfrelay/internal/relayverify/touch.go",
+		old:  "if reads || look.Verdict != verdict.Ignored {",
+		new:  "if reads {",
+		test: "TestATouchThatIsRefused", protects: "a consumer that acts on any change is not touched",
+	},
+	{
+		name: "touch-is-not-taken-back", file: "../cmd/sfrelay/internal/relayverify/touch.go",
+		old:  "if err := v.Org.Write(context.WithoutCancel(ctx), t.Object, t.ID, t.Field, value); err != nil {",
+		new:  "if err := error(nil); err != nil {",
+		test: "TestTouch", protects: "a record has its own value after a touch",
+	},
+	{
+		name: "another-verdict-is-well", file: "../cmd/sfrelay/internal/relayverify/verify.go",
+		old:  "case a.Verdict != a.want:",
+		new:  "case false:",
+		test: "TestAnotherVerdictIsNamed", protects: "a probe that was parked is no success",
+	},
+	{
+		name: "verify-waits-for-ever", file: "../cmd/sfrelay/internal/relayverify/verify.go",
+		old:  "if !v.Now().Before(end) {",
+		new:  "if v.Now().Sub(end) > time.Minute {",
+		test: "TestTheHopThatLostIt", protects: "verify ends when its time is over",
+	},
+	{
+		name: "source-is-not-blamed", file: "../cmd/sfrelay/internal/relayverify/verify.go",
+		old:  `case one.Source.State != "" && one.Source.State != "ACTIVE":`,
+		new:  `case false:`,
+		test: "TestTheHopThatLostIt", protects: "a pending source is named, not the relay that runs",
+	},
+	{
+		name: "probe-of-required-fields", file: "relay/publish.go",
+		old:  "!f.Nillable && f.Createable",
+		new:  "f.Nillable && f.Createable",
+		test: "TestAProbeFillsWhatTheEventRequires", protects: "Salesforce takes the probe, and it has no content",
+	},
+	{
+		name: "permission-set-is-not-named", file: "relay/publish.go",
+		old:  "return \"\", publisher(event, err)",
+		new:  "return \"\", err",
+		test: "TestWhoMayNotPublish", protects: "who may not publish is told the permission set",
+	},
 }

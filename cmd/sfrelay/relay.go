@@ -29,6 +29,7 @@ type relayCommand struct {
 	Plan     relayPlan     `cmd:"" help:"Say which steps are left, which permissions they take, and whether the org's allocation is enough."`
 	Setup    relaySetup    `cmd:"" help:"Make or complete channels, credential and relays, associate their sources with buses, and start them."`
 	Status   relayStatus   `cmd:"" help:"Say how both relays do, in Salesforce and in EventBridge."`
+	Verify   relayVerify   `cmd:"" help:"Publish a probe of each platform event in the org, and see it arrive at each consumer."`
 	Start    relayStart    `cmd:"" help:"Set both relays to RUN."`
 	Pause    relayPause    `cmd:"" help:"Set both relays to PAUSE: they keep their position for 72 hours."`
 	Teardown relayTeardown `cmd:"" help:"Delete relays, channels, credential and buses."`
@@ -119,15 +120,8 @@ func (j *joined) stack() *doctor.Stack {
 func (j *joined) setup(out *screen) *relaysetup.Setup {
 	const pause = 15 * time.Second // a state takes minutes
 	return &relaysetup.Setup{Org: j.org, Events: j.events, Place: j.place, Now: time.Now,
-		Say: func(step, what string, took time.Duration) { showStep(out, step, what, took) },
-		Wait: func(ctx context.Context) error {
-			select {
-			case <-time.After(pause):
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}}
+		Say:  func(step, what string, took time.Duration) { showStep(out, step, what, took) },
+		Wait: waiting(pause)}
 }
 
 func showStep(out *screen, step, what string, took time.Duration) {

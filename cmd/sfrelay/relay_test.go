@@ -16,7 +16,13 @@ import (
 // sandbox plays it. It returns the flags that lead there.
 func relayWorld(t *testing.T) (*orgsandbox.Org, []string) {
 	t.Helper()
-	newAccount(t)
+	_, org, flags := relayWorldWith(t)
+	return org, flags
+}
+
+func relayWorldWith(t *testing.T) (*awsAccount, *orgsandbox.Org, []string) {
+	t.Helper()
+	a := newAccount(t)
 	org := orgsandbox.New(orgsandbox.Options{})
 	server := httptest.NewServer(org)
 	t.Cleanup(server.Close)
@@ -31,7 +37,7 @@ func relayWorld(t *testing.T) (*orgsandbox.Org, []string) {
 	if err := os.WriteFile(file, secret, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return org, []string{"--aws", "--org", server.URL, "--credentials", file}
+	return a, org, []string{"--aws", "--org", server.URL, "--credentials", file}
 }
 
 // What changes both sides asks first; what reads does not.
@@ -64,7 +70,7 @@ func TestRelayVerbsAsk(t *testing.T) {
 			}
 		}
 	}
-	if verbs != 6 {
+	if verbs != 7 {
 		t.Errorf("%d verbs are tried", verbs)
 	}
 }

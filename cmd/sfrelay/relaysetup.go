@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"sfrelay/cmd/sfrelay/internal/relayverify"
 	"sfrelay/cmd/sfrelay/internal/samconfig"
 )
 
@@ -25,7 +26,7 @@ func (c *relaySetup) Run(ctx context.Context, out *screen) error {
 	if err != nil {
 		return err
 	}
-	plan := "Channels, a credential and two relays will be made, their sources associated with buses, and the relays started"
+	plan := "Channels, a credential and two relays will be made, their sources associated with buses, the relays started, and a probe of each platform event published"
 	if root != "" {
 		plan = "The names of the buses will be written into " + filepath.Join(root, configFile) + ". " + plan
 	}
@@ -37,7 +38,32 @@ func (c *relaySetup) Run(ctx context.Context, out *screen) error {
 	if err != nil {
 		return err
 	}
-	return c.name(out, root, buses)
+	if err := c.name(out, root, buses); err != nil {
+		return err
+	}
+	if j.at.Outputs["EventBus"] != buses["EventBusName"] { // the stack has other buses, or is not deployed
+		out.Out.Printf("Then try the whole way: sfrelay relay verify\n")
+		return nil
+	}
+	return j.tryAll(ctx, out)
+}
+
+// tryAll sees a probe of each platform event arrive.
+func (j *joined) tryAll(ctx context.Context, out *screen) error {
+	const atMost = 5 * time.Minute
+	began := time.Now()
+	v, err := j.verify(ctx, atMost, func(a relayverify.Arrival) { showArrival(out, a) })
+	if err != nil {
+		return err
+	}
+	arrivals, err := v.Probes(ctx)
+	if err == nil {
+		err = relayverify.Outcome(arrivals)
+	}
+	if err == nil {
+		showStep(out, "probes", "arrived at every consumer", time.Since(began))
+	}
+	return err
 }
 
 // settings is the checkout whose samconfig.toml gets the names of the buses; empty where

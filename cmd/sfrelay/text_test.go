@@ -28,6 +28,7 @@ import (
 	"sfrelay/cmd/sfrelay/internal/audit"
 	"sfrelay/cmd/sfrelay/internal/bus"
 	"sfrelay/cmd/sfrelay/internal/doctor"
+	"sfrelay/cmd/sfrelay/internal/relayverify"
 	"sfrelay/cmd/sfrelay/internal/scenario"
 	"sfrelay/cmd/sfrelay/internal/stack"
 	"sfrelay/cmd/sfrelay/internal/terminal"
@@ -158,6 +159,11 @@ var texts = map[string]func(t *testing.T, s *screen, value string){
 	},
 	"relay init": func(_ *testing.T, s *screen, value string) {
 		showEdits(s, []edit{{path: value, before: "old", after: strings.ReplaceAll(value, "\n", " ")}, {path: value, renamed: value}})
+	},
+	"relay verify": func(_ *testing.T, s *screen, value string) {
+		showArrival(s, relayverify.Arrival{Event: value, Consumer: value, Verdict: verdict.Verdict(value), Class: verdict.Class(value), Error: value})
+		showArrival(s, relayverify.Arrival{Event: value, Consumer: value, Lost: value})
+		showChanges(s, &relay.One{}, &relay.One{Name: value, Feedback: relay.Feedback{LastRelayedEventTime: value}})
 	},
 	"relay setup": func(t *testing.T, s *screen, value string) { showStep(s, value, value, time.Second) },
 	"relay status": func(t *testing.T, s *screen, value string) {
