@@ -110,4 +110,28 @@ var setupMutants = []mutant{
 		new:  "return \"\", err",
 		test: "TestWhoMayNotPublish", protects: "who may not publish is told the permission set",
 	},
+	{
+		name: "setup-without-sight", file: "../cmd/sfrelay/internal/relaysetup/setup.go",
+		old:  `if blind := v.Blind(); blind != "" { // else what is there`,
+		new:  `if blind := ""; blind != "" { // else what is there`,
+		test: "TestAMissingRightInSalesforceIsNamed", protects: "what the user may not see is not made a second time",
+	},
+	{
+		name: "namespaced-org-is-set-up", file: "../cmd/sfrelay/internal/relaysetup/setup.go",
+		old:  `if v.Namespace != "" {`,
+		new:  `if false {`,
+		test: "TestANamespacedOrgIsRefused", protects: "no half of a set-up under names that lead nowhere",
+	},
+	{
+		name: "aws-right-without-its-name", file: "../cmd/sfrelay/internal/relaysetup/setup.go",
+		old:  `"associate %s with a bus: %w"`,
+		new:  `"associate %s with a bus: %v"`,
+		test: "TestAMissingRightInAWSIsNamed", protects: "one plain sentence says which action is not allowed",
+	},
+	{
+		name: "right-of-salesforce-without-its-name", file: "relay/settings.go",
+		old:  "case no.Denied():",
+		new:  "case false:",
+		test: "TestARefusalNamesTheRight", protects: "who may not customize the org is told so",
+	},
 }

@@ -148,7 +148,7 @@ func Look(ctx context.Context, org *Org, client *eventbridge.Client, now time.Ti
 		}
 		one.join(configs, feedback)
 		if one.Feedback.RemoteResource != "" {
-			one.Source, err = source(ctx, client, one.Feedback.RemoteResource)
+			one.Source, err = SourceOf(ctx, client, one.Feedback.RemoteResource)
 			if v.Miss("event source of "+k.Name, err) {
 				one.Source.State = ""
 			}

@@ -107,3 +107,25 @@ func TestWhoMayNotPublish(t *testing.T) {
 		}
 	}
 }
+
+// What the org does not let its user do names the right, and only that does.
+func TestARefusalNamesTheRight(t *testing.T) {
+	for answer, want := range map[string]string{
+		`[{"errorCode":"INSUFFICIENT_ACCESS_OR_READONLY","message":"no"}]`:                                                 "Customize Application",
+		`[{"errorCode":"INVALID_TYPE","message":"sObject type 'NamedCredential' is not supported."}]`:                      "Customize Application",
+		`[{"errorCode":"FIELD_INTEGRITY_EXCEPTION","message":"Cannot create a component with namespace: Sfrelay_Events"}]`: "two underscores",
+		`[{"errorCode":"FIELD_INTEGRITY_EXCEPTION","message":"The event channel is used by another event relay"}]`:         "",
+	} {
+		err := answering(t, 400, answer).Create(t.Context(), "NamedCredential", "x", nil)
+		if err == nil || want != "" && !strings.Contains(err.Error(), want) || want == "" && strings.Contains(err.Error(), "; correct ") {
+			t.Errorf("%s: %v", answer, err)
+		}
+	}
+	v := relay.View{Unseen: []string{"allocations: no", "relays: INVALID_TYPE"}}
+	if blind := v.Blind(); !strings.HasPrefix(blind, "relays: INVALID_TYPE; ") || !strings.Contains(blind, "View Setup and Configuration") {
+		t.Errorf("%q", blind)
+	}
+	if v.Unseen = v.Unseen[:1]; v.Blind() != "" {
+		t.Error("allocations are not needed")
+	}
+}

@@ -73,8 +73,7 @@ func publisher(event string, err error) error {
 	if !ok || no.Setting != "" {
 		return err
 	}
-	switch no.Code {
-	case "NOT_FOUND", "INVALID_TYPE", "INSUFFICIENT_ACCESS", "INSUFFICIENT_ACCESS_OR_READONLY", "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "INVALID_FIELD_FOR_INSERT_UPDATE":
+	if no.Denied() || no.Code == "NOT_FOUND" || no.Code == "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY" {
 		named := *no
 		named.Setting = "the user of the credentials: in Setup, Permission Sets, Sfrelay_Publisher, Manage Assignments give it the right to publish " + event
 		return &named

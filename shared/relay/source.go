@@ -28,8 +28,8 @@ func isCode(err error, code string) bool {
 	return ok && e.ErrorCode() == code
 }
 
-// source asks for a source, its bus and the rules of that.
-func source(ctx context.Context, client *eventbridge.Client, name string) (Source, error) {
+// SourceOf asks for a source, its bus and the rules of that.
+func SourceOf(ctx context.Context, client *eventbridge.Client, name string) (Source, error) {
 	out, err := client.DescribeEventSource(ctx, &eventbridge.DescribeEventSourceInput{Name: &name})
 	s := Source{State: Missing}
 	switch {
