@@ -99,6 +99,9 @@ func linted(t *testing.T, template string) map[string][]string {
 // Whatever the linters find is mended, or answered in the template with the reason; and an
 // answer that nobody asks for any more is taken out.
 func TestLintersFindWhatIsAnswered(t *testing.T) {
+	if testing.Short() {
+		t.Skip("10 s")
+	}
 	load(t)
 	b, err := translated()
 	if err != nil {
@@ -129,6 +132,9 @@ func TestLintersFindWhatIsAnswered(t *testing.T) {
 
 // The linters see what they are there for.
 func TestLintersSeeAnOpenBucket(t *testing.T) {
+	if testing.Short() {
+		t.Skip("10 s")
+	}
 	load(t)
 	b, err := translated()
 	if err != nil {

@@ -78,7 +78,7 @@ func NewOrg(address string, secret func(context.Context) (string, error)) (*Org,
 }
 
 // Call makes a request and reads its answer into a value, unless that is nil. path begins
-// behind the version. A refusal is a *Refused.
+// behind the version. A session that has ended is renewed once. A refusal is a *Refused.
 func (o *Org) Call(ctx context.Context, what, method, path string, body, into any) error {
 	var text []byte
 	if body != nil {
@@ -108,11 +108,20 @@ func statusText(status int) string { return fmt.Sprint(status, " ", http.StatusT
 
 // send makes a request whose body may hold the token of the session.
 func (o *Org) send(ctx context.Context, what, method, path, kind string, body func(token string) []byte) (status int, answer []byte, err error) {
-	token, no := o.session.Token(ctx, "")
-	if no != nil {
-		return 0, nil, &Refused{What: "login", Code: no.Code, Setting: no.Setting}
+	for ended := ""; ; {
+		token, no := o.session.Token(ctx, ended)
+		if no != nil {
+			return 0, nil, &Refused{What: "login", Code: no.Code, Setting: no.Setting}
+		}
+		if status, answer, err = o.try(ctx, token, what, method, path, kind, body(token)); status != http.StatusUnauthorized || ended != "" {
+			return status, answer, err
+		}
+		ended = token
 	}
-	req, err := http.NewRequestWithContext(ctx, method, o.base.String()+path, bytes.NewReader(body(token)))
+}
+
+func (o *Org) try(ctx context.Context, token, what, method, path, kind string, body []byte) (status int, answer []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, o.base.String()+path, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}

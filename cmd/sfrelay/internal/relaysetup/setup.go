@@ -176,7 +176,7 @@ func (s *Setup) bus(ctx context.Context, name string) (string, error) {
 			s.step(name+" source", began, "ACTIVE, "+from)
 			return from, nil
 		case "":
-			if _, err := relay.SourceOf(ctx, s.Events, from); err != nil {
+			if _, err := relay.SourceWithRules(ctx, s.Events, from); err != nil {
 				return "", fmt.Errorf("the event source %s: %w", from, err)
 			}
 			continue // it can be asked again
