@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/url"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,9 +25,11 @@ import (
 )
 
 type relayCommand struct {
+	Init     relayInit     `cmd:"" help:"Ask for org, region and account, and write them into salesforce/ and samconfig.toml."`
 	Plan     relayPlan     `cmd:"" help:"Say which steps are left, which permissions they take, and whether the org's allocation is enough."`
 	Setup    relaySetup    `cmd:"" help:"Make or complete channels, credential and relays, associate their sources with buses, and start them."`
 	Status   relayStatus   `cmd:"" help:"Say how both relays do, in Salesforce and in EventBridge."`
+	Verify   relayVerify   `cmd:"" help:"Publish a probe of each platform event in the org, and see it arrive at each consumer."`
 	Start    relayStart    `cmd:"" help:"Set both relays to RUN."`
 	Pause    relayPause    `cmd:"" help:"Set both relays to PAUSE: they keep their position for 72 hours. --for announces it, so that no alarm rings."`
 	Teardown relayTeardown `cmd:"" help:"Delete relays, channels, credential and buses."`
@@ -55,6 +55,14 @@ type joined struct {
 	name   string           // of the stack
 }
 
+// credentialsIn reads a file when the org is asked for the first time.
+func credentialsIn(file string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) {
+		text, err := os.ReadFile(file)
+		return string(text), err
+	}
+}
+
 func (f *relaySides) open(ctx context.Context) (*joined, error) {
 	switch {
 	case !f.AWS && !f.Sandbox && f.Org == "":
@@ -64,10 +72,7 @@ func (f *relaySides) open(ctx context.Context) (*joined, error) {
 	case f.Org == "" || f.Credentials == "":
 		return nil, usageError{errors.New("say the org: --org with its My Domain address, and --credentials")}
 	}
-	org, err := relay.NewOrg(f.Org, func(context.Context) (string, error) {
-		text, err := os.ReadFile(f.Credentials)
-		return string(text), err
-	})
+	org, err := relay.NewOrg(f.Org, credentialsIn(f.Credentials))
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -121,15 +126,8 @@ func (j *joined) stack() *doctor.Stack {
 func (j *joined) setup(out *screen) *relaysetup.Setup {
 	const pause = 15 * time.Second // a state takes minutes
 	return &relaysetup.Setup{Org: j.org, Events: j.events, Place: j.place, Now: time.Now,
-		Say: func(step, what string, took time.Duration) { showStep(out, step, what, took) },
-		Wait: func(ctx context.Context) error {
-			select {
-			case <-time.After(pause):
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}}
+		Say:  func(step, what string, took time.Duration) { showStep(out, step, what, took) },
+		Wait: waiting(pause)}
 }
 
 func showStep(out *screen, step, what string, took time.Duration) {
@@ -143,27 +141,6 @@ func (f *relaySides) agreed(ctx context.Context, out *screen, c consent, plan st
 		return nil, err
 	}
 	return j, out.ask(ctx, j.at, c, false, func() (string, error) { return plan + " in the org " + f.Org + ".", nil })
-}
-
-type relaySetup struct {
-	relaySides
-	consent
-}
-
-func (c *relaySetup) Run(ctx context.Context, out *screen) error {
-	j, err := c.agreed(ctx, out, c.consent, "Channels, a credential and two relays will be made, their sources associated with buses, and the relays started")
-	if err != nil {
-		return err
-	}
-	buses, err := j.setup(out).Run(ctx)
-	if err != nil {
-		return err
-	}
-	out.Out.Printf("\nWrite this into parameter_overrides of samconfig.toml, then type: make deploy\n")
-	for _, name := range slices.Sorted(maps.Keys(buses)) {
-		out.Out.Printf("  \"%s=%s\",\n", name, buses[name])
-	}
-	return nil
 }
 
 type relayTeardown struct {

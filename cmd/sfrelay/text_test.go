@@ -28,6 +28,7 @@ import (
 	"sfrelay/cmd/sfrelay/internal/audit"
 	"sfrelay/cmd/sfrelay/internal/bus"
 	"sfrelay/cmd/sfrelay/internal/doctor"
+	"sfrelay/cmd/sfrelay/internal/relayverify"
 	"sfrelay/cmd/sfrelay/internal/scenario"
 	"sfrelay/cmd/sfrelay/internal/stack"
 	"sfrelay/cmd/sfrelay/internal/terminal"
@@ -155,6 +156,14 @@ var texts = map[string]func(t *testing.T, s *screen, value string){
 		_ = json.Unmarshal([]byte(`{"customers":[{"name":`+string(text)+`,"phone":`+string(text)+`}]}`), &r.Billing)
 		_ = json.Unmarshal([]byte(`{"records":[{"kind":`+string(text)+`,"key":`+string(text)+`}]}`), &r.ERP)
 		r.Print(s.Out)
+	},
+	"relay init": func(_ *testing.T, s *screen, value string) {
+		showEdits(s, []edit{{path: value, before: "old", after: strings.ReplaceAll(value, "\n", " ")}, {path: value, renamed: value}})
+	},
+	"relay verify": func(_ *testing.T, s *screen, value string) {
+		showArrival(s, relayverify.Arrival{Event: value, Consumer: value, Verdict: verdict.Verdict(value), Class: verdict.Class(value), Error: value})
+		showArrival(s, relayverify.Arrival{Event: value, Consumer: value, Lost: value})
+		showChanges(s, &relay.One{}, &relay.One{Name: value, Feedback: relay.Feedback{LastRelayedEventTime: value}})
 	},
 	"relay setup": func(t *testing.T, s *screen, value string) { showStep(s, value, value, time.Second) },
 	"relay status": func(t *testing.T, s *screen, value string) {

@@ -132,7 +132,7 @@ func Look(ctx context.Context, org *Org, client *eventbridge.Client, now time.Ti
 			}
 		}
 		if one.Feedback.RemoteResource != "" {
-			one.Source, err = source(ctx, client, one.Feedback.RemoteResource)
+			one.Source, err = SourceWithRules(ctx, client, one.Feedback.RemoteResource)
 			if v.Miss("event source of "+one.Name, err) {
 				one.Source.State = ""
 			}

@@ -54,7 +54,7 @@ func (e *Refused) Error() string {
 		s += ": " + e.Message
 	}
 	if e.Setting != "" {
-		s += "; correct " + e.Setting
+		s += "; correct " + e.Setting + screenOf(e.Setting)
 	}
 	return s
 }
@@ -180,7 +180,7 @@ func Rows[T any](ctx context.Context, o *Org, soql string) ([]T, error) {
 
 // Create makes a component by the Tooling API.
 func (o *Org) Create(ctx context.Context, object, name string, metadata map[string]any) error {
-	return o.Call(ctx, "create "+object+" "+name, http.MethodPost, "tooling/sobjects/"+object, map[string]any{"FullName": name, "Metadata": metadata}, nil)
+	return customizer(o.Call(ctx, "create "+object+" "+name, http.MethodPost, "tooling/sobjects/"+object, map[string]any{"FullName": name, "Metadata": metadata}, nil))
 }
 
 // IsThere reports whether the org has an object, a platform event for example, that the user
@@ -195,13 +195,13 @@ func (o *Org) IsThere(ctx context.Context, object string) (bool, error) {
 
 // Remove deletes a component.
 func (o *Org) Remove(ctx context.Context, object, id string) error {
-	return o.Call(ctx, "delete "+object, http.MethodDelete, "tooling/sobjects/"+object+"/"+url.PathEscape(id), nil, nil)
+	return customizer(o.Call(ctx, "delete "+object, http.MethodDelete, "tooling/sobjects/"+object+"/"+url.PathEscape(id), nil, nil))
 }
 
 // SetState asks a relay to run, pause or stop; it follows in some minutes.
 func (o *Org) SetState(ctx context.Context, r *Config, state string) error {
-	return o.Call(ctx, fmt.Sprintf("set %s to %s", r.DeveloperName, state), http.MethodPatch, "tooling/sobjects/EventRelayConfig/"+url.PathEscape(r.ID),
-		map[string]any{"Metadata": map[string]any{"state": state}}, nil)
+	return customizer(o.Call(ctx, fmt.Sprintf("set %s to %s", r.DeveloperName, state), http.MethodPatch, "tooling/sobjects/EventRelayConfig/"+url.PathEscape(r.ID),
+		map[string]any{"Metadata": map[string]any{"state": state}}, nil))
 }
 
 // Change sets one member of the metadata of a component. A PATCH replaces all of them, so it
@@ -216,7 +216,7 @@ func (o *Org) Change(ctx context.Context, object, id, member string, value any) 
 		return &Refused{What: "read " + object, Code: "no metadata"}
 	}
 	now.Metadata[member] = value
-	return o.Call(ctx, "change "+object, http.MethodPatch, path, map[string]any{"Metadata": now.Metadata}, nil)
+	return customizer(o.Call(ctx, "change "+object, http.MethodPatch, path, map[string]any{"Metadata": now.Metadata}, nil))
 }
 
 // AddMember puts an event into a channel.

@@ -48,8 +48,8 @@ func SourceOf(ctx context.Context, client *eventbridge.Client, name string) (Sou
 	return s, err
 }
 
-// source is SourceOf with the rules of the bus.
-func source(ctx context.Context, client *eventbridge.Client, name string) (Source, error) {
+// SourceWithRules is SourceOf with the rules of the bus.
+func SourceWithRules(ctx context.Context, client *eventbridge.Client, name string) (Source, error) {
 	s, err := SourceOf(ctx, client, name)
 	if err != nil || !s.Bus {
 		return s, err

@@ -40,6 +40,9 @@ func (s *Setup) Run(ctx context.Context) (map[string]string, error) {
 	if v.Namespace != "" {
 		return nil, fmt.Errorf("the org has the namespace %s: components of a namespaced org have other names; deploy salesforce/ with sf, and start the relays in Setup, Event Relays", v.Namespace)
 	}
+	if blind := v.Blind(); blind != "" { // else what is there would be made again
+		return nil, errors.New(blind)
+	}
 	if err := s.events(ctx); err != nil {
 		return nil, err
 	}
@@ -173,10 +176,13 @@ func (s *Setup) bus(ctx context.Context, name string) (string, error) {
 			s.step(name+" source", began, "ACTIVE, "+from)
 			return from, nil
 		case "":
-			return "", fmt.Errorf("%s; the AWS user needs events:DescribeEventSource, DescribeEventBus and ListRules", strings.Join(v.Unseen, "; "))
+			if _, err := relay.SourceWithRules(ctx, s.Events, from); err != nil {
+				return "", fmt.Errorf("the event source %s: %w", from, err)
+			}
+			continue // it can be asked again
 		case "PENDING":
 			if err := Associate(ctx, s.Events, from); err != nil {
-				return "", fmt.Errorf("associate %s with a bus: %w; the AWS user needs events:CreateEventBus", from, err)
+				return "", fmt.Errorf("associate %s with a bus: %w", from, err)
 			}
 			continue
 		}
@@ -229,6 +235,9 @@ func (s *Setup) Teardown(ctx context.Context) error {
 	v, err := relay.Look(ctx, s.Org, s.Events, s.Now())
 	if err != nil {
 		return err
+	}
+	if blind := v.Blind(); blind != "" { // else what is not seen would stay
+		return errors.New(blind)
 	}
 	for _, one := range v.Relays {
 		began := s.Now()

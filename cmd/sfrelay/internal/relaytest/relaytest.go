@@ -80,11 +80,20 @@ func New(t *testing.T) *World {
 }
 
 // Setup sets up everything.
-func (w *World) Setup() (map[string]string, error) {
-	s := relaysetup.Setup{Org: w.Org, Events: w.Events, Place: w.Place, Now: func() time.Time { return w.Now },
+func (w *World) Setup() (map[string]string, error) { return w.setup().Run(w.Context()) }
+
+// Teardown deletes it again.
+func (w *World) Teardown() {
+	w.Helper()
+	if err := w.setup().Teardown(w.Context()); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *World) setup() *relaysetup.Setup {
+	return &relaysetup.Setup{Org: w.Org, Events: w.Events, Place: w.Place, Now: func() time.Time { return w.Now },
 		Say:  func(step, what string, _ time.Duration) { w.Logf("%s: %s", step, what) },
 		Wait: func(context.Context) error { w.Now = w.Now.Add(time.Minute); return nil }}
-	return s.Run(w.Context())
 }
 
 // Good is a set-up where nothing is wrong.
