@@ -150,69 +150,6 @@ func (c *relayTeardown) Run(ctx context.Context, out *screen) error {
 	return j.setup(out).Teardown(ctx)
 }
 
-type relayStatus struct {
-	relaySides
-	JSON bool `name:"json" help:"Print one line of JSON."`
-}
-
-func (c *relayStatus) Run(ctx context.Context, out *screen) error {
-	j, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	v, err := relay.Look(ctx, j.org, j.events, time.Now())
-	if err != nil {
-		return err
-	}
-	out.where(j.at.Where, c.JSON)
-	if c.JSON {
-		return out.Out.JSON(v)
-	}
-	showStatus(out, v)
-	return nil
-}
-
-func showStatus(out *screen, v *relay.View) {
-	out.Out.Table(0, terminal.Row("org", v.Says()))
-	out.Out.Table(0, terminal.Row("today", v.Delivered.Says("events delivered")+", "+v.Requests.Says("API requests")))
-	for _, one := range v.Relays {
-		out.Out.Table(0, terminal.Row(one.Name, one.Says(time.Now())))
-	}
-	for _, u := range v.Unseen {
-		out.Out.Table(0, terminal.Row("not seen", u))
-	}
-}
-
-type relayPlan struct {
-	relaySides
-	ChangesPerDay int `placeholder:"N" help:"Changes of records and platform events a day that the relays will carry."`
-}
-
-func (c *relayPlan) Run(ctx context.Context, out *screen) error {
-	j, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	v, err := doctor.Look(ctx, j.org, j.events, nil, time.Now())
-	if err != nil {
-		return err
-	}
-	out.where(j.at.Where, false)
-	out.Out.Printf("Salesforce: Customize Application. AWS: events:DescribeEventSource, DescribeEventBus, ListRules, CreateEventBus.\n")
-	for _, f := range v.Findings(j.place) {
-		out.Out.Table(0, terminal.Row(f.Name, strings.TrimSpace(f.Relay+" "+f.Evidence)))
-	}
-	if c.ChangesPerDay <= 0 || v.Delivered.Max == 0 {
-		return nil
-	}
-	out.Out.Printf("%d events a day, each delivered by one relay, are %d %% of the %d that the org may deliver.\n",
-		c.ChangesPerDay, c.ChangesPerDay*100/v.Delivered.Max, v.Delivered.Max)
-	if c.ChangesPerDay > v.Delivered.Max {
-		return fmt.Errorf("the org may deliver %d events a day; take fewer objects, filter the members, or buy more", v.Delivered.Max)
-	}
-	return nil
-}
-
 type relayStart struct {
 	relaySides
 	consent
