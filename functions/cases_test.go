@@ -134,6 +134,9 @@ var cases = []struct {
 		holds: []string{`customer 0015f0000700200AAA city="Berlin" country="DE" email="billing@case40.example" name="Case 40 Example Ltd" phone="+49 30 0000 41"`,
 			"field Name__c", "field Fields__c: lists a field that the event does not have"}},
 	{name: "two stock states of one instant", events: []string{"41b", "41a"}, ends: []string{stock("applied"), stock("stale")}, holds: []string{`quantity="7"`}},
+	{name: "two saves of one second", events: []string{"42b", "42a"}, ends: []string{both("applied"), both("stale")}, holds: []string{"+49 30 0000 43"}, lacks: []string{"+49 30 0000 42"}},
+	{name: "a deal whose lines are not listed", events: []string{"05a", "43"}, ends: []string{both("applied"), bill1("applied")}, holds: []string{"invoice 0065f0000700143AAA eur 1000 open"}},
+	{name: "stock without its quantity listed", events: []string{"44"}, ends: []string{stock("parked permanent/missing-field")}, holds: []string{"Quantity_On_Hand__c"}},
 }
 
 func both(end string) string  { return "customer-billing: " + end + "; customer-erp: " + end }

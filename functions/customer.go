@@ -47,7 +47,7 @@ func accountRecord(name string, to sink.Port, extra []string) consumer.Record[Ac
 		Name: name, Object: "Account", Changes: true, Extra: extra,
 		Events: []consumer.PlatformEvent{{
 			Name: "Cloud_Customer_Sync__e", Record: "Record_Id__c",
-			Operation: "Operation__c", ModifiedAt: "Record_Modified_At__c", Style: "Payload_Style__c", Fields: "Fields__c",
+			Operation: "Operation__c", ModifiedAt: "Record_Modified_At__c", Sequence: "Sequence__c", Style: "Payload_Style__c", Fields: "Fields__c",
 		}},
 		To: to,
 	}

@@ -23,7 +23,7 @@ type InventoryUpdate struct {
 func InventoryERP(stock erp.Stock) consumer.Definition {
 	return consumer.State[InventoryUpdate]{
 		Name:   "inventory-erp",
-		Events: []consumer.PlatformEvent{{Name: "Inventory_Update__e", ModifiedAt: "Record_Modified_At__c", Sequence: "Sequence__c"}},
+		Events: []consumer.PlatformEvent{{Name: "Inventory_Update__e", ModifiedAt: "Record_Modified_At__c", Sequence: "Sequence__c", Fields: "Fields__c"}},
 		Key:    func(u InventoryUpdate) consumer.Key { return consumer.KeyOf("stock", u.SKU, u.Warehouse) },
 		To:     stock,
 		Put: func(ctx context.Context, ref sink.Ref, u InventoryUpdate) (sink.Receipt, error) {

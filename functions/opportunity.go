@@ -126,7 +126,7 @@ type Deals struct {
 func OpportunityBilling(invoices billing.Invoices, customers consumer.LinkReader, merges consumer.Merges, deals Deals) consumer.Definition {
 	return consumer.Action[Won]{
 		Name: "opportunity-billing", Object: "Opportunity", Changes: true,
-		Events: []consumer.PlatformEvent{{Name: "Opportunity_Won__e", Record: "Record_Id__c", ModifiedAt: "Record_Modified_At__c"}},
+		Events: []consumer.PlatformEvent{{Name: "Opportunity_Won__e", Record: "Record_Id__c", ModifiedAt: "Record_Modified_At__c", Sequence: "Sequence__c", Fields: "Fields__c"}},
 		Once:   consumer.PerRecord("invoice"),
 		When: func(c consumer.Change[Won]) consumer.Decision {
 			switch {

@@ -45,7 +45,8 @@ func read(t *testing.T, name string, v any) {
 	}
 }
 
-// Every platform event has the fields that its consumers read, and no others.
+// Every platform event has the fields that its consumers read, and no others. What is not of
+// the record itself is the same in all.
 func TestEventsHaveWhatConsumersRead(t *testing.T) {
 	want := map[string][]string{}
 	for _, def := range functions.All(functions.Ports{}) {
@@ -75,6 +76,11 @@ func TestEventsHaveWhatConsumersRead(t *testing.T) {
 		}
 		if !slices.Equal(got, fields) {
 			t.Errorf("%s has %v, want %v", event, got, fields)
+		}
+		for _, own := range []string{"Event_Id__c", "Record_Modified_At__c", "Sequence__c", "Fields__c"} {
+			if !slices.Contains(got, own) {
+				t.Errorf("%s has no %s", event, own)
+			}
 		}
 		var object struct {
 			EventType       string `xml:"eventType"`

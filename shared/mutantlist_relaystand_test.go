@@ -62,4 +62,16 @@ var relayStandMutants = []mutant{
 		new:  "if _ = lost; !there {",
 		test: "TestPositionsOfRelays", protects: "LATEST loses what EARLIEST sends again",
 	},
+	{
+		name: "source-active-though-off", file: "sandbox/org/partner.go",
+		old:  "case p.bus && relayed && !p.off:",
+		new:  "case p.bus && relayed:",
+		test: "TestPartnerSources", protects: "a source that is deactivated takes nothing",
+	},
+	{
+		name: "org-of-a-constant", file: "sandbox/org/event.go",
+		old:  "return \"aws.partner/salesforce.com/\" + s.options.OrgID + \"/\" + channel",
+		new:  "return \"aws.partner/salesforce.com/\" + OrgID + \"/\" + channel",
+		test: "TestAnotherOrgAndAccount", protects: "two orgs have sources of their own",
+	},
 }

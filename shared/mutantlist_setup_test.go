@@ -58,7 +58,7 @@ var setupMutants = []mutant{
 	},
 	{
 		name: "sandbox-buses-in-the-settings", file: "../cmd/sfrelay/relaysetup.go",
-		old:  "if err != nil || c.Sandbox {",
+		old:  "if err != nil || !c.AWS {",
 		new:  "if err != nil {",
 		test: "TestTheSandboxWritesNoSettings", protects: "buses that no stack can use stay out of samconfig.toml",
 	},

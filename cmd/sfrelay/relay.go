@@ -31,18 +31,19 @@ type relayCommand struct {
 	Status   relayStatus   `cmd:"" help:"Say how both relays do, in Salesforce and in EventBridge."`
 	Verify   relayVerify   `cmd:"" help:"Publish a probe of each platform event in the org, and see it arrive at each consumer."`
 	Start    relayStart    `cmd:"" help:"Set both relays to RUN."`
-	Pause    relayPause    `cmd:"" help:"Set both relays to PAUSE: they keep their position for 72 hours."`
+	Pause    relayPause    `cmd:"" help:"Set both relays to PAUSE: they keep their position for 72 hours. --for announces it, so that no alarm rings."`
 	Teardown relayTeardown `cmd:"" help:"Delete relays, channels, credential and buses."`
 }
 
 // relaySides are both sides of the relays.
 type relaySides struct {
-	Org         string `required:"" env:"SALESFORCE_URL" placeholder:"URL" help:"My Domain address of the org."`
-	Credentials string `required:"" env:"SALESFORCE_CREDENTIALS" type:"path" placeholder:"FILE" help:"File with the credentials of the org, in the form of the secret SALESFORCE_SECRET."`
+	Org         string `env:"SALESFORCE_URL" placeholder:"URL" help:"My Domain address of the org."`
+	Credentials string `env:"SALESFORCE_CREDENTIALS" type:"path" placeholder:"FILE" help:"File with the credentials of the org, in the form of the secret SALESFORCE_SECRET."`
 	Account     string `name:"account" placeholder:"NUMBER" help:"AWS account that the relays lead to."`
 	AWS         bool   `name:"aws" help:"Work on the region and credentials of your AWS environment."`
 	StackName   string `name:"stack-name" default:"sfrelay" help:"Name of the CloudFormation stack."`
 	Sandbox     bool   `help:"Work on the org sandbox at --org, which plays EventBridge's side too."`
+	StackDir    string `name:"stack-dir" default:".cache/stack" type:"path" help:"Where the local stack keeps its state." hidden:""`
 }
 
 // joined are both sides, open.
@@ -63,8 +64,13 @@ func credentialsIn(file string) func(context.Context) (string, error) {
 }
 
 func (f *relaySides) open(ctx context.Context) (*joined, error) {
-	if f.AWS == f.Sandbox {
-		return nil, usageError{errors.New("say where to work: --aws, or --sandbox with the address of sfrelay sandbox in --org")}
+	switch {
+	case !f.AWS && !f.Sandbox && f.Org == "":
+		return f.local(ctx)
+	case f.AWS == f.Sandbox:
+		return nil, usageError{errors.New("say where to work: --aws, or --sandbox with the address of sfrelay sandbox in --org; without an org it is the local stack")}
+	case f.Org == "" || f.Credentials == "":
+		return nil, usageError{errors.New("say the org: --org with its My Domain address, and --credentials")}
 	}
 	org, err := relay.NewOrg(f.Org, credentialsIn(f.Credentials))
 	if err != nil {
@@ -148,44 +154,4 @@ func (c *relayTeardown) Run(ctx context.Context, out *screen) error {
 		return err
 	}
 	return j.setup(out).Teardown(ctx)
-}
-
-type relayStart struct {
-	relaySides
-	consent
-}
-
-func (c *relayStart) Run(ctx context.Context, out *screen) error {
-	return c.set(ctx, out, c.consent, "RUN")
-}
-
-type relayPause struct {
-	relaySides
-	consent
-}
-
-func (c *relayPause) Run(ctx context.Context, out *screen) error {
-	return c.set(ctx, out, c.consent, "PAUSE")
-}
-
-// set asks both relays for a state. STOP is none of them: it forgets the position.
-func (f *relaySides) set(ctx context.Context, out *screen, c consent, state string) error {
-	j, err := f.agreed(ctx, out, c, "Both relays will be set to "+state)
-	if err != nil {
-		return err
-	}
-	v, err := relay.Look(ctx, j.org, j.events, time.Now())
-	if err != nil {
-		return err
-	}
-	for _, one := range v.Relays {
-		if one.Config == nil {
-			return fmt.Errorf("there is no relay %s in the org %s; type: sfrelay relay setup", one.Name, v.OrgID)
-		}
-		if err := j.org.SetState(ctx, one.Config, state); err != nil {
-			return err
-		}
-		out.Out.Table(0, terminal.Row(one.Name, "asked to "+state+"; it follows in some minutes"))
-	}
-	return nil
 }

@@ -16,11 +16,12 @@ import (
 // sandbox plays it. It returns the flags that lead there.
 func relayWorld(t *testing.T) (*orgsandbox.Org, []string) {
 	t.Helper()
-	_, org, flags := relayWorldWith(t)
+	org, _, flags := relayAccount(t)
 	return org, flags
 }
 
-func relayWorldWith(t *testing.T) (*awsAccount, *orgsandbox.Org, []string) {
+// relayAccount is relayWorld with the account, too.
+func relayAccount(t *testing.T) (*orgsandbox.Org, *awsAccount, []string) {
 	t.Helper()
 	a := newAccount(t)
 	org := orgsandbox.New(orgsandbox.Options{})
@@ -37,7 +38,7 @@ func relayWorldWith(t *testing.T) (*awsAccount, *orgsandbox.Org, []string) {
 	if err := os.WriteFile(file, secret, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return a, org, []string{"--aws", "--org", server.URL, "--credentials", file}
+	return org, a, []string{"--aws", "--org", server.URL, "--credentials", file}
 }
 
 // What changes both sides asks first; what reads does not.
@@ -128,6 +129,11 @@ func TestRelayNeedsAPlace(t *testing.T) {
 			t.Errorf("%v: code %d, %s", args, code, said)
 		}
 	}
+	for want, args := range map[string][]string{"make up": {"--stack-dir", t.TempDir()}, "My Domain": {"--aws"}} {
+		if code, _, said := called(t, nobody, append([]string{"relay", "status"}, args...)...); code != wrongUse || !strings.Contains(said, want) {
+			t.Errorf("%v: code %d, %s", args, code, said)
+		}
+	}
 	elsewhere := []string{"relay", "status", "--sandbox", "--org", "https://example.my.salesforce.com", "--credentials", flags[4]}
 	if code, _, said := called(t, nobody, elsewhere...); code != wrongUse || !strings.Contains(said, "loopback") {
 		t.Errorf("code %d, %s", code, said)
@@ -162,7 +168,7 @@ func TestDoctorFixes(t *testing.T) {
 
 // Status has the last event of each consumer; a log that cannot be read is named.
 func TestRelayStatusHasTheLastEvents(t *testing.T) {
-	a, _, flags := relayWorldWith(t)
+	_, a, flags := relayAccount(t)
 	status := append([]string{"relay", "status"}, flags...)
 	if code, out, said := called(t, nobody, status...); code != done || !strings.Contains(out, "inventory-erp        no event since 1h\n") {
 		t.Errorf("code %d, %s%s", code, out, said)

@@ -34,15 +34,15 @@ func (relayInit) Help() string {
 	return "It asks for what no flag says, shows what it will change, and writes salesforce/ and samconfig.toml of the checkout. All else in these files stays as it is."
 }
 
-// asked is one thing that init has to know.
-type asked struct {
+// prompt is one thing that init has to know.
+type prompt struct {
 	flag, what string
 	value      *string
 	form       *regexp.Regexp
 	otherwise  func() string // proposed; nil: nothing
 }
 
-func (c *relayInit) answers() []asked {
+func (c *relayInit) answers() []prompt {
 	stack := func() string {
 		if c.ConfigEnv == "default" {
 			return "sfrelay"
@@ -55,7 +55,7 @@ func (c *relayInit) answers() []asked {
 		}
 		return c.ConfigEnv
 	}
-	return []asked{
+	return []prompt{
 		{"--org", "My Domain address of the org, e.g. https://example.my.salesforce.com", &c.Org, regexp.MustCompile(`^https?://[A-Za-z0-9.:-]+/?$`), nil},
 		{"--region", "AWS region, e.g. eu-west-2", &c.Region, regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`), nil},
 		{"--account", "AWS account, 12 digits", &c.Account, regexp.MustCompile(`^[0-9]{12}$`), nil},

@@ -29,7 +29,7 @@ func answering(t *testing.T, org *orgsandbox.Org) func() []any {
 }
 
 func TestRelayVerify(t *testing.T) {
-	a, org, flags := relayWorldWith(t)
+	org, a, flags := relayAccount(t)
 	if code, out, said := called(t, nobody, append([]string{"relay", "setup", "--yes"}, flags...)...); code != done || !strings.Contains(out, "try the whole way: sfrelay relay verify") {
 		t.Fatalf("setup: code %d, %s%s", code, out, said)
 	}
@@ -62,7 +62,7 @@ func TestRelayVerify(t *testing.T) {
 }
 
 func TestRelayVerifyRefuses(t *testing.T) {
-	_, _, flags := relayWorldWith(t)
+	_, flags := relayWorld(t)
 	for _, c := range []struct {
 		words []string
 		want  string

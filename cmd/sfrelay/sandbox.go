@@ -24,9 +24,12 @@ type sandboxCommand struct {
 	ERP    string `name:"erp" default:"127.0.0.1:0" help:"Loopback address of the ERP sandbox."`
 	Notify string `default:"127.0.0.1:0" help:"Loopback address of the sandbox of a receiver of notifications."`
 	Org    string `default:"127.0.0.1:0" help:"Loopback address of the Salesforce sandbox."`
+	OrgID  string `name:"org-id" placeholder:"ID" help:"Id of the org of the Salesforce sandbox."`
 	OrgTLS string `name:"org-tls" placeholder:"FILE" type:"path" help:"Serve the Salesforce sandbox by TLS and write its certificate to FILE."`
 	Delay  delay  `placeholder:"DURATION" help:"Let every request to any of them wait for so long first, e.g. 300ms; 1s at most."`
-	JSON   bool   `name:"json" help:"Print the addresses, the key, the receiver's signing secret and the credentials for the org as one line of JSON."`
+	// RelayTo is how stack up calls it.
+	RelayTo string `name:"relay-to" type:"path" hidden:"" help:"Directory of the local stack whose buses the relays of the org lead to."`
+	JSON    bool   `name:"json" help:"Print the addresses, the key, the receiver's signing secret and the credentials for the org as one line of JSON."`
 }
 
 func (c *sandboxCommand) Run(ctx context.Context, out *screen) error {
@@ -49,9 +52,19 @@ func (c *sandboxCommand) Run(ctx context.Context, out *screen) error {
 			return err
 		}
 	}
-	org := orgsandbox.New(orgsandbox.Options{})
+	org, err := c.org()
+	if err != nil {
+		return err
+	}
 	if err := c.print(out, at, key, secret, org.Credentials()); err != nil {
 		return err
+	}
+	if c.RelayTo != "" {
+		buses, err := toBuses(ctx, c.RelayTo)
+		if err != nil {
+			return err
+		}
+		go relayEvents(ctx, org, buses, out.Err)
 	}
 	wait := func() { time.Sleep(time.Duration(c.Delay)) }
 	var servers []*http.Server

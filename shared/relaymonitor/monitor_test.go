@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"maps"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -56,6 +58,9 @@ type world struct {
 	events *eventbridge.Client
 	items  *items
 	out    bytes.Buffer
+
+	refuses, refusal string // requests that have this in them, and the answer
+
 	*monitor
 }
 
@@ -65,7 +70,14 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{T: t, now: time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC), items: &items{}}
 	w.stand = orgsandbox.New(orgsandbox.Options{Now: func() time.Time { return w.now }})
-	server := httptest.NewServer(w.stand)
+	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		if w.refuses != "" && strings.Contains(r.Header.Get("X-Amz-Target")+" "+r.URL.String(), w.refuses) {
+			out.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(out, w.refusal)
+			return
+		}
+		w.stand.ServeHTTP(out, r)
+	}))
 	t.Cleanup(server.Close)
 	c := w.stand.Credentials()
 	secret, _ := json.Marshal(map[string]string{"clientId": c.ConsumerKey, "clientSecret": c.ConsumerSecret})
@@ -348,6 +360,27 @@ func TestWhatIsNotSeenIsUnknown(t *testing.T) {
 	if l := lines[""]; l.Level != "WARN" || !strings.Contains(strings.Join(l.Unseen, " "), "dynamodb:GetItem") {
 		t.Errorf("%+v", l)
 	}
+	w.items.err = nil
+
+	for part, c := range map[string]struct{ line, lacks string }{
+		"FROM+EventRelayConfig":         {platform, relayDown},
+		"FROM+EventRelayFeedback":       {platform, relayDown},
+		"/limits":                       {"", orgAllocation},
+		"AWSEvents.DescribeEventSource": {platform, relayDown},
+		"AWSEvents.DescribeEventBus":    {platform, relayDown},
+	} {
+		w.refuses, w.refusal = part, `[{"message":"sObject type is not supported","errorCode":"INVALID_TYPE"}]`
+		if strings.HasPrefix(part, "AWS") {
+			w.refusal = `{"__type":"AccessDeniedException","message":"not allowed"}`
+		}
+		l := w.ran()[c.line]
+		l.has(t, part, map[string]float64{relayUnseen: 1})
+		l.lacks(t, part, c.lacks)
+		if l.Level != "WARN" || len(l.Unseen) != 1 {
+			t.Errorf("%s: %+v", part, l)
+		}
+	}
+	w.refuses = ""
 
 	r := &Report{At: w.now}
 	v := w.view()

@@ -2,6 +2,7 @@ package orgsandbox
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"strconv"
 )
@@ -11,6 +12,11 @@ func (s *Org) controls() {
 	handle := func(pattern string, h http.HandlerFunc) { s.mux.Handle(pattern, h) }
 	handle("GET /_sandbox/state", func(w http.ResponseWriter, _ *http.Request) { show(w, s.State()) })
 	handle("GET /_sandbox/credentials", func(w http.ResponseWriter, _ *http.Request) { show(w, s.Credentials()) })
+	handle("POST /_sandbox/session", func(w http.ResponseWriter, _ *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		_, _ = io.WriteString(w, s.session()) // the caller may be gone: that is its business
+	})
 	handle("GET /_sandbox/events", func(w http.ResponseWriter, r *http.Request) {
 		after, err := strconv.Atoi(r.URL.Query().Get("after"))
 		if err != nil && r.URL.Query().Has("after") {

@@ -9,7 +9,7 @@
 // it does not know it refuses as Salesforce would.
 //
 // Beside Salesforce's API there are /_sandbox/state (GET), /_sandbox/credentials (GET),
-// /_sandbox/events (GET), /_sandbox/faults (GET, POST, DELETE) and /_sandbox/reset (POST).
+// /_sandbox/session (POST), /_sandbox/events (GET), /_sandbox/faults (GET, POST, DELETE) and /_sandbox/reset (POST).
 package orgsandbox
 
 import (

@@ -33,6 +33,7 @@ func (s *Org) arn(what string) string {
 type partner struct {
 	since time.Time // that it is pending
 	bus   bool
+	off   bool // deactivated
 	rules []rule
 }
 
@@ -63,11 +64,13 @@ func (s *Org) awsEvents(w http.ResponseWriter, r *http.Request) {
 		if body = s.source(in.Name); body.(pairs) == nil {
 			no = &awsRefusal{"ResourceNotFoundException", "Event source " + in.Name + " does not exist."}
 		}
+	case operation == "ActivateEventSource" || operation == "DeactivateEventSource":
+		body, no = pairs{}, s.activate(in.Name, operation == "ActivateEventSource")
 	case operation == "CreateEventBus":
 		body, no = s.createBus(in.Name, in.EventSourceName)
 	case operation == "DeleteEventBus":
 		if p := s.partners[in.Name]; p != nil && p.bus {
-			p.bus, p.since = false, s.now()
+			p.bus, p.off, p.since = false, false, s.now()
 		}
 		body = pairs{}
 	case operation == "EnableRule":
@@ -106,9 +109,9 @@ func (s *Org) source(name string) pairs {
 	relayed := s.relayOf(name)
 	ends := p.since.Add(pendingFor)
 	switch {
-	case p.bus && relayed:
+	case p.bus && relayed && !p.off:
 		return append(about, pair{"State", "ACTIVE"})
-	case p.bus:
+	case p.bus && !relayed:
 		return append(about, pair{"State", "DELETED"})
 	case !relayed || !s.now().Before(ends):
 		return nil
@@ -122,6 +125,21 @@ func (s *Org) relayOf(source string) bool {
 		v := r.at(s.now())
 		return v != nil && !v.deleted && v.values["RemoteResource"] == source
 	})
+}
+
+// activate switches the way from a source to its bus on or off. A source that is off is pending,
+// also as far as its end is concerned.
+func (s *Org) activate(name string, on bool) *awsRefusal {
+	p, about := s.partners[name], s.source(name)
+	want := map[bool]string{true: "PENDING", false: "ACTIVE"}[on]
+	switch {
+	case about == nil:
+		return &awsRefusal{"ResourceNotFoundException", "Event source " + name + " does not exist."}
+	case about.get("State") != want || !p.bus:
+		return &awsRefusal{"InvalidStateException", "Event source " + name + " is not in state " + want + "."}
+	}
+	p.off, p.since = !on, s.now()
+	return nil
 }
 
 func (s *Org) createBus(name, source string) (any, *awsRefusal) {

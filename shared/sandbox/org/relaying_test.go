@@ -306,3 +306,12 @@ func TestAPauseInTheMiddle(t *testing.T) {
 	w.state(byChange, "RUN")
 	w.wants("the rest", "2")
 }
+
+// Who has the sandbox's key gets a session without credentials.
+func TestASessionForTheKeeper(t *testing.T) {
+	w := start(t, orgsandbox.Options{})
+	_, w.token = w.ask("POST", "/_sandbox/session", "")
+	if status, text := w.get(q("SELECT Id FROM Organization")); status != 200 {
+		t.Errorf("%d %s", status, text)
+	}
+}

@@ -164,7 +164,7 @@ func schema() map[string]*object {
 func platformEvents() []*object {
 	event := func(name string, fields []*field) *object {
 		return &object{name: name, label: strings.ReplaceAll(strings.TrimSuffix(name, "__e"), "_", " "), prefix: "e01", event: true,
-			fields: joined(text(36, "EventUuid", "ReplayId"), typed("datetime", "CreatedDate"), lookup("CreatedById", "User"), fields)}
+			fields: joined(text(36, "EventUuid", "ReplayId"), typed("datetime", "CreatedDate"), lookup("CreatedById", "User"), fields, typed("double", "Sequence__c"), typed("textarea", "Fields__c"))}
 	}
 	return []*object{
 		event("Cloud_Customer_Sync__e", joined(text(255, "Event_Id__c", "Record_Id__c", "Operation__c", "Payload_Style__c", "Name__c", "Account_Number__c", "Status__c", "Phone__c", "Website__c",
@@ -172,6 +172,6 @@ func platformEvents() []*object {
 			"Shipping_Street__c", "Shipping_City__c", "Shipping_State__c", "Shipping_Postal_Code__c", "Shipping_Country__c"), typed("datetime", "Record_Modified_At__c"))),
 		event("Opportunity_Won__e", joined(text(255, "Event_Id__c", "Record_Id__c", "Account_Id__c", "Name__c", "Currency__c"), typed("textarea", "Lines__c"),
 			typed("double", "Amount__c", "Payment_Terms_Days__c"), typed("date", "Close_Date__c"), typed("datetime", "Record_Modified_At__c"))),
-		event("Inventory_Update__e", joined(text(255, "Event_Id__c", "Sku__c", "Warehouse__c", "Unit__c"), typed("double", "Quantity_On_Hand__c", "Sequence__c"), typed("datetime", "Record_Modified_At__c"))),
+		event("Inventory_Update__e", joined(text(255, "Event_Id__c", "Sku__c", "Warehouse__c", "Unit__c"), typed("double", "Quantity_On_Hand__c"), typed("datetime", "Record_Modified_At__c"))),
 	}
 }

@@ -1,7 +1,7 @@
 # Runs ministack behind a door. It does not check signatures of its root, and takes as root the configured access key, "test",
 # every account id and a request without any; its admin paths ask for nothing. Here the access key is the secret: a request says
 # the one of this stack, or that of a session of a role, which the emulator checks further. Browsers are not let in at all.
-import asyncio, hmac, json, os, re, secrets, sys
+import asyncio, hmac, json, os, re, secrets, sys, urllib.error, urllib.request
 from http.server import BaseHTTPRequestHandler
 
 os.umask(0o077)
@@ -14,6 +14,7 @@ ROOT = os.environ["AWS_ACCESS_KEY_ID"].encode()
 HOST = (os.environ["BIND_HOST"] + ":" + os.environ["GATEWAY_PORT"]).encode()
 LOCALHOST = ("localhost:" + os.environ["GATEWAY_PORT"]).encode()  # what containers of sam local invoke call it
 STORE_DELAY = float(os.environ.pop("STORE_DELAY", "0"))  # seconds before every call of DynamoDB
+STATE = os.environ.pop("STACK_STATE", "")  # file that says where the sandbox of the org is
 SIGNED = re.compile(rb"AWS4-HMAC-SHA256 Credential=([A-Za-z0-9]+)/")
 
 
@@ -43,11 +44,74 @@ async def door(scope, receive, send, inside=emulator.app):
     if not (why := refusal(scope)):
         if STORE_DELAY and any(n.lower() == b"x-amz-target" and v.startswith(b"DynamoDB_") for n, v in scope["headers"]):
             await asyncio.sleep(STORE_DELAY)
+        operation = next((v.decode() for n, v in scope["headers"] if n.lower() == b"x-amz-target"), "").partition("AWSEvents.")[2]
+        if operation in PARTNER:
+            return await partner(operation, scope, receive, send, inside)
         return await inside(scope, receive, send)
-    body = json.dumps({"__type": "AccessDeniedException", "message": why}).encode()
-    kind = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 403, "headers": kind})
+    await reply(send, 403, json.dumps({"__type": "AccessDeniedException", "message": why}).encode(), [(b"connection", b"close")])
+
+
+async def reply(send, status, body, more=()):
+    kind = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *more]
+    await send({"type": "http.response.start", "status": status, "headers": kind})
     await send({"type": "http.response.body", "body": body})
+
+
+# Partner event sources the emulator does not know: it lists none and calls each active. They are asked of the sandbox of the org,
+# which plays them. Buses, rules and targets are the emulator's, and so are permissions: it is asked each of these, too.
+PARTNER = ("ListEventSources", "DescribeEventSource", "ActivateEventSource", "DeactivateEventSource", "CreateEventBus", "DeleteEventBus")
+
+
+async def partner(operation, scope, receive, send, inside):
+    body, more = b"", True
+    while more:
+        part = await receive()
+        body, more = body + part.get("body", b""), part.get("more_body", False)
+    org = lambda operation: asyncio.to_thread(ask_org, operation, body)
+    try:
+        asked = json.loads(body or b"{}")
+        name, source = asked.get("Name"), asked.get("EventSourceName")
+    except (ValueError, AttributeError):
+        name = source = None
+    if operation == "CreateEventBus" and source:
+        status, answer = await org(operation)
+        if status == 200:
+            made, refused = await emulated(scope, body, inside)
+            if made != 200 and b"ResourceAlreadyExistsException" not in refused:  # else the partner had deleted its source
+                await org("DeleteEventBus")
+                status, answer = made, refused
+    else:
+        status, answer = await emulated(scope, body, inside)
+        if status == 200 and operation != "CreateEventBus":
+            mine = operation == "DeleteEventBus" and not str(name).startswith("aws.partner/")
+            status, answer = (status, answer) if mine else await org(operation)
+    await reply(send, status, answer)
+
+
+async def emulated(scope, body, inside):
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    await inside(scope, receive, send)
+    return sent[0]["status"], b"".join(m.get("body", b"") for m in sent[1:])
+
+
+def ask_org(operation, body):
+    try:
+        with open(STATE) as f:
+            url = json.load(f).get("orgUrl")
+        request = urllib.request.Request(f"{url}/aws", data=body, headers={"X-Amz-Target": "AWSEvents." + operation})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as e:
+        return e.code, e.read()
+    except (OSError, ValueError) as e:
+        return 500, json.dumps({"__type": "InternalException", "message": f"the sandbox of the org does not answer: {e}"}).encode()
 
 
 emulator.app = door

@@ -74,6 +74,7 @@ func (s *Stack) python(tools, program, port, key, secret string) *exec.Cmd {
 		"LAMBDA_ASYNC_RETRY_BASE_SECONDS=" + scaled(firstPause),
 		"LAMBDA_ASYNC_RETRY_MAX_SECONDS=" + scaled(secondPause),
 		"STORE_DELAY=" + strconv.FormatFloat(s.Delay.Seconds(), 'f', -1, 64), // of door.py
+		"STACK_STATE=" + s.file("state.json"),                                // of door.py
 		"AWS_ENDPOINT_URL=" + s.Endpoint,                                     // where the functions find AWS
 		"AWS_CA_BUNDLE=" + s.file("ca.pem"),
 		"AWS_DEFAULT_REGION=" + Region,

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	cftypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 )
@@ -82,9 +83,11 @@ func Up(ctx context.Context, o Options) (*Stack, error) {
 	}
 
 	s := &Stack{dir: dir, Mode: or(o.Mode, "direct"), Orgs: or(o.Orgs, DefaultOrg), TimeScale: TimeScale, Delay: o.Delay, Since: time.Now().UTC()}
-	first, _, _ := strings.Cut(s.Orgs, ",")
-	s.EventBus = "aws.partner/salesforce.com/" + first + "/" + eventChannel
-	s.ChangeBus = "aws.partner/salesforce.com/" + first + "/" + changeChannel
+	if s.firstOrg() == "" {
+		return nil, fmt.Errorf("SALESFORCE_ORGS=%s: the first one is not the id of an org; it has 15 or 18 letters and digits and begins with 00D", s.Orgs)
+	}
+	s.EventBus = "aws.partner/salesforce.com/" + s.firstOrg() + "/" + eventChannel
+	s.ChangeBus = "aws.partner/salesforce.com/" + s.firstOrg() + "/" + changeChannel
 	if err := s.bringUp(ctx, o, tools); err != nil { // leave nothing running behind an error
 		return nil, errors.Join(err, s.Down(context.WithoutCancel(ctx)))
 	}
@@ -123,7 +126,11 @@ func (s *Stack) startServers(ctx context.Context, o Options, tools string) (secr
 	if err := createBucket(ctx, cloudformation.NewFromConfig(cfg)); err != nil {
 		return secretARNs{}, err
 	}
-	return createSecrets(ctx, secretsmanager.NewFromConfig(cfg), s.notifyKey, s.orgSecret)
+	secrets, err := createSecrets(ctx, secretsmanager.NewFromConfig(cfg), s.notifyKey, s.orgSecret)
+	if err != nil {
+		return secretARNs{}, err
+	}
+	return secrets, s.setUpRelays(ctx, eventbridge.NewFromConfig(cfg))
 }
 
 // refit deploys the running stack again where it was asked for with another delivery mode.
@@ -184,6 +191,7 @@ func (s *Stack) startSandbox(ctx context.Context, o Options) error {
 	if s.Delay > 0 {
 		command = append(slices.Clone(command), "--delay", s.Delay.String())
 	}
+	command = append(slices.Clone(command), "--org-id", s.firstOrg(), "--relay-to", s.dir)
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Dir = s.dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.file("tmp"), "TMPDIR=" + s.file("tmp")}
@@ -210,7 +218,7 @@ func (s *Stack) startSandbox(ctx context.Context, o Options) error {
 			s.notifyKey, s.OrgURL = at.NotifySecret, at.Org
 			secret, err := json.Marshal(map[string]string{"clientId": at.OrgClientID, "clientSecret": at.OrgClientSecret})
 			s.orgSecret = string(secret)
-			return err
+			return errors.Join(err, s.save()) // door.py reads where the org is
 		}
 		if !s.Sandbox.alive() {
 			break
@@ -221,6 +229,9 @@ func (s *Stack) startSandbox(ctx context.Context, o Options) error {
 	}
 	return fmt.Errorf("the sandbox did not start; see %s", log)
 }
+
+// OrgSecret is the name of the secret with the credentials for the sandbox of the org.
+const OrgSecret = "sfrelay/org"
 
 type secretARNs struct{ stripe, erp, notify, org string }
 
@@ -270,7 +281,7 @@ func createSecrets(ctx context.Context, client *secretsmanager.Client, notifyKey
 		name, value string
 	}{
 		{&arns.stripe, "sfrelay/stripe", StripeKey}, {&arns.erp, "sfrelay/erp", ERPKey},
-		{&arns.notify, "sfrelay/notify", notifyKey}, {&arns.org, "sfrelay/org", orgSecret},
+		{&arns.notify, "sfrelay/notify", notifyKey}, {&arns.org, OrgSecret, orgSecret},
 	} {
 		if *secret.arn, err = create(secret.name, secret.value); err != nil {
 			return secretARNs{}, err
@@ -287,8 +298,8 @@ func (s *Stack) deployArgs(secrets secretARNs) []string {
 	parameters := map[string]string{
 		"EventBusName":     s.EventBus,
 		"ChangeBusName":    s.ChangeBus,
-		"CreateBus":        "true",
 		"SalesforceOrgs":   s.Orgs,
+		"Stage":            "local",
 		"SalesforceUrl":    s.OrgURL,
 		"SalesforceSecret": secrets.org,
 		"StripeSecret":     secrets.stripe,
