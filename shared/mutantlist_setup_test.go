@@ -58,7 +58,7 @@ var setupMutants = []mutant{
 	},
 	{
 		name: "sandbox-buses-in-the-settings", file: "../cmd/sfrelay/relaysetup.go",
-		old:  "if err != nil || c.Sandbox {",
+		old:  "if err != nil || !c.AWS {",
 		new:  "if err != nil {",
 		test: "TestTheSandboxWritesNoSettings", protects: "buses that no stack can use stay out of samconfig.toml",
 	},
@@ -111,13 +111,13 @@ var setupMutants = []mutant{
 		test: "TestWhoMayNotPublish", protects: "who may not publish is told the permission set",
 	},
 	{
-		name: "setup-without-sight", file: "../cmd/sfrelay/internal/relaysetup/setup.go",
+		name: "setup-without-sight", file: "../cmd/sfrelay/internal/relaysetup/plan.go",
 		old:  `if blind := v.Blind(); blind != "" { // else what is there`,
 		new:  `if blind := ""; blind != "" { // else what is there`,
 		test: "TestAMissingRightInSalesforceIsNamed", protects: "what the user may not see is not made a second time",
 	},
 	{
-		name: "namespaced-org-is-set-up", file: "../cmd/sfrelay/internal/relaysetup/setup.go",
+		name: "namespaced-org-is-set-up", file: "../cmd/sfrelay/internal/relaysetup/plan.go",
 		old:  `if v.Namespace != "" {`,
 		new:  `if false {`,
 		test: "TestANamespacedOrgIsRefused", protects: "no half of a set-up under names that lead nowhere",
@@ -133,5 +133,23 @@ var setupMutants = []mutant{
 		old:  "case no.Denied():",
 		new:  "case false:",
 		test: "TestARefusalNamesTheRight", protects: "who may not customize the org is told so",
+	},
+	{
+		name: "plan-forgets-members", file: "../cmd/sfrelay/internal/relaysetup/plan.go",
+		old:  "if !one.Carries(event) {",
+		new:  "if false {",
+		test: "TestPlanIsWhatSetupDoes", protects: "plan says what setup will make",
+	},
+	{
+		name: "log-that-cannot-be-read-is-empty", file: "../cmd/sfrelay/relaystatus.go",
+		old:  `v.Miss("logs of the consumers", account.Plainly(err))`,
+		new:  `_ = account.Plainly`,
+		test: "TestRelayStatusHasTheLastEvents", protects: "a log that may not be read does not look like a consumer without events",
+	},
+	{
+		name: "comment-of-an-entry", file: "../cmd/sfrelay/internal/samconfig/samconfig.go",
+		old:  "+ entry.FindStringSubmatch(f.lines[place])[rest]",
+		new:  "",
+		test: "TestEntriesOfAListThatCounts", protects: "the comments of samconfig.toml stay",
 	},
 }

@@ -91,12 +91,15 @@ func TestTheRelayFromSetupToTeardown(t *testing.T) {
 		t.Errorf("before: %s", out)
 	}
 	// A Developer Edition delivers 10,000 events a day.
-	if out := do(done, "relay", "plan", "--changes-per-day", "2500"); !strings.Contains(out, "2500 events a day, each delivered by one relay, are 25 % of the 10000") || !strings.Contains(out, "relay-missing") {
+	if out := do(done, "relay", "plan", "--changes-per-day", "2500"); !strings.Contains(out, "2500 events a day, each delivered by one relay, are 25 % of the 10000") || !strings.Contains(out, "8 of 9 steps are left") {
 		t.Errorf("plan: %s", out)
 	}
 	do(notDone, "relay", "plan", "--changes-per-day", "10001")
 	if out := do(done, "relay", "setup", "--yes"); !strings.Contains(out, `"EventBusName=aws.partner/salesforce.com/`+orgsandbox.OrgID+"/") || !strings.Contains(out, "both relays run") {
 		t.Errorf("setup: %s", out)
+	}
+	if out := do(done, "relay", "plan"); !strings.Contains(out, "2 of 9 steps are left\nThe org may deliver 10000 events a day; 0 are used today.\n") || !strings.Contains(out, "left: see them arrive") {
+		t.Errorf("plan after setup: %s", out)
 	}
 	if out := do(done, "relay", "status"); strings.Count(out, "wanted RUN, is RUNNING; source ACTIVE") != 2 || !strings.Contains(out, orgsandbox.OrgID) || !strings.Contains(out, "0 of 10000 events delivered") {
 		t.Errorf("status: %s", out)
@@ -160,5 +163,32 @@ func TestDoctorFixes(t *testing.T) {
 	code, out, _ = called(t, "y\n", append([]string{"doctor", "--fix"}, flags...)...)
 	if wanted() != "RUN" || strings.Contains(out, "not-running  ") || strings.Count(out, "done") != 2 {
 		t.Errorf("answered yes: code %d, %v, %s", code, wanted(), out)
+	}
+}
+
+// Status has the last event of each consumer; a log that cannot be read is named.
+func TestRelayStatusHasTheLastEvents(t *testing.T) {
+	_, a, flags := relayAccount(t)
+	status := append([]string{"relay", "status"}, flags...)
+	if code, out, said := called(t, nobody, status...); code != done || !strings.Contains(out, "inventory-erp        no event since 1h\n") {
+		t.Errorf("code %d, %s%s", code, out, said)
+	}
+	a.lines = []any{
+		logged(`{"time":"2026-11-22T12:05:00Z","consumer":"inventory-erp","verdict":"parked","class":"throttled","detailType":"Inventory_Update__e"}`),
+		logged(`{"time":"2026-11-22T12:00:01Z","consumer":"inventory-erp","verdict":"applied","detailType":"Inventory_Update__e"}`),
+	}
+	if code, out, said := called(t, nobody, status...); code != done || !strings.Contains(out, "inventory-erp        Inventory_Update__e parked throttled, 2026-11-22T12:05:00Z\n") {
+		t.Errorf("code %d, %s%s", code, out, said)
+	}
+	var answer struct {
+		Org       string
+		Consumers []struct{ Consumer, At, Verdict string }
+	}
+	if _, out, _ := called(t, nobody, append(status, "--json")...); json.Unmarshal([]byte(out), &answer) != nil || answer.Org != orgsandbox.OrgID || len(answer.Consumers) != 1 || answer.Consumers[0].Verdict != "parked" || answer.Consumers[0].At != "2026-11-22T12:05:00Z" {
+		t.Errorf("%+v", answer)
+	}
+	a.refuse = "Logs_20140328.FilterLogEvents"
+	if code, out, said := called(t, nobody, status...); code != done || !strings.Contains(out, "not seen  logs of the consumers: ") || !strings.Contains(out, "may not call logs:FilterLogEvents") || !strings.Contains(out, "no event since 1h") {
+		t.Errorf("code %d, %s%s", code, out, said)
 	}
 }

@@ -34,15 +34,15 @@ func (relayInit) Help() string {
 	return "It asks for what no flag says, shows what it will change, and writes salesforce/ and samconfig.toml of the checkout. All else in these files stays as it is."
 }
 
-// asked is one thing that init has to know.
-type asked struct {
+// prompt is one thing that init has to know.
+type prompt struct {
 	flag, what string
 	value      *string
 	form       *regexp.Regexp
 	otherwise  func() string // proposed; nil: nothing
 }
 
-func (c *relayInit) answers() []asked {
+func (c *relayInit) answers() []prompt {
 	stack := func() string {
 		if c.ConfigEnv == "default" {
 			return "sfrelay"
@@ -55,12 +55,12 @@ func (c *relayInit) answers() []asked {
 		}
 		return c.ConfigEnv
 	}
-	return []asked{
+	return []prompt{
 		{"--org", "My Domain address of the org, e.g. https://example.my.salesforce.com", &c.Org, regexp.MustCompile(`^https?://[A-Za-z0-9.:-]+/?$`), nil},
 		{"--region", "AWS region, e.g. eu-west-2", &c.Region, regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`), nil},
 		{"--account", "AWS account, 12 digits", &c.Account, regexp.MustCompile(`^[0-9]{12}$`), nil},
 		{"--stack-name", "name of the CloudFormation stack", &c.StackName, regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*$`), stack},
-		{"--stage", "stage, e.g. production or test", &c.Stage, regexp.MustCompile(`^[A-Za-z0-9-]+$`), stage},
+		{"--stage", "stage, e.g. production or test", &c.Stage, regexp.MustCompile(`^[a-z][a-z0-9-]{0,29}$`), stage},
 		{"--email", "e-mail address of whom the org names as the app's contact", &c.Email, regexp.MustCompile(`^[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+$`), nil},
 	}
 }
@@ -179,14 +179,7 @@ func (c *relayInit) edits(ctx context.Context, out *screen, root string) ([]edit
 // parameters are those of the stack that follow from the answers. The org's id is among
 // them where the org can be asked.
 func (c *relayInit) parameters(ctx context.Context, out *screen, root string) ([]samconfig.Parameter, error) {
-	all := []samconfig.Parameter{{Name: "SalesforceUrl", Value: c.Org}}
-	template, err := os.ReadFile(filepath.Join(root, "template.yaml"))
-	if err != nil {
-		return nil, err
-	}
-	if regexp.MustCompile(`(?m)^  Stage:\s*$`).Match(template) {
-		all = append(all, samconfig.Parameter{Name: "Stage", Value: c.Stage})
-	}
+	all := []samconfig.Parameter{{Name: "SalesforceUrl", Value: c.Org}, {Name: "Stage", Value: c.Stage}}
 	id, err := c.orgID(ctx)
 	if err != nil {
 		out.Err.Printf("The org was not asked for its id (%v); write it into SalesforceOrgs by hand, or give --credentials.\n", err)

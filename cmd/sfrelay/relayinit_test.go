@@ -68,7 +68,7 @@ func TestInitWritesTheFiles(t *testing.T) {
 		t.Fatalf("code %d, %s%s", code, out, said)
 	}
 	for _, want := range []string{
-		`- # region = "eu-west-2"`, `+ region = "us-west-2"`, `+   "SalesforceUrl=https://example.my.salesforce.com",`, "+     <endpoint>arn:aws:US-WEST-2:210987654321</endpoint>",
+		`- # region = "eu-west-2"`, `+ region = "us-west-2"`, `+   "SalesforceUrl=https://example.my.salesforce.com",`, `+   "Stage=production",`, "+     <endpoint>arn:aws:US-WEST-2:210987654321</endpoint>",
 		"+     <contactEmail>ada@example.com</contactEmail>", "gets the name Sfrelay_Events_chn_Stock_Return_e.platformEventChannelMember-meta.xml",
 	} {
 		if !strings.Contains(out, want) {

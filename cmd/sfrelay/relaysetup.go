@@ -41,6 +41,9 @@ func (c *relaySetup) Run(ctx context.Context, out *screen) error {
 	if err := c.name(out, root, buses); err != nil {
 		return err
 	}
+	if c.Sandbox { // it has no consumers
+		return nil
+	}
 	if j.at.Outputs["EventBus"] != buses["EventBusName"] { // the stack has other buses, or is not deployed
 		out.Out.Printf("Then try the whole way: sfrelay relay verify\n")
 		return nil
@@ -67,10 +70,10 @@ func (j *joined) tryAll(ctx context.Context, out *screen) error {
 }
 
 // settings is the checkout whose samconfig.toml gets the names of the buses; empty where
-// there is none, and on the sandbox, whose buses no stack can use.
+// there is none, and on the local stack and the sandbox, whose buses no account has.
 func (c *relaySetup) settings() (string, error) {
 	dir, err := os.Getwd()
-	if err != nil || c.Sandbox {
+	if err != nil || !c.AWS {
 		return "", err
 	}
 	root, err := c.checkout(dir, os.Getuid())

@@ -62,7 +62,7 @@ func TestRelayVerify(t *testing.T) {
 }
 
 func TestRelayVerifyRefuses(t *testing.T) {
-	_, _, flags := relayAccount(t)
+	_, flags := relayWorld(t)
 	for _, c := range []struct {
 		words []string
 		want  string

@@ -242,7 +242,14 @@ func (one *One) Says(now time.Time) string {
 	if one.Feedback.LastRelayedEventTime != "" {
 		s += "; last event " + one.Feedback.LastRelayedEventTime
 	}
-	return s + fmt.Sprintf("; %d events, %d rules", len(one.Members), one.Source.Rules)
+	s += fmt.Sprintf("; %d events; ", len(one.Members))
+	switch off := len(one.Source.Off); {
+	case !one.Source.Bus:
+		return s + "no bus"
+	case off > 0:
+		return s + fmt.Sprintf("bus with %d rules, %d disabled", one.Source.Rules, off)
+	}
+	return s + fmt.Sprintf("bus with %d rules", one.Source.Rules)
 }
 
 // Says is the org in one line.

@@ -33,15 +33,9 @@ const asks = 40
 // Run sets up everything, or goes on where an earlier run ended, and returns the names of
 // the buses by the stack's parameters.
 func (s *Setup) Run(ctx context.Context) (map[string]string, error) {
-	v, err := relay.Look(ctx, s.Org, s.Events, s.Now())
+	v, err := s.look(ctx)
 	if err != nil {
 		return nil, err
-	}
-	if v.Namespace != "" {
-		return nil, fmt.Errorf("the org has the namespace %s: components of a namespaced org have other names; deploy salesforce/ with sf, and start the relays in Setup, Event Relays", v.Namespace)
-	}
-	if blind := v.Blind(); blind != "" { // else what is there would be made again
-		return nil, errors.New(blind)
 	}
 	if err := s.events(ctx); err != nil {
 		return nil, err
@@ -82,21 +76,15 @@ func (e *MissingEvents) Error() string {
 // events looks for the platform events before anything is made: a channel without them
 // relays nothing.
 func (s *Setup) events(ctx context.Context) error {
-	began, missing := s.Now(), &MissingEvents{}
-	names := functions.DetailTypes(salesforce.Platform)
-	for _, name := range names {
-		there, err := s.Org.IsThere(ctx, name)
-		if err != nil {
-			return err
-		}
-		if !there {
-			missing.Names = append(missing.Names, name)
-		}
+	began := s.Now()
+	missing, err := s.missing(ctx)
+	if err != nil {
+		return err
 	}
 	if len(missing.Names) > 0 {
 		return missing
 	}
-	s.step("platform events", began, fmt.Sprintf("%d there", len(names)))
+	s.step("platform events", began, fmt.Sprintf("%d there", len(functions.DetailTypes(salesforce.Platform))))
 	return nil
 }
 
@@ -125,7 +113,7 @@ func (s *Setup) credential(ctx context.Context, v *relay.View) error {
 // components makes channel, members and relay of one kind.
 func (s *Setup) components(ctx context.Context, one *relay.One) error {
 	began, k := s.Now(), one.Kind
-	channels, err := relay.Rows[struct{ DeveloperName string }](ctx, s.Org, "SELECT DeveloperName FROM PlatformEventChannel")
+	channels, err := s.channels(ctx)
 	if err != nil {
 		return err
 	}
@@ -134,7 +122,7 @@ func (s *Setup) components(ctx context.Context, one *relay.One) error {
 		made++
 		return s.Org.Create(ctx, object, name, metadata)
 	}
-	if !slices.ContainsFunc(channels, func(c struct{ DeveloperName string }) bool { return c.DeveloperName == k.Name }) {
+	if !channels[k.Name] {
 		if err := make1("PlatformEventChannel", k.Name+"__chn", map[string]any{"channelType": k.Channel, "label": k.Label}); err != nil {
 			return err
 		}

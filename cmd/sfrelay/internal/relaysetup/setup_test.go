@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -198,5 +199,55 @@ func TestAnEventThatCannotBeAskedForIsNotMissing(t *testing.T) {
 	}
 	if _, err := w.Setup(); err == nil || !strings.Contains(err.Error(), "REQUEST_LIMIT_EXCEEDED") || strings.Contains(err.Error(), "sf project") {
 		t.Errorf("%v", err)
+	}
+}
+
+// Plan says what is left, and setup leaves nothing.
+func TestPlanIsWhatSetupDoes(t *testing.T) {
+	w := relaytest.New(t)
+	if err := w.Stand.Break(orgsandbox.Fault{Name: "hidden-object", Object: "Inventory_Update__e"}); err != nil {
+		t.Fatal(err)
+	}
+	left := func() (all []string) {
+		t.Helper()
+		s := relaysetup.Setup{Org: w.Org, Events: w.Events, Place: w.Place, Now: func() time.Time { return w.Now }}
+		steps, _, err := s.Plan(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range steps {
+			if step.Needs == "" {
+				t.Errorf("%s needs no right", step.Name)
+			}
+			if step.Left != "" {
+				all = append(all, step.Name+": "+step.Left)
+			}
+		}
+		return all
+	}
+	want := []string{
+		"platform events: deploy Inventory_Update__e: cd salesforce && sf project deploy start --source-dir force-app/main/default/objects/Inventory_Update__e",
+		"credential: make Sfrelay_AWS, arn:aws:EU-WEST-2:123456789012",
+		"Sfrelay_Events: make channel Sfrelay_Events__chn, member Cloud_Customer_Sync__e, member Inventory_Update__e, member Opportunity_Won__e, relay Sfrelay_Events",
+		"Sfrelay_Events source: wait for it, then associate it with a bus of its name",
+		"Sfrelay_Changes: make channel Sfrelay_Changes__chn, member ContactChangeEvent, member AccountChangeEvent, member OpportunityChangeEvent, relay Sfrelay_Changes",
+		"Sfrelay_Changes source: wait for it, then associate it with a bus of its name",
+		"start: set the state RUN of 2 relays",
+	}
+	if got := left(); !slices.Equal(got, want) {
+		t.Errorf("before:\n%s", strings.Join(got, "\n"))
+	}
+	if n := w.Stand.State().Records["NamedCredential"]; n != 0 {
+		t.Error("plan makes something")
+	}
+	w.Stand.Mend()
+	bus := w.Good()["ChangeBusName"]
+	if got := left(); len(got) != 0 {
+		t.Errorf("after: %q", got)
+	}
+	w.Drop(bus)
+	w.Change("EventRelayConfig", "Sfrelay_Events", "state", "PAUSE")
+	if got, want := left(), []string{"Sfrelay_Changes source: associate " + bus + " with a bus of its name", "start: set the state RUN of 1 relays"}; !slices.Equal(got, want) {
+		t.Errorf("broken: %q", got)
 	}
 }

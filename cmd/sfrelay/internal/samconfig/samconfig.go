@@ -248,7 +248,7 @@ func (f *file) setParameter(environment string, p Parameter) error {
 		}
 	}
 	if place >= 0 {
-		f.lines[place] = "  " + line
+		f.lines[place] = "  " + line + entry.FindStringSubmatch(f.lines[place])[rest]
 		f.fitComma(from, place)
 		return nil
 	}

@@ -70,8 +70,8 @@ func TestEntriesOfAListThatCounts(t *testing.T) {
 			head + "parameter_overrides = [ # ours\n  \"EventBusName=" + events + "\",\n  \"ErpUrl=https://erp.example.com\"\n  ]\n",
 		},
 		"in the place of its comment, after one without a comma": {
-			head + "parameter_overrides = [\n  \"ErpUrl=https://erp.example.com\" # x\n  # \"EventBusName=<bus>\",\n]\n",
-			head + "parameter_overrides = [\n  \"ErpUrl=https://erp.example.com\", # x\n  \"EventBusName=" + events + "\",\n]\n",
+			head + "parameter_overrides = [\n  \"ErpUrl=https://erp.example.com\" # x\n  # \"EventBusName=<bus>\", # y\n]\n",
+			head + "parameter_overrides = [\n  \"ErpUrl=https://erp.example.com\", # x\n  \"EventBusName=" + events + "\", # y\n]\n",
 		},
 		"no list yet": {
 			head + "resolve_s3 = true\n# of the next table\n\n[other.deploy.parameters]\nregion = \"x\"\n",
