@@ -104,8 +104,9 @@ async def emulated(scope, body, inside):
 def ask_org(operation, body):
     try:
         with open(STATE) as f:
-            url = json.load(f).get("orgUrl")
-        request = urllib.request.Request(f"{url}/aws", data=body, headers={"X-Amz-Target": "AWSEvents." + operation})
+            state = json.load(f)
+        headers = {"X-Amz-Target": "AWSEvents." + operation, "Sandbox-Key": state.get("sandboxKey", "")}
+        request = urllib.request.Request(f"{state.get('orgUrl')}/_sandbox/aws", data=body, headers=headers)
         with urllib.request.urlopen(request, timeout=10) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as e:
