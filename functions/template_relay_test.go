@@ -122,7 +122,7 @@ func needlessForMonitor(statement any) string {
 	}
 	want := map[string]string{
 		"OwnLog":        `{"Action":["logs:CreateLogStream","logs:PutLogEvents"],"Effect":"Allow","Resource":{"Fn::GetAtt":["RelayMonitorLogs","Arn"]},"Sid":"OwnLog"}`,
-		"OrgSecret":     `{"Action":"secretsmanager:GetSecretValue","Effect":"Allow","Resource":{"Ref":"SalesforceSecret"},"Sid":"OrgSecret"}`,
+		"OrgSecret":     `{"Action":"secretsmanager:GetSecretValue","Effect":"Allow","Resource":{"Fn::If":["HasSalesforceSecret",{"Ref":"SalesforceSecret"},` + noSecret + `]},"Sid":"OrgSecret"}`,
 		"Announcements": `{"Action":"dynamodb:GetItem",` + announcements + `,"Effect":"Allow","Resource":{"Fn::GetAtt":["GuardTable","Arn"]},"Sid":"Announcements"}`,
 		"Sources":       `{"Action":"events:DescribeEventSource","Effect":"Allow","Resource":` + sources(":event-source") + `,"Sid":"Sources"}`,
 		"Buses":         `{"Action":"events:DescribeEventBus","Effect":"Allow","Resource":` + sources("${AWS::AccountId}:event-bus") + `,"Sid":"Buses"}`,

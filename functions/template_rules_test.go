@@ -306,7 +306,11 @@ func functionsKnow(t Template) (wrong []string) {
 		if set["NOTIFY_URL"] != nil {
 			want = append(want, ofNotices...)
 		}
-		if refIf(set["SALESFORCE_URL"]) != "SalesforceUrl" || refIf(set["SALESFORCE_SECRET"]) != "SalesforceSecret" {
+		url := refIf(set["SALESFORCE_URL"])
+		if id == monitor { // it is there only where there is one
+			url = ref(set["SALESFORCE_URL"])
+		}
+		if url != "SalesforceUrl" || refIf(set["SALESFORCE_SECRET"]) != "SalesforceSecret" {
 			wrong = append(wrong, id+" is not told SalesforceUrl and SalesforceSecret")
 		}
 		slices.Sort(want)

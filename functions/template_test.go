@@ -293,6 +293,7 @@ var mutations = []struct{ rule, path, value, says string }{
 	{"alarms-say-where", "Outputs/Stage", `null`, "Stage is not in the outputs"},
 	{"alarms-say-where", "Outputs/Orgs", `null`, "SalesforceOrgs is not in the outputs"},
 	{"alarms-say-where", "Parameters/Stage/AllowedPattern", `null`, "Stage takes any text"},
+	{"functions-know-only-named-variables", "Resources/RelayMonitor/Properties/Environment/Variables/SALESFORCE_URL", `""`, "RelayMonitor is not told SalesforceUrl"},
 	{"functions-know-only-named-variables", "Resources/RelayMonitor/Properties/Environment/Variables/EVENT_BUS", `null`, "RelayMonitor has the variables"},
 	{"roles-do-no-more-than-needed", "Resources/RelayMonitorRole/Properties/Policies/0/PolicyDocument/Statement/1/Resource", `{"Ref":"StripeSecret"}`, "RelayMonitorRole: OrgSecret"},
 	{"roles-do-no-more-than-needed", "Resources/RelayMonitorRole/Properties/Policies/0/PolicyDocument/Statement/2/Condition", `null`, "RelayMonitorRole: Announcements"},

@@ -74,4 +74,46 @@ var relayStandMutants = []mutant{
 		new:  "return \"aws.partner/salesforce.com/\" + OrgID + \"/\" + channel",
 		test: "TestAnotherOrgAndAccount", protects: "two orgs have sources of their own",
 	},
+	{
+		name: "deploy-any-state", file: "sandbox/org/deployment.go",
+		old:  "if !slices.Contains(relayStates, v.State) {",
+		new:  "if v.State == \"-\" {",
+		test: "TestDeploymentsAreJudged", protects: "a state that no relay has is seen before an org sees it",
+	},
+	{
+		name: "deploy-any-type", file: "sandbox/org/deployment.go",
+		old:  "if name != \"CustomField\" && !slices",
+		new:  "if name == \"\" && !slices",
+		test: "TestDeploymentsAreJudged", protects: "a misspelled type is refused",
+	},
+	{
+		name: "deploy-any-event", file: "sandbox/org/deployment.go",
+		old:  "if !events[v.Entity] {",
+		new:  "if v.Entity == \"\" {",
+		test: "TestDeploymentsAreJudged", protects: "a member of an event that is not there is refused",
+	},
+	{
+		name: "deploy-without-the-org", file: "sandbox/org/deployment.go",
+		old:  "channels[fmt.Sprint(v.values[\"DeveloperName\"], \"__chn\")] = kind",
+		new:  "_ = kind",
+		test: "TestADeploymentMeetsWhatIsThere", protects: "a channel that the org has need not come again",
+	},
+	{
+		name: "deploy-both-kinds", file: "sandbox/org/deployment.go",
+		old:  "} else if there && kind != kindOf(v.Entity) {",
+		new:  "} else if there && kind == \"\" {",
+		test: "TestDeploymentsAreJudged", protects: "a channel takes one kind of events",
+	},
+	{
+		name: "deploy-namespace", file: "sandbox/org/deployment.go",
+		old:  "if namespace, _, found := strings.Cut(m.name, \"__\"); found {",
+		new:  "if namespace, _, found := strings.Cut(m.name, \"__\"); found && namespace == \"\" {",
+		test: "TestDeploymentsAreJudged", protects: "two underscores in a member's name are refused",
+	},
+	{
+		name: "deploy-says-succeeded", file: "sandbox/org/metadata.go",
+		old:  "if !good {",
+		new:  "if good && id == \"\" {",
+		test: "TestDeploymentsAreJudged", protects: "one mistake fails the deployment",
+	},
 }

@@ -120,7 +120,7 @@ func TestQuestionsOfAnOperator(t *testing.T) {
 		// What was applied in the end waits no more.
 		"Waiting": {"consumer=customer-erp now=failed subject=Account/0015f00002002AAA waited=3.6e+06 why=throttled"},
 	} {
-		if got := asked(t, all[name], lines); !slices.Equal(got, want) {
+		if got := rowsOf(t, all[name], lines); !slices.Equal(got, want) {
 			t.Errorf("%s:\n%s\nwant\n%s", name, strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 	}
@@ -137,7 +137,7 @@ func TestQuestionsOfAnOperator(t *testing.T) {
 	} {
 		query := strings.ReplaceAll(all[name], "REPLACE-WITH-A-RECORD-ID", "B-2")
 		query = strings.ReplaceAll(query, "REPLACE-WITH-AN-EVENT-ID", eventOf(t, lines[0]))
-		got := asked(t, query, lines)
+		got := rowsOf(t, query, lines)
 		if len(got) != want.rows {
 			t.Errorf("%s: %d rows, want %d\n%s", name, len(got), want.rows, strings.Join(got, "\n"))
 			continue
@@ -171,8 +171,8 @@ func eventOf(t *testing.T, line string) string {
 	return l.EventID
 }
 
-// asked are the rows of an answer, each as names and values in the order of the names.
-func asked(t *testing.T, query string, lines []string) (rows []string) {
+// rowsOf are the rows of an answer, each as names and values in the order of the names.
+func rowsOf(t *testing.T, query string, lines []string) (rows []string) {
 	t.Helper()
 	answer, err := insights(query, lines)
 	if err != nil {

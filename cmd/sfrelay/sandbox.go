@@ -69,7 +69,7 @@ func (c *sandboxCommand) Run(ctx context.Context, out *screen) error {
 	wait := func() { time.Sleep(time.Duration(c.Delay)) }
 	var servers []*http.Server
 	failed := make(chan error, len(at))
-	for i, h := range []http.Handler{stripeSandbox(), erpSandbox(), receiver, org} {
+	for i, h := range []http.Handler{stripeSandbox(), erpSandbox(), receiver, c.behindTheStack(org)} {
 		s := &http.Server{Handler: door.Before(door.Delayed(h, wait), at[i].Addr(), key), ReadHeaderTimeout: 10 * time.Second}
 		servers = append(servers, s)
 		go func() { failed <- s.Serve(at[i]) }()

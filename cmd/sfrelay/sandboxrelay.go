@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -28,6 +30,21 @@ func (c *sandboxCommand) org() (*orgsandbox.Org, error) {
 		o.Region, o.Account = stack.Region, stack.Account
 	}
 	return orgsandbox.New(o), nil
+}
+
+// behindTheStack keeps EventBridge's side of the org for the local stack, which knows whom it lets
+// in and asks with the key. Without a stack everybody on this machine may ask.
+func (c *sandboxCommand) behindTheStack(org http.Handler) http.Handler {
+	if c.RelayTo == "" {
+		return org
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Trim(r.URL.Path, "/") == "aws" {
+			http.Error(w, "ask the local stack for event sources; sfrelay stack env says where it is", http.StatusForbidden)
+			return
+		}
+		org.ServeHTTP(w, r)
+	})
 }
 
 // toBuses is the configuration of the stack to whose buses the relays lead.

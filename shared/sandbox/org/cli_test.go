@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,8 +34,8 @@ type sf struct {
 	program, cli, dir string
 }
 
-// run is one command: its result, or the name and the message of its error.
-func (s *sf) run(args ...string) (any, string) {
+// call is what one command prints.
+func (s *sf) call(args ...string) ([]byte, error) {
 	s.Helper()
 	ctx, stop := context.WithTimeout(s.Context(), 2*time.Minute)
 	defer stop()
@@ -45,13 +46,23 @@ func (s *sf) run(args ...string) (any, string) {
 	var problems bytes.Buffer
 	cmd.Stderr = &problems
 	out, err := cmd.Output()
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, problems.String())
+	}
+	return out, err
+}
+
+// run is one command: its result, or the name and the message of its error.
+func (s *sf) run(args ...string) (any, string) {
+	s.Helper()
+	out, err := s.call(args...)
 	var answer struct {
 		Status        int
 		Result        any
 		Name, Message string
 	}
 	if e := json.Unmarshal(out, &answer); e != nil {
-		s.Fatalf("%q: %v, %v: %s %s", args, err, e, out, problems.String())
+		s.Fatalf("%q: %v, %v: %s", args, err, e, out)
 	}
 	if answer.Name != "" || err != nil {
 		return nil, answer.Name + ": " + answer.Message
@@ -130,4 +141,12 @@ func TestJudgedBySalesforceCLI(t *testing.T) {
 		}
 	}
 	left(t, org, "AccountChangeEvent", "Inventory_Update__e")
+	// What the org refuses is said as sf says it, file by file.
+	relay := filepath.Join(s.dir, "force-app", "main", "default", "eventRelays", "Changes.eventRelay-meta.xml")
+	if err := os.WriteFile(relay, []byte(strings.Replace(project["force-app/main/default/eventRelays/Changes.eventRelay-meta.xml"], "STOP", "STOPPED", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := s.call("project", "deploy", "validate", "--source-dir", "force-app"); err == nil || !strings.Contains(string(out), "'STOPPED' is not a valid value for the enum 'EventRelayConfigState'") || !strings.Contains(string(out), "EventRelayConfig │ Changes") {
+		t.Errorf("%v: %s", err, out)
+	}
 }

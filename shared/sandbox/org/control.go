@@ -17,6 +17,7 @@ func (s *Org) controls() {
 		defer s.mu.Unlock()
 		_, _ = io.WriteString(w, s.session()) // the caller may be gone: that is its business
 	})
+	handle("POST /_sandbox/aws", s.awsEvents) // as /aws, for who asks with the key
 	handle("GET /_sandbox/events", func(w http.ResponseWriter, r *http.Request) {
 		after, err := strconv.Atoi(r.URL.Query().Get("after"))
 		if err != nil && r.URL.Query().Has("after") {

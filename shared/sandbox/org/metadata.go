@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/base64"
+	"io"
 	"net/http"
 	"path"
 	"regexp"
@@ -11,7 +12,10 @@ import (
 )
 
 // component is one file of a deployment.
-type component struct{ file, name, kind string }
+type component struct {
+	file, name, kind string
+	text             []byte
+}
 
 // kinds are the metadata types by the folder of their files.
 var kinds = map[string]string{
@@ -24,7 +28,7 @@ var kinds = map[string]string{
 // mostFiles is the largest deployment that Salesforce takes.
 const mostFiles = 10_000
 
-// unpack lists the components of a zip; what it makes of them stays unknown here.
+// unpack reads the components of a zip.
 func unpack(archive []byte) ([]component, error) {
 	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
 	if err != nil || len(z.File) > mostFiles {
@@ -39,9 +43,22 @@ func unpack(archive []byte) ([]component, error) {
 		if path.Base(f.Name) == "package.xml" {
 			name, kind = "package.xml", ""
 		}
-		all = append(all, component{f.Name, name, kind})
+		text, err := content(f)
+		if err != nil {
+			return nil, refuse(http.StatusBadRequest, "INVALID_ZIP", "%s cannot be read", f.Name)
+		}
+		all = append(all, component{f.Name, name, kind, text})
 	}
 	return all, nil
+}
+
+func content(f *zip.File) ([]byte, error) {
+	r, err := f.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(io.LimitReader(r, maxBody))
 }
 
 // deployREST takes a form of several parts: options in JSON, then the zip.
@@ -73,19 +90,31 @@ func (s *Org) deployState(c *call) (*answer, error) {
 	return ok(pairs{{"id", c.PathValue("id")}, {"deployResult", s.result(c.PathValue("id"), all)}})
 }
 
-// result says that all went well: nothing here judges metadata.
+// result says what is wrong with a deployment; one mistake fails all of it.
 func (s *Org) result(id string, all []component) pairs {
 	at := s.now().Format(restTime)
-	successes := []pairs{}
+	successes, failures, failed := []pairs{}, []pairs{}, map[string]bool{}
+	for _, f := range s.mistakes(all) {
+		failed[f.file] = true
+		failures = append(failures, pairs{{"changed", false}, {"columnNumber", nil}, {"componentType", f.kind}, {"created", false}, {"createdDate", at}, {"deleted", false}, {"fileName", f.file},
+			{"fullName", f.name}, {"lineNumber", nil}, {"problem", f.problem}, {"problemType", "Error"}, {"success", false}})
+	}
+	status, good := "Succeeded", len(failures) == 0
+	if !good {
+		status = "Failed"
+	}
 	for _, m := range all {
+		if failed[m.file] {
+			continue
+		}
 		successes = append(successes, pairs{{"changed", true}, {"componentType", m.kind}, {"created", true}, {"createdDate", at}, {"deleted", false}, {"fileName", m.file},
 			{"fullName", m.name}, {"problem", nil}, {"problemType", nil}, {"success", true}})
 	}
 	tests := pairs{{"numFailures", 0}, {"numTestsRun", 0}, {"totalTime", 0}, {"codeCoverage", []pairs{}}, {"codeCoverageWarnings", []pairs{}}, {"failures", []pairs{}}, {"successes", []pairs{}}}
 	return pairs{{"checkOnly", false}, {"completedDate", at}, {"createdBy", UserID}, {"createdByName", "Integration User"}, {"createdDate", at},
-		{"details", pairs{{"componentFailures", []pairs{}}, {"componentSuccesses", successes}, {"runTestResult", tests}}}, {"done", true}, {"id", id}, {"ignoreWarnings", false},
-		{"lastModifiedDate", at}, {"numberComponentErrors", 0}, {"numberComponentsDeployed", len(all)}, {"numberComponentsTotal", len(all)}, {"numberTestErrors", 0},
-		{"numberTestsCompleted", 0}, {"numberTestsTotal", 0}, {"rollbackOnError", true}, {"runTestsEnabled", false}, {"startDate", at}, {"status", "Succeeded"}, {"success", true}}
+		{"details", pairs{{"componentFailures", failures}, {"componentSuccesses", successes}, {"runTestResult", tests}}}, {"done", true}, {"id", id}, {"ignoreWarnings", false},
+		{"lastModifiedDate", at}, {"numberComponentErrors", len(failures)}, {"numberComponentsDeployed", len(successes)}, {"numberComponentsTotal", len(all)}, {"numberTestErrors", 0},
+		{"numberTestsCompleted", 0}, {"numberTestsTotal", 0}, {"rollbackOnError", true}, {"runTestsEnabled", false}, {"startDate", at}, {"status", status}, {"success", good}}
 }
 
 var (

@@ -95,7 +95,7 @@ func (s *Org) toolingCreate(c *call) (*answer, error) {
 	}
 	name := strings.TrimSuffix(m.FullName, "__chn")
 	if strings.Contains(name, "__") {
-		return nil, refuse(http.StatusBadRequest, "FIELD_INTEGRITY_EXCEPTION", "Cannot create a component with namespace: %s. Components can be created only with the organization's own namespace", strings.SplitN(name, "__", 2)[0])
+		return nil, refuse(http.StatusBadRequest, "FIELD_INTEGRITY_EXCEPTION", "%s", noNamespace(strings.SplitN(name, "__", 2)[0]))
 	}
 	for _, r := range s.order[o.name] {
 		if v := r.at(s.now()); v != nil && v.values["DeveloperName"] == name {

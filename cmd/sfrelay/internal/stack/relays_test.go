@@ -15,6 +15,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"sfrelay/shared/relay"
+	sandboxdoor "sfrelay/shared/sandbox/door"
 	orgsandbox "sfrelay/shared/sandbox/org"
 )
 
@@ -24,7 +25,10 @@ func TestSourcesAndBusesAreSeenTogether(t *testing.T) {
 	s := emulator(t)
 	s.Orgs = DefaultOrg
 	org := orgsandbox.New(orgsandbox.Options{Region: Region, Account: Account})
-	server := httptest.NewServer(org)
+	server := httptest.NewUnstartedServer(nil)
+	s.SandboxKey = NewKey()
+	server.Config.Handler = sandboxdoor.Before(org, server.Listener.Addr(), s.SandboxKey)
+	server.Start()
 	t.Cleanup(server.Close)
 	c := org.Credentials()
 	secret, err := json.Marshal(map[string]string{"clientId": c.ConsumerKey, "clientSecret": c.ConsumerSecret})
