@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -61,6 +62,7 @@ func (j *joined) tryAll(ctx context.Context, out *screen) error {
 	if err != nil {
 		return err
 	}
+	showStep(out, "probes", fmt.Sprintf("waits at most %s until each consumer has logged its probe", atMost), 0)
 	arrivals, err := v.Probes(ctx)
 	if err == nil {
 		err = relayverify.Outcome(arrivals)
