@@ -1,7 +1,9 @@
 package relaysetup_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -249,5 +251,55 @@ func TestPlanIsWhatSetupDoes(t *testing.T) {
 	w.Change("EventRelayConfig", "Sfrelay_Events", "state", "PAUSE")
 	if got, want := left(), []string{"Sfrelay_Changes source: associate " + bus + " with a bus of its name", "start: set the state RUN of 1 relays"}; !slices.Equal(got, want) {
 		t.Errorf("broken: %q", got)
+	}
+}
+
+// A state follows after minutes. Setup says what it waits for, and asks for it once.
+func TestSetupSaysWhatItWaitsFor(t *testing.T) {
+	w := relaytest.New(t)
+	w.Good()
+	w.Change("EventRelayConfig", "Sfrelay_Changes", "state", "STOP")
+	var said []string
+	asked, waited := 0, 0
+	w.Answer = func(call string, body []byte) (int, string) {
+		if strings.Contains(call, "/EventRelayConfig/") && strings.Contains(string(body), `"RUN"`) {
+			asked++
+			return 204, ""
+		}
+		return 0, ""
+	}
+	s := relaysetup.Setup{
+		Org: w.Org, Events: w.Events, Place: w.Place, Now: func() time.Time { return w.Now },
+		Say: func(step, what string, took time.Duration) {
+			said = append(said, fmt.Sprintf("%s: %s, %s", step, what, took))
+		},
+		Wait: func(context.Context) error {
+			w.Now = w.Now.Add(15 * time.Second)
+			if waited++; waited == 3 {
+				w.Change("EventRelayConfig", "Sfrelay_Changes", "state", "RUN")
+			}
+			return nil
+		},
+	}
+	asking := w.Answer
+	wait := s.Wait
+	s.Wait = func(ctx context.Context) error {
+		w.Answer = nil // what Salesforce does by itself
+		defer func() { w.Answer = asking }()
+		return wait(ctx)
+	}
+	if _, err := s.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"start: waits until Salesforce has started the relays: Sfrelay_Changes is STOPPED, 0s", "start: both relays run, 45s"}
+	if got := said[len(said)-2:]; !slices.Equal(got, want) || asked != 1 || waited != 3 {
+		t.Errorf("%q, asked %d times, waited %d times", got, asked, waited)
+	}
+	w.Answer = nil
+	w.Change("EventRelayConfig", "Sfrelay_Events", "state", "PAUSE")
+	w.Stand.RelaySays("Sfrelay_Events", map[string]any{"Status": "RUNNING"}) // not yet paused
+	w.Good()
+	if found := w.Tooling("GET", "query?q=SELECT+State+FROM+EventRelayConfig+WHERE+DeveloperName+=+'Sfrelay_Events'", nil)["records"].([]any)[0].(map[string]any)["State"]; found != "RUN" {
+		t.Errorf("a pause that was asked for is left to come: %v", found)
 	}
 }
