@@ -53,7 +53,7 @@ check: go ## The quick loop: format, vet, lint, fast tests
 
 .PHONY: test
 test: go ## Everything that CI runs: lint, the scenario on the local stack, all tests with the race detector
-	@$(MAKE) --no-print-directory -j2 local python dynamodb clients cumulusci node judges
+	@$(MAKE) --no-print-directory -j2 local python linters dynamodb clients cumulusci node judges
 	@$(GO_TOOL) golangci-lint run --allow-parallel-runners
 	@AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	@$(MAKE) --no-print-directory e2e
@@ -121,7 +121,7 @@ bench: go ## Benchmarks (docs/reference/performance.md says what to expect); som
 vuln: go ## Known vulnerabilities in what is linked and in the Python tools; needs the network
 	@failed=; $(GO_TOOL) govulncheck ./... || failed=1; \
 		"$$(.ci/tools audit)/pip-audit" --progress-spinner off --vulnerability-service osv --disable-pip --require-hashes \
-			-r .ci/python.lock -r .ci/uv.lock -r .ci/audit.lock -r .ci/clients.lock -r .ci/cumulusci.lock || failed=1; [ -z "$$failed" ]
+			-r .ci/python.lock -r .ci/uv.lock -r .ci/audit.lock -r .ci/linters.lock -r .ci/clients.lock -r .ci/cumulusci.lock || failed=1; [ -z "$$failed" ]
 
 .PHONY: sbom
 sbom: build ## Bills of materials (CycloneDX) of what make build makes, and of the Python tools, to dist/sbom
@@ -129,7 +129,7 @@ sbom: build ## Bills of materials (CycloneDX) of what make build makes, and of t
 	@go build -modfile=.ci/tools.mod -o .cache/bin/cyclonedx-gomod github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 	@set -e; bom() { .cache/bin/cyclonedx-gomod bin -json -std -noserial -notimestamp -version "$(VERSION)" -output dist/sbom/$$1.cdx.json $$2; }; \
 		for f in $(FUNCTIONS); do GOOS="$$OS" GOARCH="$$ARCH" bom $$f dist/$$f/bootstrap; done; bom sfrelay dist/sfrelay
-	@python3 .ci/sbom-python.py .ci/python.lock .ci/uv.lock .ci/audit.lock .ci/clients.lock .ci/cumulusci.lock >dist/sbom/python-tools.cdx.json
+	@python3 .ci/sbom-python.py .ci/python.lock .ci/uv.lock .ci/linters.lock .ci/audit.lock .ci/clients.lock .ci/cumulusci.lock >dist/sbom/python-tools.cdx.json
 	@ls dist/sbom/*.json
 
 # --- Building and deploying
@@ -181,16 +181,16 @@ local: go
 		-o $(BIN)/ ./functions/... ./cmd/sfrelay && ln -f $(BIN)/sfrelay dist/sfrelay
 
 .PHONY: tools
-tools: python dynamodb clients cumulusci node judges ## Install what stack and tests need into .cache/
+tools: python linters dynamodb clients cumulusci node judges ## Install what stack and tests need into .cache/
 
 .PHONY: clean
 clean: ## End the local stacks, delete what was built and installed
 	@if [ -x dist/sfrelay ]; then dist/sfrelay stack down; dist/sfrelay stack down --dir .cache/run; fi
 	rm -rf dist .aws-sam .cache
 
-.PHONY: go python dynamodb clients cumulusci node judges
+.PHONY: go python linters dynamodb clients cumulusci node judges
 go:
 	@command -v go >/dev/null || { echo "missing: Go. Install it from https://go.dev/dl/ (go.mod says which version)." >&2; exit 1; }
 
-python dynamodb clients cumulusci node judges:
+python linters dynamodb clients cumulusci node judges:
 	@.ci/tools $@ >/dev/null

@@ -61,7 +61,7 @@ func folderMistakes(defs []consumer.Description, folders []string) (wrong []stri
 }
 
 // noConsumers are functions that take no events.
-var noConsumers = []string{"redrive"}
+var noConsumers = []string{"redrive", "relay-monitor"}
 
 // names.json holds what is part of guard items: the consumers' names, and the codes of
 // their fields with what they stand for. Items outlive deployments, so nothing in it is

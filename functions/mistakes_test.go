@@ -249,6 +249,17 @@ func TestMistakesAreToldTogether(t *testing.T) {
 	}
 }
 
+// The key of an announced pause begins like those of a consumer of that name would.
+func TestAConsumerIsNotCalledRelay(t *testing.T) {
+	for name, told := range map[string]bool{"relay": true, "relay-erp": false, "relays": false} {
+		s := state()
+		s.Name = name
+		if got := refused(s); strings.Contains(got, "is taken") != told {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
 // state is a definition like the product's, to be broken.
 func state() consumer.State[functions.InventoryUpdate] {
 	stock := newShelf()

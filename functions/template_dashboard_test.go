@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"sfrelay/shared/relay"
 	"sfrelay/shared/telemetry"
 )
 
@@ -43,13 +44,25 @@ var awsMetrics = []family{
 	}},
 }
 
-// ownMetrics are what the line of a change brings to CloudWatch, read from such a line.
+// ownMetrics are what the line of a change brings to CloudWatch, and those that the relay
+// monitor writes, read from such lines.
 func ownMetrics() []family {
 	var out bytes.Buffer
-	telemetry.New(&out, "service", slog.LevelInfo).Write(telemetry.Line{
+	log := telemetry.New(&out, "service", slog.LevelInfo)
+	log.Write(telemetry.Line{
 		Consumer: "consumer", Verdict: "failed", Class: "auth", At: time.Unix(1, 0),
 		Lag: time.Second, Sink: time.Second, Waited: time.Second, GuardRequests: 1, EpochRaised: true,
 	})
+	monitored().Write(log)
+	var found []family
+	for text := range strings.Lines(out.String()) {
+		found = append(found, familiesOf(text)...)
+	}
+	return found
+}
+
+// familiesOf are those of one line.
+func familiesOf(text string) (found []family) {
 	var line struct {
 		AWS struct {
 			CloudWatchMetrics []struct {
@@ -59,10 +72,9 @@ func ownMetrics() []family {
 			}
 		} `json:"_aws"`
 	}
-	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+	if err := json.Unmarshal([]byte(text), &line); err != nil {
 		panic(err)
 	}
-	var found []family
 	for _, directive := range line.AWS.CloudWatchMetrics {
 		for _, dimensions := range directive.Dimensions {
 			f := family{namespace: directive.Namespace, dimensions: slices.Sorted(slices.Values(dimensions))}
@@ -204,6 +216,7 @@ func (t Template) dimensionValues(stack string) map[string][]string {
 	values := map[string][]string{
 		"service":      {stack},
 		"consumer":     {},
+		"relay":        {relay.Kinds[0].Name, relay.Kinds[1].Name},
 		"EventBusName": {ours["EventBusName"], ours["ChangeBusName"]},
 	}
 	for id := range t.of("AWS::Lambda::Function") {

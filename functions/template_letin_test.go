@@ -80,6 +80,7 @@ var (
 	ours = place{
 		"AWS::Partition": "aws", "AWS::Region": "eu-west-2", "AWS::AccountId": "111122223333", "AWS::StackName": "sfrelay",
 		"EventBusName": "aws.partner/salesforce.com/00D/events", "ChangeBusName": "aws.partner/salesforce.com/00D/changes",
+		"Stage": "acceptance", "SalesforceOrgs": "00D5f000005KcCnEAK",
 	}
 	noBus = ours.but("EventBusName", "").but("ChangeBusName", "")
 )

@@ -74,6 +74,8 @@ var templateRules = []Rule{
 	{"buffers-come-again", buffersComeAgain},
 	{"table-cannot-be-lost", tableStays},
 	{"failures-raise-alarms", failuresRaiseAlarms},
+	{"relays-are-watched", relaysAreWatched},
+	{"alarms-say-where", alarmsSayWhere},
 	{"trial-buses-cut-no-relay", trialBuses},
 	{"emulators-take-core", emulatorsTakeCore},
 	{"dashboard-finds-what-there-is", dashboardFinds},
@@ -268,7 +270,7 @@ func functionsLog(t Template) (wrong []string) {
 var (
 	variables = []string{ // of every function
 		"ACCOUNT_EXTRA_FIELDS", "ACCOUNT_FIELDS", "AUTOMATIC_TAX", "AWS_NEW_RETRIES_2026", "FAILURE_BUCKET", "FAILURE_QUEUE_URL", "GOGC", "GOMAXPROCS", "GUARD_RESTORED_AT",
-		"GUARD_TABLE", "INVOICE_DELIVERY", "LOG_LEVEL", "OPPORTUNITY_FIELDS", "OPPORTUNITY_WON_STAGES", "ORG_CURRENCY", "RETRY_HOURS", "SALESFORCE_CLIENT_NAME", "SALESFORCE_ORGS", "SALESFORCE_SECRET", "SALESFORCE_URL", "SERVICE_NAME", "STRIPE_CONTEXT", "TAX_EXEMPT", "TAX_NUMBERS", "TIME_SCALE",
+		"GUARD_TABLE", "INVOICE_DELIVERY", "LOG_LEVEL", "OPPORTUNITY_FIELDS", "OPPORTUNITY_WON_STAGES", "ORG_CURRENCY", "RETRY_HOURS", "SALESFORCE_CLIENT_NAME", "SALESFORCE_ORGS", "SALESFORCE_SECRET", "SALESFORCE_URL", "SERVICE_NAME", "STAGE", "STRIPE_CONTEXT", "TAX_EXEMPT", "TAX_NUMBERS", "TIME_SCALE",
 	}
 	ofBilling = []string{"BILLING", "STRIPE_API_BASE", "STRIPE_SECRET"}
 	ofERP     = []string{"ERP", "ERP_SECRET", "ERP_URL"}
@@ -292,6 +294,9 @@ func functionsKnow(t Template) (wrong []string) {
 		if id == "Redrive" {
 			want = append(want, "CONSUMERS", "DELIVERY_QUEUE_URL", "REDRIVE_EVERY")
 		}
+		if id == monitor {
+			want = append(want, "CHANGE_BUS", "EVENT_BUS")
+		}
 		if set["BILLING"] != nil {
 			want = append(want, ofBilling...)
 		}
@@ -301,7 +306,11 @@ func functionsKnow(t Template) (wrong []string) {
 		if set["NOTIFY_URL"] != nil {
 			want = append(want, ofNotices...)
 		}
-		if refIf(set["SALESFORCE_URL"]) != "SalesforceUrl" || refIf(set["SALESFORCE_SECRET"]) != "SalesforceSecret" {
+		url := refIf(set["SALESFORCE_URL"])
+		if id == monitor { // it is there only where there is one
+			url = ref(set["SALESFORCE_URL"])
+		}
+		if url != "SalesforceUrl" || refIf(set["SALESFORCE_SECRET"]) != "SalesforceSecret" {
 			wrong = append(wrong, id+" is not told SalesforceUrl and SalesforceSecret")
 		}
 		slices.Sort(want)
@@ -416,6 +425,9 @@ func needlessForRedrive(statement any) string {
 func needless(statement any, function, secret, orgSecret, linksOf string) string {
 	if function == "Redrive" {
 		return needlessForRedrive(statement)
+	}
+	if function == monitor {
+		return needlessForMonitor(statement)
 	}
 	actions := flatten(at(statement, "Action"))
 	keys := text(at(statement, "Condition", "ForAllValues:StringLike", "dynamodb:LeadingKeys"))
@@ -660,7 +672,7 @@ func emulatorsTakeCore(t Template) (wrong []string) {
 // nothingOrphaned: everything belongs to a consumer, is shared by name, or watches.
 func nothingOrphaned(t Template) (wrong []string) {
 	shared := []string{
-		"GuardTable", "DeliveryQueue", "DeliveryQueuePolicy", "FailureQueue", "FailureQueuePolicy", "FailureBucket", "FailureBucketPolicy", "AuditLog", "QueuesPolicy", "RepairPolicy", "TrialEventBus", "TrialChangeBus", "Dashboard",
+		"GuardTable", "DeliveryQueue", "DeliveryQueuePolicy", "FailureQueue", "FailureQueuePolicy", "FailureBucket", "FailureBucketPolicy", "AuditLog", "QueuesPolicy", "RepairPolicy", "RelayPolicy", "TrialEventBus", "TrialChangeBus", "Dashboard",
 	}
 	outputs := keys(t.Outputs)
 	for id, r := range t.Resources {

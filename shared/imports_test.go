@@ -75,6 +75,7 @@ var layers = []layer{
 		[]string{"github.com/google/uuid"}},
 	{"shared/deadletter", []string{"shared/transport", "shared/salesforce", "shared/verdict"}, []string{awsSDK}},
 	{"shared/relay", []string{"shared/salesforce.", "shared/salesforce/login"}, []string{awsSDK, smithy}},
+	{"shared/relaymonitor", []string{"shared"}, []string{awsSDK, "github.com/aws/aws-lambda-go"}},
 	{"shared/redrive", []string{"shared"}, []string{awsSDK, "github.com/aws/aws-lambda-go"}},
 	{"shared/function", []string{"shared"}, []string{awsSDK, "github.com/aws/aws-lambda-go"}},
 	{"shared", nil, nil}, // a new folder needs a rule of its own

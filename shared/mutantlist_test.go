@@ -2,7 +2,7 @@ package shared_test
 
 // mutants are lines that a reader could take for superfluous. What a test does not hold
 // is lost with the next change.
-var mutants = slicesOf(guardMutants, consumerMutants, transportMutants, queueMutants, stripeMutants, httpsinkMutants, sandboxMutants, notifyMutants, salesforceMutants, orgMutants, readMutants, relayStandMutants)
+var mutants = slicesOf(guardMutants, consumerMutants, transportMutants, queueMutants, stripeMutants, httpsinkMutants, sandboxMutants, notifyMutants, salesforceMutants, orgMutants, readMutants, doctorMutants, setupMutants, relayStandMutants, relayMutants)
 
 func slicesOf(lists ...[]mutant) (all []mutant) {
 	for _, l := range lists {

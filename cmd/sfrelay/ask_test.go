@@ -124,7 +124,7 @@ func TestEveryVerbThatChangesAnAccountAsks(t *testing.T) {
 	}
 }
 
-const sinksOfTheAccount = "account 123456789012, region eu-west-2, stack sfrelay\n" +
+const sinksOfTheAccount = "account 123456789012, region eu-west-2, stack sfrelay, stage acceptance, org 00D5f000005KcCn\n" +
 	"Stripe  api.stripe.com, with the key in the secret sfrelay/stripe-AbCdEf (the key decides between live and test)\n" +
 	"ERP     erp.example:8443, with the key in the secret sfrelay/erp-AbCdEf\n"
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/md5" //nolint:gosec // SQS answers with it
 	"encoding/hex"
 	"encoding/json"
@@ -23,6 +24,8 @@ import (
 // in its failure queue. It remembers every call.
 type awsAccount struct {
 	unmatched bool   // no rule takes anything
+	stackless bool   // nothing is deployed
+	orgs      string // those of the stack, where they are others
 	refuse    string // a call that is not allowed
 
 	mu       sync.Mutex
@@ -32,6 +35,7 @@ type awsAccount struct {
 	writes   []string                  // of the table
 	busy     bool                      // its conditions do not hold
 	lines    []any                     // of the log
+	answers  func() []any              // instead: what the functions have logged by now
 	patterns []string                  // by which lines were asked for
 	sent     []string                  // bodies of messages that were put into the failure queue
 	marks    []string                  // their marks of an import
@@ -119,8 +123,8 @@ func accountStack() string {
 		<StackId>arn:aws:cloudformation:eu-west-2:123456789012:stack/sfrelay/1</StackId><StackName>sfrelay</StackName>
 		<CreationTime>2026-11-22T07:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus>` +
 		member("Parameter", map[string]string{
-			"SalesforceOrgs": "00D5f000005KcCn",
-			"StripeApiBase":  "", "StripeSecret": "arn:aws:secretsmanager:eu-west-2:123456789012:secret:sfrelay/stripe-AbCdEf",
+			"SalesforceOrgs": "00D5f000005KcCn", "Stage": "acceptance",
+			"StripeApiBase": "", "StripeSecret": "arn:aws:secretsmanager:eu-west-2:123456789012:secret:sfrelay/stripe-AbCdEf",
 			"ErpUrl": "https://erp.example:8443/sfrelay/v1", "ErpSecret": "arn:aws:secretsmanager:eu-west-2:123456789012:secret:sfrelay/erp-AbCdEf",
 		}) +
 		member("Output", map[string]string{
@@ -177,8 +181,13 @@ func (a *awsAccount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch name {
 	case "CloudFormation.DescribeStacks":
+		if a.stackless {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `<ErrorResponse><Error><Code>ValidationError</Code><Message>Stack with id sfrelay does not exist</Message></Error></ErrorResponse>`)
+			return
+		}
 		w.Header().Set("Content-Type", "text/xml")
-		_, _ = io.WriteString(w, accountStack())
+		_, _ = io.WriteString(w, strings.Replace(accountStack(), ">00D5f000005KcCn<", ">"+cmp.Or(a.orgs, "00D5f000005KcCn")+"<", 1))
 		return
 	case "AWSEvents.ListRules":
 		answer = map[string]any{"Rules": []any{map[string]string{"Name": "first", "Arn": accountRule, "State": "ENABLED", "EventPattern": `{"source":["x"]}`}}}
@@ -209,7 +218,13 @@ func (a *awsAccount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if item := a.items[in.Key["pk"].S]; item != nil {
 			answer = map[string]any{"Item": item}
 		}
-	case "DynamoDB_20120810.UpdateItem", "DynamoDB_20120810.DeleteItem":
+	case "DynamoDB_20120810.DescribeTable":
+		answer = map[string]any{"Table": map[string]any{"TableStatus": "ACTIVE", "DeletionProtectionEnabled": true}}
+	case "DynamoDB_20120810.DescribeTimeToLive":
+		answer = map[string]any{"TimeToLiveDescription": map[string]string{"TimeToLiveStatus": "ENABLED", "AttributeName": "x"}}
+	case "DynamoDB_20120810.DescribeContinuousBackups":
+		answer = map[string]any{"ContinuousBackupsDescription": map[string]any{"PointInTimeRecoveryDescription": map[string]string{"PointInTimeRecoveryStatus": "ENABLED"}}}
+	case "DynamoDB_20120810.UpdateItem", "DynamoDB_20120810.DeleteItem", "DynamoDB_20120810.PutItem":
 		a.writes = append(a.writes, string(body))
 		if a.busy {
 			w.WriteHeader(http.StatusBadRequest)
@@ -221,6 +236,9 @@ func (a *awsAccount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "Logs_20140328.FilterLogEvents":
 		a.patterns = append(a.patterns, in.FilterPattern)
 		answer = map[string]any{"events": a.lines}
+		if a.answers != nil {
+			answer = map[string]any{"events": a.answers()}
+		}
 	case "Logs_20140328.PutLogEvents":
 		for _, e := range in.LogEvents {
 			a.audit = append(a.audit, in.LogGroupName+" "+e.Message)

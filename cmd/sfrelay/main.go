@@ -56,7 +56,7 @@ func (s *screen) where(at string, asJSON bool) {
 	if asJSON {
 		to = s.Err
 	}
-	to.Printf("%s\n", at)
+	to.Table(0, terminal.Row(at))
 }
 
 func main() {

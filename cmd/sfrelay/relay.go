@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/url"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,11 +25,13 @@ import (
 )
 
 type relayCommand struct {
+	Init     relayInit     `cmd:"" help:"Ask for org, region and account, and write them into salesforce/ and samconfig.toml."`
 	Plan     relayPlan     `cmd:"" help:"Say which steps are left, which permissions they take, and whether the org's allocation is enough."`
 	Setup    relaySetup    `cmd:"" help:"Make or complete channels, credential and relays, associate their sources with buses, and start them."`
 	Status   relayStatus   `cmd:"" help:"Say how both relays do, in Salesforce and in EventBridge."`
+	Verify   relayVerify   `cmd:"" help:"Publish a probe of each platform event in the org, and see it arrive at each consumer."`
 	Start    relayStart    `cmd:"" help:"Set both relays to RUN."`
-	Pause    relayPause    `cmd:"" help:"Set both relays to PAUSE: they keep their position for 72 hours."`
+	Pause    relayPause    `cmd:"" help:"Set both relays to PAUSE: they keep their position for 72 hours. --for announces it, so that no alarm rings."`
 	Teardown relayTeardown `cmd:"" help:"Delete relays, channels, credential and buses."`
 }
 
@@ -52,6 +52,15 @@ type joined struct {
 	events *eventbridge.Client
 	place  relay.Place
 	at     *account.Account // asks before it changes anything
+	name   string           // of the stack
+}
+
+// credentialsIn reads a file when the org is asked for the first time.
+func credentialsIn(file string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) {
+		text, err := os.ReadFile(file)
+		return string(text), err
+	}
 }
 
 func (f *relaySides) open(ctx context.Context) (*joined, error) {
@@ -63,10 +72,7 @@ func (f *relaySides) open(ctx context.Context) (*joined, error) {
 	case f.Org == "" || f.Credentials == "":
 		return nil, usageError{errors.New("say the org: --org with its My Domain address, and --credentials")}
 	}
-	org, err := relay.NewOrg(f.Org, func(context.Context) (string, error) {
-		text, err := os.ReadFile(f.Credentials)
-		return string(text), err
-	})
+	org, err := relay.NewOrg(f.Org, credentialsIn(f.Credentials))
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -87,7 +93,7 @@ func (f *relaySides) open(ctx context.Context) (*joined, error) {
 	if !regexp.MustCompile(`^[0-9]{12}$`).MatchString(number) {
 		return nil, usageError{errors.New("--account: want the 12 digits of the AWS account that the relays lead to")}
 	}
-	return &joined{org, eventbridge.NewFromConfig(at.Config), relay.Place{Region: at.Config.Region, Account: number, Orgs: at.Orgs}, at}, nil
+	return &joined{org, eventbridge.NewFromConfig(at.Config), relay.Place{Region: at.Config.Region, Account: number, Orgs: at.Orgs}, at, f.StackName}, nil
 }
 
 // sandbox is EventBridge as the org sandbox plays it. It is never asked elsewhere than on
@@ -101,22 +107,27 @@ func (f *relaySides) sandbox(org *relay.Org) (*joined, error) {
 		Region: orgsandbox.Region, BaseEndpoint: aws.String(strings.TrimRight(f.Org, "/") + "/aws"), Credentials: credentials.NewStaticCredentialsProvider("sandbox", "sandbox", ""),
 	})
 	where := "org sandbox, account " + orgsandbox.Account + ", region " + orgsandbox.Region
-	return &joined{org, events, relay.Place{Region: orgsandbox.Region, Account: cmp.Or(f.Account, orgsandbox.Account)}, &account.Account{Where: where}}, nil
+	return &joined{org, events, relay.Place{Region: orgsandbox.Region, Account: cmp.Or(f.Account, orgsandbox.Account)}, &account.Account{Where: where}, ""}, nil
+}
+
+// stack is the CloudFormation stack behind the relays, nil where there is none.
+func (j *joined) stack() *doctor.Stack {
+	if len(j.at.Outputs) == 0 {
+		return nil
+	}
+	consumers := account.Consumers(j.at.Outputs)
+	return &doctor.Stack{
+		Config: j.at.Config, Name: j.name, Parameters: j.at.Params, Outputs: j.at.Outputs, Consumers: consumers, Off: j.at.Off,
+		ByTarget: func(arn string) string { return account.ByTarget(consumers, arn) },
+	}
 }
 
 // setup is a Setup that tells each step with its time.
 func (j *joined) setup(out *screen) *relaysetup.Setup {
 	const pause = 15 * time.Second // a state takes minutes
 	return &relaysetup.Setup{Org: j.org, Events: j.events, Place: j.place, Now: time.Now,
-		Say: func(step, what string, took time.Duration) { showStep(out, step, what, took) },
-		Wait: func(ctx context.Context) error {
-			select {
-			case <-time.After(pause):
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}}
+		Say:  func(step, what string, took time.Duration) { showStep(out, step, what, took) },
+		Wait: waiting(pause)}
 }
 
 func showStep(out *screen, step, what string, took time.Duration) {
@@ -132,27 +143,6 @@ func (f *relaySides) agreed(ctx context.Context, out *screen, c consent, plan st
 	return j, out.ask(ctx, j.at, c, false, func() (string, error) { return plan + " in the org " + f.Org + ".", nil })
 }
 
-type relaySetup struct {
-	relaySides
-	consent
-}
-
-func (c *relaySetup) Run(ctx context.Context, out *screen) error {
-	j, err := c.agreed(ctx, out, c.consent, "Channels, a credential and two relays will be made, their sources associated with buses, and the relays started")
-	if err != nil {
-		return err
-	}
-	buses, err := j.setup(out).Run(ctx)
-	if err != nil {
-		return err
-	}
-	out.Out.Printf("\nWrite this into parameter_overrides of samconfig.toml, then type: make deploy\n")
-	for _, name := range slices.Sorted(maps.Keys(buses)) {
-		out.Out.Printf("  \"%s=%s\",\n", name, buses[name])
-	}
-	return nil
-}
-
 type relayTeardown struct {
 	relaySides
 	consent
@@ -164,153 +154,4 @@ func (c *relayTeardown) Run(ctx context.Context, out *screen) error {
 		return err
 	}
 	return j.setup(out).Teardown(ctx)
-}
-
-type relayStatus struct {
-	relaySides
-	JSON bool `name:"json" help:"Print one line of JSON."`
-}
-
-func (c *relayStatus) Run(ctx context.Context, out *screen) error {
-	j, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	v, err := relay.Look(ctx, j.org, j.events, time.Now())
-	if err != nil {
-		return err
-	}
-	out.where(j.at.Where, c.JSON)
-	if c.JSON {
-		return out.Out.JSON(v)
-	}
-	showStatus(out, v)
-	return nil
-}
-
-func showStatus(out *screen, v *relay.View) {
-	out.Out.Table(0, terminal.Row("org", v.Says()))
-	out.Out.Table(0, terminal.Row("today", v.Delivered.Says("events delivered")+", "+v.Requests.Says("API requests")))
-	for _, one := range v.Relays {
-		out.Out.Table(0, terminal.Row(one.Name, one.Says(time.Now())))
-	}
-	for _, u := range v.Unseen {
-		out.Out.Table(0, terminal.Row("not seen", u))
-	}
-}
-
-type relayPlan struct {
-	relaySides
-	ChangesPerDay int `placeholder:"N" help:"Changes of records and platform events a day that the relays will carry."`
-}
-
-func (c *relayPlan) Run(ctx context.Context, out *screen) error {
-	j, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	v, err := doctor.Look(ctx, j.org, j.events, time.Now())
-	if err != nil {
-		return err
-	}
-	out.where(j.at.Where, false)
-	out.Out.Printf("Salesforce: Customize Application. AWS: events:DescribeEventSource, DescribeEventBus, ListRules, CreateEventBus.\n")
-	for _, f := range v.Findings(j.place) {
-		out.Out.Table(0, terminal.Row(f.Name, strings.TrimSpace(f.Relay+" "+f.Evidence)))
-	}
-	if c.ChangesPerDay <= 0 || v.Delivered.Max == 0 {
-		return nil
-	}
-	out.Out.Printf("%d events a day, each delivered by one relay, are %d %% of the %d that the org may deliver.\n",
-		c.ChangesPerDay, c.ChangesPerDay*100/v.Delivered.Max, v.Delivered.Max)
-	if c.ChangesPerDay > v.Delivered.Max {
-		return fmt.Errorf("the org may deliver %d events a day; take fewer objects, filter the members, or buy more", v.Delivered.Max)
-	}
-	return nil
-}
-
-type relayStart struct {
-	relaySides
-	consent
-}
-
-func (c *relayStart) Run(ctx context.Context, out *screen) error {
-	return c.set(ctx, out, c.consent, "RUN")
-}
-
-type relayPause struct {
-	relaySides
-	consent
-}
-
-func (c *relayPause) Run(ctx context.Context, out *screen) error {
-	return c.set(ctx, out, c.consent, "PAUSE")
-}
-
-// set asks both relays for a state. STOP is none of them: it forgets the position.
-func (f *relaySides) set(ctx context.Context, out *screen, c consent, state string) error {
-	j, err := f.agreed(ctx, out, c, "Both relays will be set to "+state)
-	if err != nil {
-		return err
-	}
-	v, err := relay.Look(ctx, j.org, j.events, time.Now())
-	if err != nil {
-		return err
-	}
-	for _, one := range v.Relays {
-		if one.Config == nil {
-			return fmt.Errorf("there is no relay %s in the org %s; type: sfrelay relay setup", one.Name, v.OrgID)
-		}
-		if err := j.org.SetState(ctx, one.Config, state); err != nil {
-			return err
-		}
-		out.Out.Table(0, terminal.Row(one.Name, "asked to "+state+"; it follows in some minutes"))
-	}
-	return nil
-}
-
-type doctorCommand struct {
-	relaySides
-	JSON bool `name:"json" help:"Print one line of JSON."`
-}
-
-// errFindings is the exit code of a set-up with findings; they are printed.
-var errFindings = errors.New("the set-up has findings; correct them from the first one on, then run sfrelay doctor again")
-
-func (c *doctorCommand) Run(ctx context.Context, out *screen) error {
-	j, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	out.where(j.at.Where, c.JSON)
-	v, err := doctor.Look(ctx, j.org, j.events, time.Now())
-	if err != nil {
-		return err
-	}
-	found := v.Findings(j.place)
-	if c.JSON {
-		err = out.Out.JSON(struct {
-			Org      string           `json:"org"`
-			Findings []doctor.Finding `json:"findings"`
-			Unseen   []string         `json:"unseen"`
-		}{v.OrgID, append([]doctor.Finding{}, found...), append([]string{}, v.Unseen...)})
-	} else {
-		showFindings(out, v, found)
-	}
-	if err == nil && len(found) > 0 {
-		return errFindings
-	}
-	return err
-}
-
-func showFindings(out *screen, v *doctor.View, found []doctor.Finding) {
-	out.Out.Table(0, terminal.Row("org", v.Says()))
-	for _, f := range found {
-		out.Out.Table(0, terminal.Row(f.Name, strings.TrimSpace(f.Relay+" "+f.Evidence)))
-		out.Out.Table(2, terminal.Row(f.Cure))
-	}
-	for _, u := range v.Unseen {
-		out.Out.Table(0, terminal.Row("not seen", u))
-	}
-	out.Out.Printf("%s, %d not seen\n", count(len(found), "finding", "findings"), len(v.Unseen))
 }

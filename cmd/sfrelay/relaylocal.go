@@ -36,5 +36,5 @@ func (f *relaySides) local(ctx context.Context) (*joined, error) {
 		}
 		return aws.ToString(out.SecretString), nil
 	})
-	return &joined{org, eventbridge.NewFromConfig(at.Config), relay.Place{Region: stack.Region, Account: stack.Account, Orgs: at.Orgs}, at}, err
+	return &joined{org, eventbridge.NewFromConfig(at.Config), relay.Place{Region: stack.Region, Account: stack.Account, Orgs: at.Orgs}, at, f.StackName}, err
 }

@@ -28,6 +28,8 @@ import (
 	"sfrelay/cmd/sfrelay/internal/audit"
 	"sfrelay/cmd/sfrelay/internal/bus"
 	"sfrelay/cmd/sfrelay/internal/doctor"
+	"sfrelay/cmd/sfrelay/internal/relaysetup"
+	"sfrelay/cmd/sfrelay/internal/relayverify"
 	"sfrelay/cmd/sfrelay/internal/scenario"
 	"sfrelay/cmd/sfrelay/internal/stack"
 	"sfrelay/cmd/sfrelay/internal/terminal"
@@ -156,11 +158,22 @@ var texts = map[string]func(t *testing.T, s *screen, value string){
 		_ = json.Unmarshal([]byte(`{"records":[{"kind":`+string(text)+`,"key":`+string(text)+`}]}`), &r.ERP)
 		r.Print(s.Out)
 	},
+	"relay init": func(_ *testing.T, s *screen, value string) {
+		showEdits(s, []edit{{path: value, before: "old", after: strings.ReplaceAll(value, "\n", " ")}, {path: value, renamed: value}})
+	},
+	"relay verify": func(_ *testing.T, s *screen, value string) {
+		showArrival(s, relayverify.Arrival{Event: value, Consumer: value, Verdict: verdict.Verdict(value), Class: verdict.Class(value), Error: value})
+		showArrival(s, relayverify.Arrival{Event: value, Consumer: value, Lost: value})
+		showChanges(s, &relay.One{}, &relay.One{Name: value, Feedback: relay.Feedback{LastRelayedEventTime: value}})
+	},
 	"relay setup": func(t *testing.T, s *screen, value string) { showStep(s, value, value, time.Second) },
 	"relay status": func(t *testing.T, s *screen, value string) {
 		showStatus(s, &relay.View{OrgID: value, Unseen: []string{value}, Relays: []*relay.One{{
 			Name: value, Config: &relay.Config{State: value}, Feedback: relay.Feedback{Status: value, LastRelayedEventTime: value}, Source: relay.Source{State: value},
-		}}})
+		}}}, []lastEvent{{Consumer: value, At: &time.Time{}, Verdict: verdict.Verdict(value), Class: verdict.Class(value), Event: value}, {Consumer: value}}, value)
+	},
+	"relay plan": func(_ *testing.T, s *screen, value string) {
+		showPlan(s, []relaysetup.Step{{Name: value, Left: value, Needs: value}}, []string{value})
 	},
 	"doctor": func(t *testing.T, s *screen, value string) {
 		showFindings(s, &doctor.View{View: &relay.View{OrgID: value, Unseen: []string{value}}}, []doctor.Finding{{Name: value, Relay: value, Evidence: value, Cure: value}})
@@ -264,7 +277,7 @@ func TestNoEventIsMoreThanText(t *testing.T) {
 func TestEveryTextVerbIsHeld(t *testing.T) {
 	silent := map[string]string{
 		"stack down": "prints nothing", "stack status": "prints what stack up does, and a time", "sandbox": "prints addresses that it chose",
-		"relay plan": "prints what doctor does, and numbers", "relay start": "prints names that it chose", "relay pause": "prints names that it chose", "relay teardown": "prints what relay setup does",
+		"relay start": "prints names that it chose", "relay pause": "prints names that it chose", "relay teardown": "prints what relay setup does",
 		"whoami": "prints what AWS says of the caller and the stack", "dlq export": "prints the name of the file that was typed", "completion": "prints a constant", "version": "prints what the build says",
 	}
 	var walk func(n *kong.Node, path string)

@@ -33,6 +33,7 @@ type Config struct {
 	TimeScale         float64       // 1 on AWS
 	LogLevel          slog.Level
 	ServiceName       string
+	Stage             string // STAGE: production, or whatever the stack is for
 }
 
 // Reader collects the mistakes of one reading.
@@ -53,6 +54,7 @@ func (r *Reader) Common() Config {
 		BufferQueueURL:  r.OptionalURL("BUFFER_QUEUE_URL"),
 		ClientName:      r.Optional("SALESFORCE_CLIENT_NAME", ""),
 		ServiceName:     r.Optional("SERVICE_NAME", "sfrelay"),
+		Stage:           r.Optional("STAGE", ""),
 		AccountFields:   r.pairs("ACCOUNT_FIELDS"),
 
 		OpportunityFields: r.pairs("OPPORTUNITY_FIELDS"),

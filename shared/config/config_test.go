@@ -46,7 +46,7 @@ func TestEveryVariable(t *testing.T) {
 		"GUARD_RESTORED_AT=1795348800123",
 		"SALESFORCE_CLIENT_NAME=sfrelay", "RETRY_HOURS=48", "TIME_SCALE=0.033333",
 		"ACCOUNT_FIELDS=Email__c=Mail__c, Status__c=State__c",
-		"LOG_LEVEL=debug", "SERVICE_NAME=crm",
+		"LOG_LEVEL=debug", "SERVICE_NAME=crm", "STAGE=test",
 		"ERP=http", "ERP_URL=https://erp.example.com/sfrelay/", "ERP_SECRET= erp-key ", "STAGES=Closed Won, Gewonnen,",
 	)...))
 	got := r.Common()
@@ -66,7 +66,7 @@ func TestEveryVariable(t *testing.T) {
 		RestoredAt:     time.Date(2026, 11, 22, 12, 0, 0, 123e6, time.UTC).Local(),
 		ClientName:     "sfrelay", RetryFor: 48 * time.Hour, TimeScale: 0.033333,
 		AccountFields: map[string]string{"Email__c": "Mail__c", "Status__c": "State__c"},
-		LogLevel:      slog.LevelDebug, ServiceName: "crm",
+		LogLevel:      slog.LevelDebug, ServiceName: "crm", Stage: "test",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

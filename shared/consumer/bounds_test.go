@@ -526,10 +526,16 @@ func TestAProbeTouchesNothing(t *testing.T) {
 		return []byte(`{"version":"0","id":"p1","detail-type":"` + detailType + `","source":"aws.partner/salesforce.com/00D5f000005KcCnEAK/0YL5f000000CabWGAS",` +
 			`"time":"2026-11-22T12:00:00Z","detail":{"probe":true,"payload":` + payload + `}}`)
 	}
+	published := func(payload string) []byte { // by the org
+		return []byte(`{"version":"0","id":"p1","detail-type":"Account_Sync__e","source":"aws.partner/salesforce.com/00D5f000005KcCnEAK/0YL5f000000CabWGAS","time":"2026-11-22T12:00:00Z",` +
+			`"detail":{"id":"d0000000-0000-4000-8000-000000000007","payload":{"CreatedDate":"2026-11-22T11:59:59.000Z","Event_Id__c":"sfrelay-probe-0123456789abcdef0123",` + payload + `}}}`)
+	}
 	for _, tc := range []struct {
 		event          []byte
 		verdict, class string
 	}{
+		{published(`"Record_Id__c":"-","Record_Modified_At__c":"1970-01-01T00:00:00.000Z","Name__c":null`), "probe", ""},
+		{published(`"Record_Id__c":"` + account + `","Name__c":"x"`), "parked", "permanent/full-probe"},
 		{probe("AccountChangeEvent", `{}`), "probe", ""},
 		{probe("Account_Sync__e", `{}`), "probe", ""},
 		{probe("Contact_Sync__e", `{}`), "parked", "permanent/unknown-event"},
@@ -552,6 +558,10 @@ func TestAProbeTouchesNothing(t *testing.T) {
 			}
 			if line := log.String(); !strings.Contains(line, `"verdict":"`+tc.verdict+`"`) || !strings.Contains(line, `"class":"`+tc.class+`"`) || strings.Count(line, "\n") != 1 {
 				t.Errorf("%s %s: %s", way, tc.event, line)
+			}
+			if strings.Contains(string(tc.event), "sfrelay-probe-") && tc.class == "" &&
+				(!strings.Contains(log.String(), `"eventKey":"d0000000-0000-4000-8000-000000000007"`) || !strings.Contains(log.String(), `"subject":"sfrelay-probe-0123456789abcdef0123"`)) {
+				t.Errorf("nobody finds the probe: %s", log.String())
 			}
 			if (tc.verdict == "parked") != (parked.Load() == 1) {
 				t.Errorf("%s %s: %d parked", way, tc.event, parked.Load())

@@ -192,6 +192,9 @@ func (s *shape) mistakes() []error {
 	if !isName(s.name) {
 		s.bad("Name %q: use lower-case letters, digits and single hyphens, as in its folder", s.name)
 	}
+	if s.name == reservedName {
+		s.bad("Name %q is taken: announced pauses of the relays lie under it in the guard's table", s.name)
+	}
 	if len(s.events) == 0 && !s.changes {
 		s.bad("it takes nothing: name platform events in Events, or set Changes")
 	}
@@ -229,6 +232,9 @@ func (s *shape) mistakes() []error {
 	}
 	return s.wrong
 }
+
+// reservedName begins the keys of announced pauses, which no consumer writes.
+const reservedName = "relay"
 
 // isName reports whether the text can name a consumer, its folder and, in capitals, a
 // resource of a template.

@@ -185,6 +185,8 @@ func (in *invocation[T]) decode(msg *transport.Message) {
 		w := in.add(&work[T]{msg: msg, event: event})
 		w.describe(nil)
 		if ok && event.Probe {
+			w.describe(event.Cause)
+			w.line.Subject = event.ProbeID // the org knows its probe by it
 			w.conclude(verdict.Probe, "", nil)
 		} else if ok {
 			in.park(w, verdict.NeedsFetch, fmt.Errorf("%s: the whole object has to be synchronised again", event.Resync), nil)

@@ -79,7 +79,7 @@ func start(ctx context.Context, env config.Env, define func(*Function) consumer.
 func prepare(ctx context.Context, env config.Env) (*Function, error) {
 	r := config.NewReader(env)
 	f := &Function{Reader: r, Config: r.Common()}
-	f.log = telemetry.New(os.Stdout, f.Config.ServiceName, f.Config.LogLevel)
+	f.log = telemetry.New(os.Stdout, f.Config.ServiceName, f.Config.LogLevel).InStage(f.Config.Stage)
 	var err error
 	if f.orgs, err = salesforce.ParseOrgList(strings.Join(f.Config.Orgs, ",")); len(f.Config.Orgs) > 0 {
 		r.Check("SALESFORCE_ORGS", err)

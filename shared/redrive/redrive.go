@@ -40,6 +40,7 @@ type scheduled struct {
 	every  time.Duration
 	log    *slog.Logger
 	name   string // of the stack
+	stage  string
 	now    func() time.Time
 }
 
@@ -49,7 +50,7 @@ func newScheduled(ctx context.Context, r *config.Reader, log *slog.Logger) (*sch
 		{Name: "failure", URL: r.Required("FAILURE_QUEUE_URL", "the URL of the failure queue")},
 		{Name: "delivery", URL: r.Required("DELIVERY_QUEUE_URL", "the URL of the delivery queue"), FromRules: true},
 	}
-	s.name = r.Optional("SERVICE_NAME", "sfrelay")
+	s.name, s.stage = r.Optional("SERVICE_NAME", "sfrelay"), r.Optional("STAGE", "")
 	list := r.Required("CONSUMERS", "name, function, role id and buffer of each consumer")
 	bucket := r.Required("FAILURE_BUCKET", "the name of the failure bucket")
 	readsOrg := r.Optional("SALESFORCE_URL", "") != ""
@@ -116,7 +117,7 @@ func (s *scheduled) run(ctx context.Context, event json.RawMessage) error {
 		}
 	})
 	level, attrs := slog.LevelInfo, []any{
-		"service", s.name, "at", clock.Time.UTC().Format(time.RFC3339),
+		"service", s.name, "stage", s.stage, "at", clock.Time.UTC().Format(time.RFC3339),
 		"taken", sum.Outcomes[deadletter.Taken], "parkedAgain", sum.Outcomes[deadletter.ParkedAgain], "left", sum.Outcomes[deadletter.Left],
 		"seen", seen(sum.Counts), "leftByClass", left,
 	}

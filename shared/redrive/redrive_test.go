@@ -81,14 +81,14 @@ func TestARunLeavesOneLine(t *testing.T) {
 		says  string
 	}{{empty{}, "INFO", ""}, {down{}, "ERROR", "no network"}} {
 		var out bytes.Buffer
-		s := &scheduled{every: 15 * time.Minute, name: "sfrelay", now: time.Now, log: slog.New(slog.NewJSONHandler(&out, nil)),
+		s := &scheduled{every: 15 * time.Minute, name: "sfrelay", stage: "test", now: time.Now, log: slog.New(slog.NewJSONHandler(&out, nil)),
 			queues: &deadletter.Queues{SQS: c.sqs, List: []deadletter.Queue{{Name: "failure", URL: "u"}}}}
 		if err := s.run(t.Context(), json.RawMessage(`{"time":"2026-11-27T09:00:00Z"}`)); err != nil {
 			t.Error(err)
 		}
-		var line struct{ Level, Msg, Service, At, Error string }
+		var line struct{ Level, Msg, Service, Stage, At, Error string }
 		if err := json.Unmarshal(out.Bytes(), &line); err != nil || strings.Count(out.String(), "\n") != 1 || line.Level != c.level || line.Msg != "redrive" ||
-			line.Service != "sfrelay" || line.At != "2026-11-27T09:00:00Z" || !strings.Contains(line.Error, c.says) {
+			line.Service != "sfrelay" || line.Stage != "test" || line.At != "2026-11-27T09:00:00Z" || !strings.Contains(line.Error, c.says) {
 			t.Errorf("%v, %s", err, out.String())
 		}
 	}

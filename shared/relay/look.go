@@ -86,9 +86,11 @@ type View struct {
 	Relays     []*One      `json:"relays"`
 	Delivered  Limit       `json:"deliveredEvents"` // of the day, of the whole org
 	Requests   Limit       `json:"apiRequests"`
-	Unseen     []string    `json:"unseen,omitempty"` // what could not be asked, and why
+	Unseen     []string    `json:"unseen,omitempty"`    // what could not be asked, and why
+	Elsewhere  []Member    `json:"elsewhere,omitempty"` // events of ours that another running relay delivers to AWS, too
 	At         time.Time   `json:"at"`
 	Credential *Credential `json:"-"` // nil: there is none, or it is not seen
+	configs    []Config    // of all relays
 }
 
 // Limit is an allocation of the org; Max is 0 where it is not known.
@@ -110,6 +112,39 @@ func (v *View) Miss(what string, err error) bool {
 
 // Look asks both sides. What cannot be seen is in the view; only a refused login is an error.
 func Look(ctx context.Context, org *Org, client *eventbridge.Client, now time.Time) (*View, error) {
+	v, err := LookAtStates(ctx, org, now)
+	if err != nil {
+		return nil, err
+	}
+	credentials, err := Rows[Credential](ctx, org, "SELECT Id, DeveloperName, Endpoint, CalloutStatus, NamedCredentialType FROM NamedCredential")
+	v.Miss("named credentials", err)
+	for _, c := range credentials {
+		if c.DeveloperName == CredentialName {
+			v.Credential = &c
+		}
+	}
+	members, err := Rows[Member](ctx, org, "SELECT Id, DeveloperName, EventChannel, SelectedEntity, FilterExpression FROM PlatformEventChannelMember")
+	v.Miss("members of channels", err)
+	for _, one := range v.Relays {
+		for _, m := range members {
+			if m.EventChannel == one.Name+"__chn" {
+				one.Members = append(one.Members, m)
+			}
+		}
+		if one.Feedback.RemoteResource != "" {
+			one.Source, err = SourceWithRules(ctx, client, one.Feedback.RemoteResource)
+			if v.Miss("event source of "+one.Name, err) {
+				one.Source.State = ""
+			}
+		}
+	}
+	v.lookElsewhere(members)
+	return v, nil
+}
+
+// LookAtStates asks the org alone, and only what changes by itself: the allocations, and how
+// both relays do. That is four requests.
+func LookAtStates(ctx context.Context, org *Org, now time.Time) (*View, error) {
 	v := &View{At: now}
 	orgs, err := Rows[struct {
 		ID, NamespacePrefix string
@@ -124,47 +159,45 @@ func Look(ctx context.Context, org *Org, client *eventbridge.Client, now time.Ti
 	var limits struct{ DailyDeliveredPlatformEvents, DailyApiRequests Limit }
 	v.Miss("allocations", org.Call(ctx, "limits", http.MethodGet, "limits", nil, &limits))
 	v.Delivered, v.Requests = limits.DailyDeliveredPlatformEvents, limits.DailyApiRequests
-	credentials, err := Rows[Credential](ctx, org, "SELECT Id, DeveloperName, Endpoint, CalloutStatus, NamedCredentialType FROM NamedCredential")
-	v.Miss("named credentials", err)
-	for _, c := range credentials {
-		if c.DeveloperName == CredentialName {
-			v.Credential = &c
-		}
-	}
 	configs, err := Rows[Config](ctx, org, "SELECT Id, DeveloperName, EventChannel, DestinationResourceName, RelayOption, State, UsageType FROM EventRelayConfig")
 	v.Miss("relays", err)
 	feedback, err := Rows[Feedback](ctx, org, "SELECT EventRelayConfigId, Status, RemoteResource, ErrorCode, ErrorMessage, LastRelayedEventTime FROM EventRelayFeedback")
 	v.Miss("states of relays", err)
-	members, err := Rows[Member](ctx, org, "SELECT Id, DeveloperName, EventChannel, SelectedEntity, FilterExpression FROM PlatformEventChannelMember")
-	v.Miss("members of channels", err)
 	for _, k := range Kinds {
 		one := &One{Name: k.Name, Kind: k, Source: Source{State: Missing}}
-		v.Relays = append(v.Relays, one)
-		for _, m := range members {
-			if m.EventChannel == k.Name+"__chn" {
-				one.Members = append(one.Members, m)
-			}
-		}
 		one.join(configs, feedback)
-		if one.Feedback.RemoteResource != "" {
-			one.Source, err = source(ctx, client, one.Feedback.RemoteResource)
-			if v.Miss("event source of "+k.Name, err) {
-				one.Source.State = ""
+		v.Relays = append(v.Relays, one)
+	}
+	v.configs = configs
+	return v, nil
+}
+
+// lookElsewhere finds the events of our channels that are in those of other relays, too.
+func (v *View) lookElsewhere(members []Member) {
+	for _, c := range v.configs {
+		if !c.ofAWS() || c.State != "RUN" || slices.ContainsFunc(Kinds[:], func(k Kind) bool { return c.EventChannel == k.Name+"__chn" }) {
+			continue
+		}
+		for _, m := range members {
+			if m.EventChannel == c.EventChannel && slices.ContainsFunc(v.Relays, func(one *One) bool { return one.Carries(m.SelectedEntity) }) {
+				v.Elsewhere = append(v.Elsewhere, m)
 			}
 		}
 	}
-	return v, nil
 }
+
+// ofAWS reports whether a relay leads to EventBridge. An org may hold others.
+func (c *Config) ofAWS() bool { return c.UsageType == "" || c.UsageType == "AMAZON_EVENTBRIDGE" }
 
 // Carries reports whether an event is in the channel.
 func (one *One) Carries(event string) bool {
 	return slices.ContainsFunc(one.Members, func(m Member) bool { return m.SelectedEntity == event })
 }
 
-// join finds the relay of a channel. An org may hold relays that lead elsewhere.
+// join finds the relay of a channel.
 func (one *One) join(configs []Config, feedback []Feedback) {
 	for _, c := range configs {
-		if c.EventChannel == one.Kind.Name+"__chn" && (c.UsageType == "" || c.UsageType == "AMAZON_EVENTBRIDGE") {
+		if c.EventChannel == one.Kind.Name+"__chn" && c.ofAWS() {
 			one.Config = &c
 		}
 	}
@@ -178,11 +211,17 @@ func (one *One) join(configs []Config, feedback []Feedback) {
 // kept is how long Salesforce keeps events for a relay that does not run.
 const kept = 72 * time.Hour
 
+// LastRelayed is the time of the last event that was relayed; ok is false before the first.
+func (one *One) LastRelayed() (at time.Time, ok bool) {
+	at, err := time.Parse("2006-01-02T15:04:05.000-0700", one.Feedback.LastRelayedEventTime)
+	return at, err == nil
+}
+
 // HoursLeft are those until the oldest event that waits is deleted, as far as the last
 // relayed event tells; ok is false while the relay runs or nothing was relayed yet.
 func (one *One) HoursLeft(now time.Time) (hours float64, ok bool) {
-	at, err := time.Parse("2006-01-02T15:04:05.000-0700", one.Feedback.LastRelayedEventTime)
-	if err != nil || one.Feedback.Status == "RUNNING" {
+	at, ok := one.LastRelayed()
+	if !ok || one.Feedback.Status == "RUNNING" {
 		return 0, false
 	}
 	return at.Add(kept).Sub(now).Hours(), true
@@ -203,7 +242,14 @@ func (one *One) Says(now time.Time) string {
 	if one.Feedback.LastRelayedEventTime != "" {
 		s += "; last event " + one.Feedback.LastRelayedEventTime
 	}
-	return s + fmt.Sprintf("; %d events, %d rules", len(one.Members), one.Source.Rules)
+	s += fmt.Sprintf("; %d events; ", len(one.Members))
+	switch off := len(one.Source.Off); {
+	case !one.Source.Bus:
+		return s + "no bus"
+	case off > 0:
+		return s + fmt.Sprintf("bus with %d rules, %d disabled", one.Source.Rules, off)
+	}
+	return s + fmt.Sprintf("bus with %d rules", one.Source.Rules)
 }
 
 // Says is the org in one line.

@@ -28,8 +28,9 @@ func isCode(err error, code string) bool {
 	return ok && e.ErrorCode() == code
 }
 
-// source asks for a source, its bus and the rules of that.
-func source(ctx context.Context, client *eventbridge.Client, name string) (Source, error) {
+// SourceOf asks for a source and its bus, not for the rules: that right cannot be limited to
+// a bus.
+func SourceOf(ctx context.Context, client *eventbridge.Client, name string) (Source, error) {
 	out, err := client.DescribeEventSource(ctx, &eventbridge.DescribeEventSourceInput{Name: &name})
 	s := Source{State: Missing}
 	switch {
@@ -43,10 +44,16 @@ func source(ctx context.Context, client *eventbridge.Client, name string) (Sourc
 	if isCode(err, "ResourceNotFoundException") {
 		return s, nil
 	}
-	if err != nil {
+	s.Bus = err == nil
+	return s, err
+}
+
+// SourceWithRules is SourceOf with the rules of the bus.
+func SourceWithRules(ctx context.Context, client *eventbridge.Client, name string) (Source, error) {
+	s, err := SourceOf(ctx, client, name)
+	if err != nil || !s.Bus {
 		return s, err
 	}
-	s.Bus = true
 	const most = 10 // pages of rules; a bus has 300 rules at most
 	in := &eventbridge.ListRulesInput{EventBusName: &name}
 	for range most {

@@ -563,6 +563,23 @@ func TestProbe(t *testing.T) {
 			t.Errorf("%s: %v, want %s", detail, err, want)
 		}
 	}
+	const id = `"Event_Id__c":"sfrelay-probe-0123456789abcdef0123"` // as an org publishes it
+	for _, fields := range []string{"", `,"Sku__c":"-","Sequence__c":0,"Quantity_On_Hand__c":0.0,"Unit__c":null,"Open__c":false`, `,"Record_Modified_At__c":"1970-01-01T00:00:00.000Z","Close_Date__c":"1970-01-01","EventUuid":"u"`} {
+		e := decode(t, envelope("Note__e", `{"id":"x","payload":{"CreatedDate":"2026-11-21T10:15:29Z","CreatedById":"005RM00000231cZYAQ",`+id+fields+`}}`))
+		if !e.Probe || len(e.Changes) != 0 || e.ProbeID != "sfrelay-probe-0123456789abcdef0123" || e.Cause == nil || e.Cause.Identity() != "x" {
+			t.Errorf("%s: %+v", fields, e)
+		}
+	}
+	for field, path := range map[string]string{`"Sku__c":"A-1"`: "Sku__c", `"Sku__c":""`: "Sku__c", `"Sequence__c":1`: "Sequence__c", `"Open__c":true`: "Open__c",
+		`"Close_Date__c":"2026-11-21"`: "Close_Date__c", `"Lines__c":"[]"`: "Lines__c", `"Amount__c":0.5`: "Amount__c", `"Place__c":{}`: "Place__c"} {
+		_, err := salesforce.Decode([]byte(envelope("Note__e", `{"id":"x","payload":{`+id+`,`+field+`}}`)), salesforce.Options{})
+		if err == nil || !strings.HasPrefix(err.Error(), "full-probe at /detail/payload/"+path) {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+	if e := decode(t, envelope("Note__e", `{"id":"x","payload":{"Event_Id__c":"x-sfrelay-probe-1","Name__c":"sfrelay-probe-1"}}`)); e.Probe || len(e.Changes) != 1 {
+		t.Errorf("%+v", e)
+	}
 	// A field of that name is one of the event's own.
 	if e := decode(t, envelope("Note__e", `{"id":"x","payload":{"probe":true}}`)); e.Probe || len(e.Changes) != 1 {
 		t.Errorf("%+v", e)

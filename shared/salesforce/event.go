@@ -67,8 +67,10 @@ type Event struct {
 	CreatedDate time.Time // platform events: when it was published; zero for CDC
 
 	// Probe: the event asks whether it arrives and says nothing. Its detail has the member
-	// "probe": true and an empty payload; Salesforce sends no such thing.
-	Probe bool
+	// "probe": true and an empty payload, which Salesforce never sends; or it is a platform
+	// event that the org published, whose event id begins with ProbePrefix.
+	Probe   bool
+	ProbeID string // event id of a probe that the org published
 
 	// Changes holds one entry per record of a CDC event, or the one of a platform
 	// event. Empty for a probe, for GAP_OVERFLOW and wildcard ids (see Resync).
@@ -76,7 +78,7 @@ type Event struct {
 
 	// Resync is not empty when the event names no records but a whole entity has
 	// to be synchronised again (GAP_OVERFLOW, wildcard ids): the reason. Cause then is
-	// what the header says, without a record.
+	// what the header says, without a record; of a probe of the org it is the event.
 	Resync string
 	Cause  *Change
 }

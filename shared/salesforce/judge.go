@@ -120,6 +120,10 @@ func (r *reader) platformEvent(e *Event, f Fields) error {
 	if c.identity == "" {
 		return refuse("missing-id", "/id", "neither Salesforce nor EventBridge gave the event an id")
 	}
+	if strings.HasPrefix(payloadID, ProbePrefix) {
+		e.Probe, e.ProbeID, e.Cause = true, payloadID, &Change{Said: &c}
+		return f.saysNothing(r.idField)
+	}
 	e.Changes = []Change{{Said: &c}}
 	return nil
 }

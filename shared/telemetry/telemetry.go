@@ -57,12 +57,16 @@ type Line struct {
 type Log struct {
 	handler slog.Handler
 	service string
+	stage   string // empty: no line names one
 }
 
 // New writes to w, whole lines only, from the given level up.
 func New(w io.Writer, service string, level slog.Level) *Log {
-	return &Log{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}), service}
+	return &Log{handler: slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}), service: service}
 }
+
+// InStage is the log with the stage in every line.
+func (l *Log) InStage(stage string) *Log { return &Log{l.handler, l.service, stage} }
 
 // Logger is for what does not concern a single change, e.g. start-up.
 func (l *Log) Logger() *slog.Logger { return slog.New(l.handler) }
@@ -104,6 +108,7 @@ func (l *Log) Write(line Line) {
 		slog.String("eventId", line.EventID),
 		slog.String("detailType", line.DetailType),
 	)
+	text("stage", l.stage)
 	text("form", line.Form)
 	text("changed", line.Changed)
 	line.way(&r)

@@ -126,6 +126,37 @@ func TestMetrics(t *testing.T) {
 	equal("ignored", metrics(t, written(t, slog.LevelInfo, l)), map[string]string{"changes": perVerdict})
 }
 
+// A line names its stage, if it knows one; one that is about no change has metrics as well.
+func TestStageAndMeasures(t *testing.T) {
+	if m := written(t, slog.LevelInfo, line); m["stage"] != nil {
+		t.Errorf("stage %v", m["stage"])
+	}
+	var out bytes.Buffer
+	log := telemetry.New(&out, "sfrelay", slog.LevelError).InStage("test")
+	log.Write(line)
+	log.Measured(at, slog.LevelInfo, "relay", []slog.Attr{slog.String("relay", "Sfrelay_Events")}, []telemetry.Measure{
+		{"relayDown", "Count", 1, [][]string{{"service"}, {"service", "relay"}}}, {"relayLagMs", "Milliseconds", 1500, [][]string{{"service", "relay"}}},
+	})
+	lines := strings.Split(out.String(), "\n")
+	if len(lines) != 3 {
+		t.Fatalf("%d lines: %s", len(lines)-1, out.String())
+	}
+	var m map[string]any
+	for _, l := range lines[:2] {
+		m = nil
+		if err := json.Unmarshal([]byte(l), &m); err != nil || m["stage"] != "test" {
+			t.Errorf("%v: %s", err, l)
+		}
+	}
+	if m["msg"] != "relay" || m["service"] != "sfrelay" || m["relayDown"] != 1.0 || m["relayLagMs"] != 1500.0 {
+		t.Errorf("%v", m)
+	}
+	got, _ := json.Marshal(metrics(t, m))
+	if string(got) != `{"relayDown":"Count by service and service, relay","relayLagMs":"Milliseconds by service, relay"}` {
+		t.Errorf("%s", got)
+	}
+}
+
 func TestTheLineIsWrittenAtEveryLevel(t *testing.T) {
 	for v, want := range map[verdict.Verdict]string{"applied": "INFO", "stale": "INFO", "busy": "INFO", "failed": "WARN", "parked": "WARN", "zombie": "WARN"} {
 		l := line

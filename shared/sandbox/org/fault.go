@@ -17,6 +17,7 @@ const (
 	htmlUnavailable = "html-unavailable" // 503, in HTML
 	nullRecord      = "null-record"      // null for a row in a collection
 	hiddenField     = "hidden-field"     // the permission for a field is gone, until the fault is cleared
+	hiddenObject    = "hidden-object"    // the object is not there, or not to be seen, until the fault is cleared
 	shortPageFault  = "short-page"       // pages of 1,000, until the fault is cleared
 	expiredLocator  = "expired-locator"  // the next page is not there any more
 	tooManyIDs      = "too-many-ids"     // 600,001 ids changed in the hour before now
@@ -24,7 +25,7 @@ const (
 	merge           = "merge"            // a row is merged into another
 )
 
-var faultNames = []string{lateRow, openTransaction, sessionExpired, requestLimit, htmlUnavailable, nullRecord, hiddenField, shortPageFault, expiredLocator, tooManyIDs, hardDelete, merge}
+var faultNames = []string{lateRow, openTransaction, sessionExpired, requestLimit, htmlUnavailable, nullRecord, hiddenField, hiddenObject, shortPageFault, expiredLocator, tooManyIDs, hardDelete, merge}
 
 // Fault is one order.
 type Fault struct {
@@ -74,6 +75,11 @@ func (s *Org) breakOnce(f Fault) error {
 			return fmt.Errorf("fault %s: there is no field %q of %q; say object and field", f.Name, f.Field, f.Object)
 		}
 		s.hidden[f.Object+"."+f.Field] = true
+	case hiddenObject:
+		if s.objects[f.Object] == nil {
+			return fmt.Errorf("fault %s: there is no object %q", f.Name, f.Object)
+		}
+		s.hidden[f.Object] = true
 	}
 	s.faults = append(s.faults, &f)
 	return nil

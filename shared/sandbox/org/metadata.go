@@ -150,6 +150,8 @@ func (s *Org) soapMetadata(c *call) (*answer, error) {
 			return fault("sf:INVALID_CROSS_REFERENCE_KEY", "INVALID_CROSS_REFERENCE_KEY: invalid cross reference id")
 		}
 		return envelope(namespace, operation, s.result(string(m[1]), s.deploys[string(m[1])]))
+	case "readMetadata":
+		return s.definitions(c.body)
 	case "describeMetadata":
 		types := []pairs{}
 		for _, folder := range []string{"classes", "eventRelays", "flows", "namedCredentials", "objects", "permissionsets", "platformEventChannelMembers", "platformEventChannels", "triggers"} {

@@ -73,6 +73,8 @@ func (s *Org) awsEvents(w http.ResponseWriter, r *http.Request) {
 			p.bus, p.off, p.since = false, false, s.now()
 		}
 		body = pairs{}
+	case operation == "EnableRule":
+		body, no = s.onBus(operation, in.EventBusName, rule{Name: in.Name})
 	case operation == "ListRules" || operation == "DescribeEventBus" || operation == "PutRule":
 		body, no = s.onBus(operation, in.EventBusName, rule{in.Name, in.State, in.EventPattern})
 	default:
@@ -166,6 +168,13 @@ func (s *Org) onBus(operation, name string, r rule) (any, *awsRefusal) {
 	switch operation {
 	case "DescribeEventBus":
 		return pairs{{"Name", name}, {"Arn", s.arn("event-bus/" + name)}}, nil
+	case "EnableRule":
+		i := slices.IndexFunc(p.rules, func(other rule) bool { return other.Name == r.Name })
+		if i < 0 {
+			return nil, &awsRefusal{"ResourceNotFoundException", "Rule " + r.Name + " does not exist on EventBus " + name + "."}
+		}
+		p.rules[i].State = "ENABLED"
+		return pairs{}, nil
 	case "PutRule":
 		p.rules = append(slices.DeleteFunc(p.rules, func(other rule) bool { return other.Name == r.Name }), r)
 		return pairs{{"RuleArn", s.arn("rule/" + name + "/" + r.Name)}}, nil
@@ -194,4 +203,14 @@ func (s *Org) RelaySays(relay string, values map[string]any) {
 			}
 		}
 	}
+}
+
+// RelayState is the state that a relay is asked to have, by the relay's name.
+func (s *Org) RelayState(relay string) any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.byName("EventRelayConfig", relay); r != nil {
+		return r.at(s.now()).values["State"]
+	}
+	return nil
 }

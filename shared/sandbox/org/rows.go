@@ -10,7 +10,7 @@ import (
 // object is that of the request's path; names of objects have no case in REST either.
 func (s *Org) object(c *call) (*object, error) {
 	for _, o := range s.objects {
-		if strings.EqualFold(o.name, c.PathValue("object")) {
+		if strings.EqualFold(o.name, c.PathValue("object")) && !s.hidden[o.name] {
 			return o, nil
 		}
 	}

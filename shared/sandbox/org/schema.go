@@ -10,6 +10,7 @@ type object struct {
 	name, label, plural string
 	prefix              string // of its ids
 	event               bool   // a platform event: published, never stored
+	publish             string // when; empty: after the commit
 	setup               bool   // kept by Salesforce itself: clients cannot write it
 	fields              []*field
 	children            []child
@@ -150,7 +151,7 @@ func schema() map[string]*object {
 				text(255, "ErrorIdentifier", "RemoteResource"), text(1024, "ErrorMessage"), typed("datetime", "ErrorTime", "LastRelayedEventTime"))},
 	}
 	objects := map[string]*object{}
-	for _, o := range append(all, platformEvents()...) {
+	for _, o := range slices.Concat(all, platformEvents(), setupObjects()) {
 		objects[o.name] = o
 	}
 	for name, fields := range relayFields {

@@ -12,6 +12,7 @@ import (
 func (s *Org) seed() {
 	s.mustCommit("Organization", s.options.OrgID, map[string]any{"Name": "sfrelay sandbox", "OrganizationType": "Developer Edition", "InstanceName": "EUX1", "IsSandbox": true})
 	s.mustCommit("User", UserID, map[string]any{"Username": username, "Name": "Integration User", "Email": "integration@sfrelay.example", "IsActive": true})
+	s.seedRights()
 	if s.options.Empty {
 		return
 	}

@@ -44,11 +44,12 @@ func (f Flags) Command(words string) string {
 type Account struct {
 	Config   aws.Config
 	Outputs  map[string]string // of the CloudFormation stack, by name, as template.yaml declares them
-	Where    string            // account, region and stack, for people
+	Where    string            // account, region, stack, stage and orgs, for people
 	Orgs     []string          // whose events the stack takes
 	Sinks    []Sink            // of a real account
 	Off      []string          // consumers whose rules are switched off, because the stack names no sink for them
 	ReadsOrg bool              // the consumers read records from Salesforce
+	Params   map[string]string // of the CloudFormation stack
 	Asks     bool              // Config changes nothing before Agree: it is a real account
 
 	consent consent
@@ -72,8 +73,8 @@ func (f Flags) Open(ctx context.Context) (*Account, error) {
 		return nil, fmt.Errorf("the id of the CloudFormation stack %q: %w", f.StackName, err)
 	}
 	a := &Account{
-		Config: cfg, Outputs: outputs(s), Orgs: orgs(s), Off: off(s), ReadsOrg: parametersOf(s)["SalesforceUrl"] != "", Asks: f.AWS,
-		Where: fmt.Sprintf("%saccount %s, region %s, stack %s", place, id.AccountID, id.Region, f.StackName),
+		Config: cfg, Outputs: outputs(s), Orgs: orgs(s), Off: off(s), Params: parametersOf(s), ReadsOrg: parametersOf(s)["SalesforceUrl"] != "", Asks: f.AWS,
+		Where: fmt.Sprintf("%saccount %s, region %s, stack %s", place, id.AccountID, id.Region, f.StackName) + serves(s),
 	}
 	if a.Asks {
 		a.Sinks = sinks(s)

@@ -109,16 +109,26 @@ func TestUnreachable(t *testing.T) {
 
 func TestOpenSaysWhere(t *testing.T) {
 	noSettings(t)
-	a, err := asked(t, http.StatusOK, `<DescribeStacksResponse><DescribeStacksResult><Stacks><member>
-		<StackId>arn:aws:cloudformation:eu-west-2:123456789012:stack/sfrelay/1</StackId><StackName>sfrelay</StackName>
-		<CreationTime>2026-11-22T07:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus>
-		<Outputs><member><OutputKey>FailureQueueUrl</OutputKey><OutputValue>u</OutputValue></member></Outputs>
-		</member></Stacks></DescribeStacksResult></DescribeStacksResponse>`)
-	if err != nil {
-		t.Fatal(err)
+	const stage = "<member><ParameterKey>Stage</ParameterKey><ParameterValue>acceptance</ParameterValue></member>"
+	orgs := func(ids string) string {
+		return "<member><ParameterKey>SalesforceOrgs</ParameterKey><ParameterValue>" + ids + "</ParameterValue></member>"
 	}
-	if a.Where != "account 123456789012, region eu-west-2, stack sfrelay" || a.Outputs["FailureQueueUrl"] != "u" {
-		t.Errorf("%+v", a)
+	for parameters, serves := range map[string]string{
+		"": "", orgs("00D5f000005KcCnEAK"): ", org 00D5f000005KcCnEAK", // of an earlier version
+		stage + orgs("00D5f000005KcCn"):                 ", stage acceptance, org 00D5f000005KcCn",
+		stage + orgs("00D5f000005KcCn,00D5f000005KcCo"): ", stage acceptance, org 00D5f000005KcCn and 00D5f000005KcCo",
+	} {
+		a, err := asked(t, http.StatusOK, `<DescribeStacksResponse><DescribeStacksResult><Stacks><member>
+			<StackId>arn:aws:cloudformation:eu-west-2:123456789012:stack/sfrelay/1</StackId><StackName>sfrelay</StackName>
+			<CreationTime>2026-11-22T07:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus><Parameters>`+parameters+`</Parameters>
+			<Outputs><member><OutputKey>FailureQueueUrl</OutputKey><OutputValue>u</OutputValue></member></Outputs>
+			</member></Stacks></DescribeStacksResult></DescribeStacksResponse>`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.Where != "account 123456789012, region eu-west-2, stack sfrelay"+serves || a.Outputs["FailureQueueUrl"] != "u" {
+			t.Errorf("%+v", a)
+		}
 	}
 }
 

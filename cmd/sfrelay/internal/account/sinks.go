@@ -52,6 +52,17 @@ func orgs(s types.Stack) []string {
 	return strings.FieldsFunc(parametersOf(s)["SalesforceOrgs"], func(r rune) bool { return r == ',' || r == ' ' })
 }
 
+// serves says for which stage and orgs a stack is. One of an earlier version has no stage.
+func serves(s types.Stack) (says string) {
+	if stage := parametersOf(s)["Stage"]; stage != "" {
+		says = ", stage " + stage
+	}
+	if all := orgs(s); len(all) > 0 {
+		says += ", org " + strings.Join(all, " and ")
+	}
+	return says
+}
+
 // host leaves out what else a URL may hold: a path, or a password.
 func host(address string) string {
 	if u, err := url.Parse(address); err == nil && u.Host != "" {

@@ -138,6 +138,40 @@ func (b *Bus) Targets(ctx context.Context, busName string, e Event) ([]string, e
 	return arns, nil
 }
 
+// Hop is the way of an event to one target of one rule, as far as it can be seen without
+// sending anything.
+type Hop struct {
+	Rule, Target string // ARNs
+	Code, Reason string // why the target would not take it; empty: it would
+	DeadLetter   bool   // what the target does not take is kept
+}
+
+// Check is Deliver without delivering: it changes nothing.
+func (b *Bus) Check(ctx context.Context, busName string, e Event) ([]Hop, error) {
+	rules, err := b.rulesOf(ctx, busName)
+	if err != nil {
+		return nil, err
+	}
+	var hops []Hop
+	for _, r := range rules {
+		if match, err := b.match(ctx, r, e); err != nil {
+			return nil, err
+		} else if !match {
+			continue
+		}
+		for _, t := range r.targets {
+			h := Hop{Rule: r.arn, Target: aws.ToString(t.Arn), DeadLetter: t.DeadLetterConfig != nil && aws.ToString(t.DeadLetterConfig.Arn) != ""}
+			no, err := b.permission(ctx, r.arn, h.Target)
+			if err != nil {
+				return nil, fmt.Errorf("the permission of %s for %s: %w", r.arn, h.Target, err)
+			}
+			h.Code, h.Reason = no.code, no.message
+			hops = append(hops, h)
+		}
+	}
+	return hops, nil
+}
+
 // match asks EventBridge whether the rule takes the event, once for the same bytes.
 func (b *Bus) match(ctx context.Context, r rule, e Event) (bool, error) {
 	return once(b, b.matches, r.arn+" "+string(e.JSON), func() (bool, error) {

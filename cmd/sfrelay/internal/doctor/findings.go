@@ -3,6 +3,7 @@
 package doctor
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"slices"
@@ -18,14 +19,22 @@ type Finding struct {
 	Relay    string `json:"relay,omitempty"`
 	Evidence string `json:"evidence"`
 	Cure     string `json:"cure"`
+	Fix      string `json:"fix,omitempty"` // what Mend does; empty: a person has to
+
+	mend func(context.Context) error
 }
+
+// Mend is the cure, of a finding that has a Fix.
+func (f Finding) Mend(ctx context.Context) error { return f.mend(ctx) }
 
 // Findings are all that is wrong in a view, in the order in which one repairs it.
 func (v *View) Findings(p relay.Place) []Finding {
 	var found []Finding
-	add := func(of, name, evidence, cure string) {
-		found = append(found, Finding{name, of, evidence, cure})
+	add := func(of, name, evidence, cure string) *Finding {
+		found = append(found, Finding{Name: name, Relay: of, Evidence: evidence, Cure: cure})
+		return &found[len(found)-1]
 	}
+	v.ofOrg(p, add)
 	v.ofCredential(p, add)
 	for _, one := range v.Relays {
 		v.ofConfig(one, add)
@@ -33,25 +42,12 @@ func (v *View) Findings(p relay.Place) []Finding {
 			v.ofState(one, add)
 			v.ofSource(one, add)
 		}
-		ofMembers(one, add)
+		v.ofMembers(one, add)
 	}
-	if len(p.Orgs) > 0 && !slices.ContainsFunc(p.Orgs, func(o string) bool { return short(o) == short(v.OrgID) }) {
-		add("", "org-not-accepted", "SalesforceOrgs is "+strings.Join(p.Orgs, ",")+", the org is "+v.OrgID,
-			"Write "+v.OrgID+" into SalesforceOrgs and deploy the stack. A refreshed sandbox has another id.")
-	}
-	for _, l := range []struct {
-		limit relay.Limit
-		what  string
-	}{{v.Delivered, "events delivered today"}, {v.Requests, "API requests today"}} {
-		const most = 80 // percent; the functions stop asking at 90
-		if l.limit.Max > 0 && l.limit.Used()*100 >= l.limit.Max*most {
-			add("", "allocation-nearly-used", l.limit.Says(l.what), "Setup, Company Information: look who uses them. Events wait, or records are not read, until room is there again.")
-		}
-	}
-	for _, object := range []string{"Account", "Contact", "Opportunity"} {
-		if names := v.hidden[object]; len(names) > 0 {
-			add("", "field-unreadable", object+": "+strings.Join(names, ", "), "Setup, Permission Sets, sfrelay reader, Object Settings: give the right to read these fields.")
-		}
+	v.ofElsewhere(add)
+	v.ofUser(add)
+	if v.stack != nil {
+		v.stack.ofStack(v, add)
 	}
 	return found
 }
@@ -59,7 +55,7 @@ func (v *View) Findings(p relay.Place) []Finding {
 // short is an id without the three characters that repeat which of its letters are capitals.
 func short(id string) string { return id[:min(len(id), 15)] }
 
-type adder func(of, name, evidence, cure string)
+type adder func(of, name, evidence, cure string) *Finding
 
 func (v *View) ofCredential(p relay.Place, add adder) {
 	const screen = "Setup, Named Credentials, Sfrelay_AWS: "
@@ -101,7 +97,10 @@ func (v *View) ofConfig(one *relay.One, add adder) {
 		add(one.Name, "channel-of-another-relay", fmt.Sprintf("channel %s__chn is used by the relay %s, which leads to %s", one.Name, c.DeveloperName, c.DestinationResourceName),
 			"Setup, Event Relays: delete "+c.DeveloperName+", then type: sfrelay relay setup")
 	case !strings.Contains(c.RelayOption, "EARLIEST"):
-		add(one.Name, "resume-latest", "resume option "+c.RelayOption, "Setup, Event Relays, "+c.DeveloperName+": choose EARLIEST. With LATEST a lost position loses events.")
+		add(one.Name, "resume-latest", "resume option "+c.RelayOption, "Setup, Event Relays, "+c.DeveloperName+": choose EARLIEST. With LATEST a lost position loses events.").
+			by("set the resume option to EARLIEST", func(ctx context.Context) error {
+				return v.org.Change(ctx, "EventRelayConfig", c.ID, "relayOption", `{"ReplayRecovery":"EARLIEST"}`)
+			})
 	}
 }
 
@@ -125,8 +124,12 @@ func (v *View) ofState(one *relay.One, add adder) {
 		}
 		add(one.Name, "relay-in-error", strings.TrimSpace(f.ErrorCode+" "+f.ErrorMessage), cure)
 	}
-	if one.Config.State != "RUN" {
-		add(one.Name, "relay-not-running", "wanted "+one.Config.State+", is "+f.Status, "Type: sfrelay relay start")
+	switch {
+	case one.Config.State != "RUN":
+		add(one.Name, "relay-not-running", "wanted "+one.Config.State+", is "+f.Status, "Type: sfrelay relay start").
+			by("set the relay to RUN", func(ctx context.Context) error { return v.org.SetState(ctx, one.Config, "RUN") })
+	case f.Status != "RUNNING" && f.Status != "ERROR" && f.ErrorCode == "" && !v.isUnseen("states of relays"):
+		add(one.Name, "relay-not-running", "wanted RUN, is "+f.Status, "A change of state takes some minutes. If it stays so, see Setup, Event Relays, "+one.Config.DeveloperName)
 	}
 	if hours, ok := one.HoursLeft(v.At); ok && hours <= 0 {
 		add(one.Name, "paused-too-long", fmt.Sprintf("the last event was relayed at %s, more than 72 hours ago", f.LastRelayedEventTime),
@@ -139,27 +142,39 @@ func (v *View) ofSource(one *relay.One, add adder) {
 	switch {
 	case s.State == "" || name == "" || v.Credential == nil:
 	case s.State == "PENDING" && one.Feedback.LastRelayedEventTime != "":
-		add(one.Name, "bus-deleted", "the source is PENDING again; its bus is gone", "Type: sfrelay relay setup. Then deploy the stack: the rules went with the bus.")
+		add(one.Name, "bus-deleted", "the source is PENDING again; its bus is gone", "Type: sfrelay relay setup. Then deploy the stack: the rules went with the bus.").by("associate the source with a bus of its name", v.associate(name))
 	case s.State == "PENDING":
-		add(one.Name, "source-pending", "the relay is "+one.Feedback.Status+", the source is PENDING: no event arrives", "Type: sfrelay relay setup, or associate the source in EventBridge, Partner event sources.")
+		add(one.Name, "source-pending", "the relay is "+one.Feedback.Status+", the source is PENDING: no event arrives", "Type: sfrelay relay setup, or associate the source in EventBridge, Partner event sources.").
+			by("associate the source with a bus of its name", v.associate(name))
 	case s.State != "ACTIVE":
 		add(one.Name, "source-missing", "EventBridge has no active source "+name+" ("+s.State+")", "It expired or was deleted. Delete the relay, then type: sfrelay relay setup")
 	case s.Rules == 0:
 		add(one.Name, "no-rules", "the bus has no rules", "Deploy the stack with "+one.Kind.Parameter+"="+name)
 	case len(s.Off) > 0:
-		add(one.Name, "rule-disabled", strings.Join(s.Off, ", "), "EventBridge, Rules: enable them. Events that come meanwhile are lost.")
+		add(one.Name, "rule-disabled", "switched off: "+strings.Join(s.Off, ", "), "EventBridge, Rules: enable them. Events that come meanwhile are lost.").by("enable the rules", v.enable(name, s.Off))
 	}
 }
 
-func ofMembers(one *relay.One, add adder) {
+func (v *View) ofMembers(one *relay.One, add adder) {
 	for _, event := range functions.DetailTypes(one.Kind.Events) {
-		if one.Config != nil && !one.Carries(event) {
-			add(one.Name, "event-not-in-channel", event, "Type: sfrelay relay setup. If no consumer of yours needs it, leave it.")
+		if one.Config != nil && !one.Carries(event) && !v.isUnseen("members of channels") {
+			add(one.Name, "event-not-in-channel", event, "Type: sfrelay relay setup. If no consumer of yours needs it, leave it.").
+				by("put the event into the channel", func(ctx context.Context) error { return v.org.AddMember(ctx, one.Kind, event) })
 		}
 	}
 	for _, m := range one.Members {
-		if f := m.FilterExpression; f != "" && one.Kind.Channel == "data" && !strings.Contains(f, "changeType") {
-			add(one.Name, "filter-drops-gaps", m.SelectedEntity+": "+f, "Begin the filter with ChangeEventHeader.changeType != 'UPDATE' OR: gap events have no fields.")
+		// LIKE 'GAP%' lets gaps pass and is no promise for the other types.
+		if f := m.FilterExpression; f != "" && one.Kind.Channel == "data" && !passesAll.MatchString(f) {
+			add(one.Name, "filter-drops-gaps", m.SelectedEntity+": "+f, "Begin the filter with ChangeEventHeader.changeType != 'UPDATE' OR: gap events have no fields, and other changes not all of them.")
 		}
+	}
+}
+
+// passesAll is the beginning of a filter that tests fields of updates only.
+var passesAll = regexp.MustCompile(`(?i)^\s*\(?\s*ChangeEventHeader\.changeType\s*!=\s*'UPDATE'\s*\)?\s+OR\b`)
+
+func (v *View) ofElsewhere(add adder) {
+	for _, m := range v.Elsewhere {
+		add("", "event-relayed-twice", m.SelectedEntity+" is in "+m.EventChannel+", too", "Each delivery counts in the org's allocation. Remove the member from the other channel, or stop its relay.")
 	}
 }

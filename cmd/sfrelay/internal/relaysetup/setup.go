@@ -14,6 +14,7 @@ import (
 
 	"sfrelay/functions"
 	"sfrelay/shared/relay"
+	"sfrelay/shared/salesforce"
 )
 
 // Setup does what is missing, and takes what is there.
@@ -32,12 +33,12 @@ const asks = 40
 // Run sets up everything, or goes on where an earlier run ended, and returns the names of
 // the buses by the stack's parameters.
 func (s *Setup) Run(ctx context.Context) (map[string]string, error) {
-	v, err := relay.Look(ctx, s.Org, s.Events, s.Now())
+	v, err := s.look(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if v.Namespace != "" {
-		return nil, fmt.Errorf("the org has the namespace %s: components of a namespaced org have other names; deploy salesforce/ with sf, and start the relays in Setup, Event Relays", v.Namespace)
+	if err := s.events(ctx); err != nil {
+		return nil, err
 	}
 	if err := s.credential(ctx, v); err != nil {
 		return nil, err
@@ -52,6 +53,39 @@ func (s *Setup) Run(ctx context.Context) (map[string]string, error) {
 		}
 	}
 	return buses, s.start(ctx)
+}
+
+// MissingEvents are platform events that the org does not have. The Tooling API makes no
+// objects, so they are deployed.
+type MissingEvents struct{ Names []string }
+
+// Command deploys them, from the root of a checkout.
+func (e *MissingEvents) Command() string {
+	c := "cd salesforce && sf project deploy start"
+	for _, name := range e.Names {
+		c += " --source-dir force-app/main/default/objects/" + name
+	}
+	return c
+}
+
+func (e *MissingEvents) Error() string {
+	return fmt.Sprintf("the org has no platform event %s, or the user of the credentials may not see it; nothing was made; deploy the events with: %s; then assign the permission set Sfrelay_Publisher to that user, and run this command again",
+		strings.Join(e.Names, ", "), e.Command())
+}
+
+// events looks for the platform events before anything is made: a channel without them
+// relays nothing.
+func (s *Setup) events(ctx context.Context) error {
+	began := s.Now()
+	missing, err := s.missing(ctx)
+	if err != nil {
+		return err
+	}
+	if len(missing.Names) > 0 {
+		return missing
+	}
+	s.step("platform events", began, fmt.Sprintf("%d there", len(functions.DetailTypes(salesforce.Platform))))
+	return nil
 }
 
 func (s *Setup) step(name string, began time.Time, what string) {
@@ -79,7 +113,7 @@ func (s *Setup) credential(ctx context.Context, v *relay.View) error {
 // components makes channel, members and relay of one kind.
 func (s *Setup) components(ctx context.Context, one *relay.One) error {
 	began, k := s.Now(), one.Kind
-	channels, err := relay.Rows[struct{ DeveloperName string }](ctx, s.Org, "SELECT DeveloperName FROM PlatformEventChannel")
+	channels, err := s.channels(ctx)
 	if err != nil {
 		return err
 	}
@@ -88,7 +122,7 @@ func (s *Setup) components(ctx context.Context, one *relay.One) error {
 		made++
 		return s.Org.Create(ctx, object, name, metadata)
 	}
-	if !slices.ContainsFunc(channels, func(c struct{ DeveloperName string }) bool { return c.DeveloperName == k.Name }) {
+	if !channels[k.Name] {
 		if err := make1("PlatformEventChannel", k.Name+"__chn", map[string]any{"channelType": k.Channel, "label": k.Label}); err != nil {
 			return err
 		}
@@ -97,10 +131,9 @@ func (s *Setup) components(ctx context.Context, one *relay.One) error {
 		if one.Carries(event) {
 			continue
 		}
-		// Two underscores in a row look like a namespace.
-		name := k.Name + "_chn_" + strings.ReplaceAll(event, "__", "_")
-		if err := make1("PlatformEventChannelMember", name, map[string]any{"eventChannel": k.Name + "__chn", "selectedEntity": event}); err != nil {
-			return fmt.Errorf("%w; if the event does not exist, deploy it first: sf project deploy start --source-dir salesforce/force-app", err)
+		made++
+		if err := s.Org.AddMember(ctx, k, event); err != nil {
+			return err
 		}
 	}
 	switch c := one.Config; {
@@ -131,10 +164,13 @@ func (s *Setup) bus(ctx context.Context, name string) (string, error) {
 			s.step(name+" source", began, "ACTIVE, "+from)
 			return from, nil
 		case "":
-			return "", fmt.Errorf("%s; the AWS user needs events:DescribeEventSource, DescribeEventBus and ListRules", strings.Join(v.Unseen, "; "))
+			if _, err := relay.SourceWithRules(ctx, s.Events, from); err != nil {
+				return "", fmt.Errorf("the event source %s: %w", from, err)
+			}
+			continue // it can be asked again
 		case "PENDING":
-			if err := associate(ctx, s.Events, from); err != nil {
-				return "", fmt.Errorf("associate %s with a bus: %w; the AWS user needs events:CreateEventBus", from, err)
+			if err := Associate(ctx, s.Events, from); err != nil {
+				return "", fmt.Errorf("associate %s with a bus: %w", from, err)
 			}
 			continue
 		}
@@ -188,6 +224,9 @@ func (s *Setup) Teardown(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if blind := v.Blind(); blind != "" { // else what is not seen would stay
+		return errors.New(blind)
+	}
 	for _, one := range v.Relays {
 		began := s.Now()
 		for _, m := range one.Members {
@@ -224,8 +263,8 @@ func (s *Setup) Teardown(ctx context.Context) error {
 	return nil
 }
 
-// associate makes the bus of a source. One that is there is taken.
-func associate(ctx context.Context, client *eventbridge.Client, name string) error {
+// Associate makes the bus of a source. One that is there is taken.
+func Associate(ctx context.Context, client *eventbridge.Client, name string) error {
 	_, err := client.CreateEventBus(ctx, &eventbridge.CreateEventBusInput{Name: &name, EventSourceName: &name})
 	if e, ok := errors.AsType[smithy.APIError](err); ok && e.ErrorCode() == "ResourceAlreadyExistsException" {
 		return nil

@@ -2,6 +2,7 @@
 package relaytest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -32,7 +33,10 @@ type World struct {
 	Org    *relay.Org
 	Events *eventbridge.Client
 	Place  relay.Place
-	Login  string // answer to every login; empty: the stand-in's
+	// Before answers in place of the stand-in where it returns true, by either side's calls.
+	Before func(http.ResponseWriter, *http.Request) bool
+	Login  string                                                     // answer to every login; empty: the stand-in's
+	Answer func(path string, body []byte) (status int, answer string) // before the stand-in does, unless status is 0
 	url    string
 	token  string
 }
@@ -47,6 +51,19 @@ func New(t *testing.T) *World {
 			out.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(out, w.Login)
 			return
+		}
+		if w.Before != nil && w.Before(out, r) {
+			return
+		}
+		if w.Answer != nil {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			if status, answer := w.Answer(r.Header.Get("X-Amz-Target")+" "+r.URL.RequestURI(), body); status != 0 {
+				out.Header().Set("Content-Type", "application/json")
+				out.WriteHeader(status)
+				_, _ = io.WriteString(out, answer)
+				return
+			}
 		}
 		w.Stand.ServeHTTP(out, r)
 	}))
@@ -63,11 +80,20 @@ func New(t *testing.T) *World {
 }
 
 // Setup sets up everything.
-func (w *World) Setup() (map[string]string, error) {
-	s := relaysetup.Setup{Org: w.Org, Events: w.Events, Place: w.Place, Now: func() time.Time { return w.Now },
+func (w *World) Setup() (map[string]string, error) { return w.setup().Run(w.Context()) }
+
+// Teardown deletes it again.
+func (w *World) Teardown() {
+	w.Helper()
+	if err := w.setup().Teardown(w.Context()); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *World) setup() *relaysetup.Setup {
+	return &relaysetup.Setup{Org: w.Org, Events: w.Events, Place: w.Place, Now: func() time.Time { return w.Now },
 		Say:  func(step, what string, _ time.Duration) { w.Logf("%s: %s", step, what) },
 		Wait: func(context.Context) error { w.Now = w.Now.Add(time.Minute); return nil }}
-	return s.Run(w.Context())
 }
 
 // Good is a set-up where nothing is wrong.

@@ -157,4 +157,19 @@ def single(*request, **named):
 
 iam_actions.extract_iam_action = single
 
+# The emulator takes what these two calls name for a rule; to AWS it is an event source, which has no account in its ARN, or a bus
+# (Service Authorization Reference, "Amazon EventBridge").
+resource_of = iam_actions.extract_resource_arn
+
+
+def named(service, method, path, headers, body, params, region, account):
+    of = {"AWSEvents.DescribeEventSource": ":event-source/", "AWSEvents.DescribeEventBus": account + ":event-bus/"}
+    kind = service == "events" and of.get(headers.get("x-amz-target", ""))
+    if kind and (name := iam_actions._safe_json_field(body, "Name")):
+        return f"arn:aws:events:{region}:{kind}{name}"
+    return resource_of(service, method, path, headers, body, params, region, account)
+
+
+iam_actions.extract_resource_arn = named
+
 sys.exit(emulator.main())

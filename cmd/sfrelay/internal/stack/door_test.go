@@ -243,6 +243,20 @@ print(lambda_svc.execution_credentials(config)["AWS_ACCESS_KEY_ID"], sts._sessio
 	}
 }
 
+// What a role may ask for is a source or a bus, as AWS names them, and everything else as the
+// emulator does.
+func TestSourcesAndBusesAreNoRules(t *testing.T) {
+	said := inside(t, `
+for target, body in (("DescribeEventSource", b'{"Name": "aws.partner/a"}'), ("DescribeEventBus", b'{"Name": "aws.partner/a"}'), ("DescribeEventBus", b"{}"), ("DescribeRule", b'{"Name": "r"}')):
+    print(iam_actions.extract_resource_arn("events", "POST", "/", {"x-amz-target": "AWSEvents." + target}, body, {}, "us-east-1", "000000000000"))
+print(iam_actions.extract_resource_arn("s3", "PUT", "/bucket/key", {}, bytes([0xb5, 1]), {}, "us-east-1", "000000000000"))`)
+	const want = "arn:aws:events:us-east-1::event-source/aws.partner/a\narn:aws:events:us-east-1:000000000000:event-bus/aws.partner/a\n*\n" +
+		"arn:aws:events:us-east-1:000000000000:rule/default/r\narn:aws:s3:::bucket/key\n"
+	if said != want {
+		t.Errorf("%s, want %s", said, want)
+	}
+}
+
 // A function asks for its events at a port that everybody can ask at. Only what is in its
 // environment is answered.
 func TestEventsAreForTheirFunctionOnly(t *testing.T) {

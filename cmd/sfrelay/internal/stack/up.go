@@ -299,6 +299,7 @@ func (s *Stack) deployArgs(secrets secretARNs) []string {
 		"EventBusName":     s.EventBus,
 		"ChangeBusName":    s.ChangeBus,
 		"SalesforceOrgs":   s.Orgs,
+		"Stage":            "local",
 		"SalesforceUrl":    s.OrgURL,
 		"SalesforceSecret": secrets.org,
 		"StripeSecret":     secrets.stripe,

@@ -56,6 +56,14 @@ func (r *Reader) WhenOverdue(patience time.Duration, ask func(ctx context.Contex
 	r.patience, r.overdue = patience, ask
 }
 
+// Ask does at once what Await does where lines are overdue.
+func (r *Reader) Ask(ctx context.Context, consumers []string) error {
+	if r.overdue == nil {
+		return nil
+	}
+	return r.overdue(ctx, consumers)
+}
+
 // Only has CloudWatch choose lines by a filter pattern. Emulators know none: what it lets
 // through may be more.
 func (r *Reader) Only(pattern string) { r.pattern = pattern }

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"sfrelay/cmd/sfrelay/internal/doctor"
+	"sfrelay/cmd/sfrelay/internal/relaytest"
+	"sfrelay/cmd/sfrelay/internal/terminal"
+)
+
+const doctorHead = `# What doctor finds
+
+What ` + "`sfrelay doctor`" + ` prints for set-ups that a test breaks on [the org sandbox](org-sandbox.md), one after the other, on a terminal of 100 columns. The test
+writes this page (` + "`UPDATE=1 go test -run TestDoctorPage ./cmd/sfrelay`" + `) and compares it with what the command prints. No real org or account was asked.
+
+`
+
+// diagnosis is what doctor prints of a world.
+func diagnosis(w *relaytest.World) string {
+	v, err := doctor.Look(w.Context(), w.Org, w.Events, nil, w.Now)
+	if err != nil {
+		w.Fatal(err)
+	}
+	var out bytes.Buffer
+	p := terminal.Sized(&out, 100)
+	showFindings(&screen{Out: p, Err: p}, v, v.Findings(w.Place))
+	return "```\n" + out.String() + "```\n"
+}
+
+// The page shows what the program prints.
+func TestDoctorPage(t *testing.T) {
+	var page strings.Builder
+	page.WriteString(doctorHead)
+	good := relaytest.New(t)
+	good.Good()
+	page.WriteString("## A good one\n\n" + diagnosis(good))
+	for _, b := range relaytest.Broken {
+		w := relaytest.New(t)
+		b.Breaks(w, w.Good())
+		page.WriteString("\n## " + strings.ToUpper(b.Name[:1]) + b.Name[1:] + "\n\n" + diagnosis(w))
+	}
+	const file = "../../docs/reference/doctor.md"
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(file, []byte(page.String()), 0o644); err != nil { //nolint:gosec // a page for all
+			t.Fatal(err)
+		}
+		return
+	}
+	have, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(have) != page.String() {
+		t.Errorf("%s is not what the command prints: UPDATE=1 go test -run TestDoctorPage ./cmd/sfrelay", file)
+	}
+}

@@ -1,4 +1,0 @@
-package relaysetup
-
-// Associate makes the bus of a source.
-var Associate = associate
