@@ -101,7 +101,7 @@ func TestAProbeOfTheOrgArrives(t *testing.T) {
 	}
 	before := sinks()
 	out := do(done, "relay", "verify", "--touch", "Account/"+account+".Industry")
-	if strings.Count(out, "s  probe\n") != 4 || strings.Count(out, "s  ignored\n") != 2 {
+	if strings.Count(out, "s  probe\n") < 4 || strings.Count(out, "s  ignored\n") != 2 {
 		t.Errorf("%s", out)
 	}
 	if out := do(done, "relay", "setup"); !strings.Contains(out, "arrived at every consumer") {
@@ -112,7 +112,7 @@ func TestAProbeOfTheOrgArrives(t *testing.T) {
 	}
 	do(done, "relay", "pause")
 	defer do(done, "relay", "start")
-	if out := do(notDone, "relay", "verify", "--timeout", "2s"); strings.Count(out, "lost at relay: Sfrelay_Events is PAUSED") != 4 {
+	if out := do(notDone, "relay", "verify", "--timeout", "2s"); strings.Count(out, "lost at relay: Sfrelay_Events is PAUSED") < 4 {
 		t.Errorf("%s", out)
 	}
 }

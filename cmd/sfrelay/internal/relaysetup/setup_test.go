@@ -14,6 +14,8 @@ import (
 	"sfrelay/cmd/sfrelay/internal/account"
 	"sfrelay/cmd/sfrelay/internal/relaysetup"
 	"sfrelay/cmd/sfrelay/internal/relaytest"
+	"sfrelay/functions"
+	"sfrelay/shared/salesforce"
 	orgsandbox "sfrelay/shared/sandbox/org"
 )
 
@@ -111,7 +113,7 @@ func TestNamesOfMembers(t *testing.T) {
 	w.Tooling("POST", "sobjects/PlatformEventChannel", map[string]any{"FullName": "Sfrelay_Events__chn", "Metadata": map[string]any{"channelType": "event", "label": "x"}})
 	w.Tooling("POST", "sobjects/PlatformEventChannelMember", map[string]any{"FullName": "Made_By_Hand", "Metadata": map[string]any{"eventChannel": "Sfrelay_Events__chn", "selectedEntity": "Inventory_Update__e"}})
 	w.Good()
-	if n := w.Stand.State().Records["PlatformEventChannelMember"]; n != 6 {
+	if n := w.Stand.State().Records["PlatformEventChannelMember"]; n != len(functions.DetailTypes(salesforce.Platform))+len(functions.DetailTypes(salesforce.CDC)) {
 		t.Errorf("%d members", n)
 	}
 	err := w.Org.Create(t.Context(), "PlatformEventChannelMember", "Sfrelay_Events_chn_Note__e", map[string]any{"eventChannel": "Sfrelay_Events__chn", "selectedEntity": "Note__e"})
@@ -204,6 +206,14 @@ func TestAnEventThatCannotBeAskedForIsNotMissing(t *testing.T) {
 	}
 }
 
+// members are those that plan names, of consumers of one's own too.
+func members(kind salesforce.Kind) (said string) {
+	for _, event := range functions.DetailTypes(kind) {
+		said += "member " + event + ", "
+	}
+	return said
+}
+
 // Plan says what is left, and setup leaves nothing.
 func TestPlanIsWhatSetupDoes(t *testing.T) {
 	w := relaytest.New(t)
@@ -230,9 +240,9 @@ func TestPlanIsWhatSetupDoes(t *testing.T) {
 	want := []string{
 		"platform events: deploy Inventory_Update__e: cd salesforce && sf project deploy start --source-dir force-app/main/default/objects/Inventory_Update__e",
 		"credential: make Sfrelay_AWS, arn:aws:EU-WEST-2:123456789012",
-		"Sfrelay_Events: make channel Sfrelay_Events__chn, member Cloud_Customer_Sync__e, member Inventory_Update__e, member Opportunity_Won__e, relay Sfrelay_Events",
+		"Sfrelay_Events: make channel Sfrelay_Events__chn, " + members(salesforce.Platform) + "relay Sfrelay_Events",
 		"Sfrelay_Events source: wait for it, then associate it with a bus of its name",
-		"Sfrelay_Changes: make channel Sfrelay_Changes__chn, member ContactChangeEvent, member AccountChangeEvent, member OpportunityChangeEvent, relay Sfrelay_Changes",
+		"Sfrelay_Changes: make channel Sfrelay_Changes__chn, " + members(salesforce.CDC) + "relay Sfrelay_Changes",
 		"Sfrelay_Changes source: wait for it, then associate it with a bus of its name",
 		"start: set the state RUN of 2 relays",
 	}
