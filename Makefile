@@ -9,7 +9,7 @@ export ARCH OS ENV FUZZTIME
 
 # What comes from the command line or the environment is text: make expands nothing in it, and recipes read it from their
 # environment, where no shell takes it for commands.
-TEXT = ARCH OS ENV FUZZTIME MUTANTS LONG DELIVERY_MODE ERP_URL SALESFORCE_ORGS ARTIFACTS_DIR
+TEXT = ARCH OS ENV FUZZTIME MUTANTS LONG DELIVERY_MODE ERP_URL SALESFORCE_ORGS ARTIFACTS_DIR NEW_TABLE LEAVE_MESSAGES
 $(foreach v,$(TEXT),$(if $(filter command environment,$(firstword $(origin $v))),$(eval override export $v := $$(value $v))))
 
 # GOGC and GOMEMLIMIT turn the garbage collector off for the compiler: it exits before collecting would help. LOCAL_STACK=1
@@ -150,17 +150,18 @@ build-%:
 		$(FUNCTION_BUILD) -o $(BIN)/"$$f" "./functions/$$f"; cp $(BIN)/"$$f" "$$ARTIFACTS_DIR/bootstrap"
 
 .PHONY: deploy
-deploy: go python ## sam build and sam deploy to your AWS account; ENV=<environment of samconfig.toml>, ARCH=…
+deploy: go python ## sam build and sam deploy to your AWS account; ENV=<environment of samconfig.toml>, ARCH=…, NEW_TABLE=yes
 	@OS=linux $(SAM) build --config-env "$$ENV"
 	@"$$(.ci/tools python)/python" .ci/check-deploy.py "$$ENV" .aws-sam/build
 	@$(SAM) deploy --config-env "$$ENV"
 
 .PHONY: undeploy
-undeploy: python ## Delete the CloudFormation stack from your AWS account; says what stays
-	@$(SAM) delete --config-env "$$ENV"
+undeploy: python ## Delete the CloudFormation stack from your AWS account; says what stays, and how to come back
+	@set -e; said=$$("$$(.ci/tools python)/python" .ci/check-undeploy.py "$$ENV"); printf '%s\n' "$$said"; \
+		$(SAM) delete --config-env "$$ENV"; printf '%s\n' "$$said"
 	@echo "What stays, because it cannot be recreated: the guard table (without it everything would be billed twice;"
 	@echo "its deletion protection has to be switched off first), the failure queue, the delivery queue, the failure bucket, the audit log and"
-	@echo "the buffers with what lies in them. Nothing reads the buffers any more: what is in them expires after 7 days."
+	@echo "the buffers. Nothing reads the buffers any more: what is in them expires after 7 days."
 	@echo "Your secrets, buses and relays were never part of the stack."
 
 .PHONY: cli

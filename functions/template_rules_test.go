@@ -73,6 +73,7 @@ var templateRules = []Rule{
 	{"bucket-keeps-what-no-message-holds", bucketKeeps},
 	{"buffers-come-again", buffersComeAgain},
 	{"table-cannot-be-lost", tableStays},
+	{"state-can-come-back", stateComesBack},
 	{"failures-raise-alarms", failuresRaiseAlarms},
 	{"relays-are-watched", relaysAreWatched},
 	{"alarms-say-where", alarmsSayWhere},
@@ -473,7 +474,7 @@ func needless(statement any, function, secret, orgSecret, linksOf string) string
 		default:
 			return fmt.Sprintf("no function needs %q", action)
 		}
-		if getAtt(at(statement, "Resource")) != resource {
+		if resourceOf(at(statement, "Resource")) != resource {
 			return fmt.Sprintf("%s must be on %s alone", action, resource)
 		}
 	}
