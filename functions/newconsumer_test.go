@@ -132,7 +132,8 @@ func TestAddingAConsumer(t *testing.T) {
 func (c *checkout) named(t *testing.T, says string) {
 	t.Helper()
 	const look = "^(TestEvery|TestNames|TestRules|TestLogicalIDs|TestTemplateKeeps|TestEvents$|TestTheReadme)"
-	out, err := c.run("go", "test", "-short", "-run", look, "./functions/...", "./cmd/sfrelay/internal/explain", "./docs")
+	// The mutations of the template's rules take most of the time, and no consumer is named there.
+	out, err := c.run("go", "test", "-short", "-skip", "^TestEveryRuleRefusesItsMutations$", "-run", look, "./functions/...", "./cmd/sfrelay/internal/explain", "./docs")
 	if err == nil || !strings.Contains(out, says) {
 		t.Errorf("no test says %q:\n%s", says, out)
 	}

@@ -152,4 +152,16 @@ var setupMutants = []mutant{
 		new:  "",
 		test: "TestEntriesOfAListThatCounts", protects: "the comments of samconfig.toml stay",
 	},
+	{
+		name: "state-is-asked-for-again-and-again", file: "../cmd/sfrelay/internal/relaysetup/setup.go",
+		old:  `one.Config.State != "RUN" && !asked[one.Name] {`,
+		new:  `one.Config.State != "RUN" {`,
+		test: "TestSetupSaysWhatItWaitsFor", protects: "a state that follows late is waited for",
+	},
+	{
+		name: "a-pause-that-comes-is-a-run", file: "../cmd/sfrelay/internal/relaysetup/setup.go",
+		old:  `one.Config.State == "RUN" && one.Feedback.Status == "RUNNING"`,
+		new:  `one.Feedback.Status == "RUNNING"`,
+		test: "TestSetupSaysWhatItWaitsFor", protects: "setup does not leave a relay that is about to pause",
+	},
 }

@@ -42,6 +42,20 @@ func TestDoctorPage(t *testing.T) {
 		b.Breaks(w, w.Good())
 		page.WriteString("\n## " + strings.ToUpper(b.Name[:1]) + b.Name[1:] + "\n\n" + diagnosis(w))
 	}
+	page.WriteString("\n## The login is refused\n\nNothing else can be seen then. This is what Salesforce answers, and what `doctor` and every command of `relay` say of it.\n")
+	for _, answer := range []string{
+		`{"error":"invalid_client","error_description":"app must be installed into org"}`, `{"error":"invalid_client_id","error_description":"client identifier invalid"}`,
+		`{"error":"invalid_client","error_description":"invalid client credentials"}`, `{"error":"invalid_grant","error_description":"no client credentials user enabled"}`,
+		`{"error":"invalid_grant","error_description":"user hasn't approved this consumer"}`, `{"error":"invalid_grant","error_description":"request not supported on this domain"}`,
+	} {
+		w := relaytest.New(t)
+		w.Login = answer
+		_, err := doctor.Look(t.Context(), w.Org, w.Events, nil, w.Now)
+		if err == nil {
+			t.Fatalf("%s is no refusal", answer)
+		}
+		page.WriteString("\n```\n" + answer + "\nsfrelay: " + err.Error() + "\n```\n")
+	}
 	const file = "../../docs/reference/doctor.md"
 	if os.Getenv("UPDATE") != "" {
 		if err := os.WriteFile(file, []byte(page.String()), 0o644); err != nil { //nolint:gosec // a page for all

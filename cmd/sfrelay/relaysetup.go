@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -38,17 +39,19 @@ func (c *relaySetup) Run(ctx context.Context, out *screen) error {
 	if err != nil {
 		return err
 	}
-	if err := c.name(out, root, buses); err != nil {
-		return err
+	deployed := j.at.Outputs["EventBus"] == buses["EventBusName"] && j.at.Outputs["ChangeBus"] == buses["ChangeBusName"]
+	if !deployed || root != "" {
+		if err := c.name(out, root, buses); err != nil {
+			return err
+		}
 	}
-	if c.Sandbox { // it has no consumers
-		return nil
-	}
-	if j.at.Outputs["EventBus"] != buses["EventBusName"] { // the stack has other buses, or is not deployed
+	switch {
+	case deployed:
+		return j.tryAll(ctx, out)
+	case !c.Sandbox: // which has no consumers
 		out.Out.Printf("Then try the whole way: sfrelay relay verify\n")
-		return nil
 	}
-	return j.tryAll(ctx, out)
+	return nil
 }
 
 // tryAll sees a probe of each platform event arrive.
@@ -59,6 +62,7 @@ func (j *joined) tryAll(ctx context.Context, out *screen) error {
 	if err != nil {
 		return err
 	}
+	showStep(out, "probes", fmt.Sprintf("waits at most %s until each consumer has logged its probe", atMost), 0)
 	arrivals, err := v.Probes(ctx)
 	if err == nil {
 		err = relayverify.Outcome(arrivals)

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -77,5 +78,41 @@ func TestRelayVerifyRefuses(t *testing.T) {
 	}
 	if code, _, said := called(t, nobody, append([]string{"relay", "verify", "--sandbox"}, flags[1:]...)...); code != notDone || !strings.Contains(said, "make deploy") {
 		t.Errorf("without a stack: code %d, %s", code, said)
+	}
+}
+
+// A probe of each event goes from the org through relays, buses, rules and functions, and no
+// sink hears of it. Where the relay is paused, that is the hop that is named.
+func TestAProbeOfTheOrgArrives(t *testing.T) {
+	s := running(t)
+	w := newSaver(t, s)
+	do := func(want int, words ...string) string {
+		t.Helper()
+		code, out, said := called(t, nobody, append(words, "--stack-dir", os.Getenv("STACK_DIR"))...)
+		if code != want {
+			t.Fatalf("%v: code %d\n%s%s", words, code, out, said)
+		}
+		return out + said
+	}
+	const account = "0015f0000200001AAA"
+	w.rest("PATCH", "Account/"+account, `{"Industry":"Energy"}`)
+	sinks := func() string {
+		return string(w.at("GET", s.ERPURL+"/_sandbox/state", "")) + string(w.at("GET", s.StripeURL+"/_sandbox/state", ""))
+	}
+	before := sinks()
+	out := do(done, "relay", "verify", "--touch", "Account/"+account+".Industry")
+	if strings.Count(out, "s  probe\n") < 4 || strings.Count(out, "s  ignored\n") != 2 {
+		t.Errorf("%s", out)
+	}
+	if out := do(done, "relay", "setup"); !strings.Contains(out, "arrived at every consumer") {
+		t.Errorf("%s", out)
+	}
+	if after := sinks(); after != before {
+		t.Errorf("the sinks were\n%s\nand are\n%s", before, after)
+	}
+	do(done, "relay", "pause")
+	defer do(done, "relay", "start")
+	if out := do(notDone, "relay", "verify", "--timeout", "2s"); strings.Count(out, "lost at relay: Sfrelay_Events is PAUSED") < 4 {
+		t.Errorf("%s", out)
 	}
 }

@@ -12,7 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+
 	"sfrelay/cmd/sfrelay/internal/stack"
+	"sfrelay/shared/relay"
 	"sfrelay/shared/sandbox/door"
 )
 
@@ -155,4 +161,82 @@ func TestTwoOrgs(t *testing.T) {
 	if !strings.Contains(list, "customer-erp") || !strings.Contains(list, other) {
 		t.Errorf("%s", list)
 	}
+}
+
+// monitor runs the relay monitor of a stack, and returns its lines of this run by relay.
+func (w *saver) monitor() map[string]map[string]any {
+	w.Helper()
+	cfg, err := w.s.Config(w.Context())
+	if err != nil {
+		w.Fatal(err)
+	}
+	names := map[string]string{}
+	for _, id := range []string{"RelayMonitor", "RelayMonitorLogs"} {
+		out, err := cloudformation.NewFromConfig(cfg).DescribeStackResource(w.Context(), &cloudformation.DescribeStackResourceInput{StackName: aws.String(stack.Name), LogicalResourceId: &id})
+		if err != nil {
+			w.Fatal(err)
+		}
+		names[id] = *out.StackResourceDetail.PhysicalResourceId
+	}
+	since := time.Now()
+	if out, err := lambda.NewFromConfig(cfg).Invoke(w.Context(), &lambda.InvokeInput{FunctionName: aws.String(names["RelayMonitor"])}); err != nil || out.FunctionError != nil {
+		w.Fatalf("%+v, %v", out, err)
+	}
+	logs := cloudwatchlogs.NewFromConfig(cfg)
+	const tries, pause = 50, 200 * time.Millisecond
+	for range tries {
+		lines := map[string]map[string]any{}
+		out, err := logs.FilterLogEvents(w.Context(), &cloudwatchlogs.FilterLogEventsInput{LogGroupName: aws.String(names["RelayMonitorLogs"]), StartTime: aws.Int64(since.UnixMilli())})
+		if err != nil {
+			w.Fatal(err)
+		}
+		for _, e := range out.Events {
+			var line map[string]any
+			if json.Unmarshal([]byte(aws.ToString(e.Message)), &line) == nil && line["msg"] == "relay" {
+				at, _ := time.Parse(time.RFC3339, fmt.Sprint(line["time"]))
+				if !at.Before(since) {
+					lines[fmt.Sprint(line["relay"])] = line
+				}
+			}
+		}
+		if len(lines) == len(relay.Kinds) {
+			return lines
+		}
+		time.Sleep(pause)
+	}
+	w.Fatal("the monitor left no line for each relay")
+	return nil
+}
+
+// The commands work on the relays of a stack that runs, and its monitor sees what they did.
+func TestTheRelaysOfTheStack(t *testing.T) {
+	w := newSaver(t, running(t))
+	do := func(want int, words ...string) string {
+		t.Helper()
+		code, out, said := called(t, nobody, append(words, "--stack-dir", os.Getenv("STACK_DIR"))...)
+		if code != want {
+			t.Fatalf("%v: code %d, want %d\n%s%s", words, code, want, out, said)
+		}
+		return out
+	}
+	if out := do(done, "relay", "verify", "--timeout", "60s"); strings.Count(out, "  probe\n") != 4 {
+		t.Errorf("verify: %s", out)
+	}
+	sees := func(down, announced float64) {
+		t.Helper()
+		for name, line := range w.monitor() {
+			if line["relayDown"] != down || line["relayAnnounced"] != announced {
+				t.Errorf("%s: %v, want down %v, announced %v", name, line, down, announced)
+			}
+		}
+	}
+	sees(0, 0)
+	do(done, "relay", "pause")
+	sees(1, 0)
+	do(notDone, "doctor")
+	do(done, "relay", "pause", "--for", "2h", "--reason", "move of the ERP")
+	sees(0, 1)
+	do(done, "relay", "start")
+	sees(0, 0)
+	do(done, "doctor")
 }

@@ -76,7 +76,7 @@ func (s *Org) breakOnce(f Fault) error {
 		}
 		s.hidden[f.Object+"."+f.Field] = true
 	case hiddenObject:
-		if s.objects[f.Object] == nil {
+		if s.objects[f.Object] == nil && s.ownEvent(f.Object) == nil {
 			return fmt.Errorf("fault %s: there is no object %q", f.Name, f.Object)
 		}
 		s.hidden[f.Object] = true

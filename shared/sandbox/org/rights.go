@@ -70,8 +70,8 @@ func (s *Org) definitions(body []byte) (*answer, error) {
 	}
 	records := []pairs{}
 	for _, m := range names {
-		o := s.objects[html.UnescapeString(string(m[1]))]
-		if o == nil || !o.event {
+		o := s.ownEvent(html.UnescapeString(string(m[1])))
+		if o == nil {
 			records = append(records, pairs{})
 			continue
 		}

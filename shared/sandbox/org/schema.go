@@ -162,10 +162,7 @@ func schema() map[string]*object {
 
 // platformEvents are those of salesforce's side of sfrelay, as events/ shows them.
 func platformEvents() []*object {
-	event := func(name string, fields []*field) *object {
-		return &object{name: name, label: strings.ReplaceAll(strings.TrimSuffix(name, "__e"), "_", " "), prefix: "e01", event: true,
-			fields: joined(text(36, "EventUuid", "ReplayId"), typed("datetime", "CreatedDate"), lookup("CreatedById", "User"), fields, typed("double", "Sequence__c"), typed("textarea", "Fields__c"))}
-	}
+	event := platformEvent
 	return []*object{
 		event("Cloud_Customer_Sync__e", joined(text(255, "Event_Id__c", "Record_Id__c", "Operation__c", "Payload_Style__c", "Name__c", "Account_Number__c", "Status__c", "Phone__c", "Website__c",
 			"Email__c", "Tax_Number__c", "Currency__c", "Billing_Street__c", "Billing_City__c", "Billing_State__c", "Billing_Postal_Code__c", "Billing_Country__c",
@@ -174,4 +171,9 @@ func platformEvents() []*object {
 			typed("double", "Amount__c", "Payment_Terms_Days__c"), typed("date", "Close_Date__c"), typed("datetime", "Record_Modified_At__c"))),
 		event("Inventory_Update__e", joined(text(255, "Event_Id__c", "Sku__c", "Warehouse__c", "Unit__c"), typed("double", "Quantity_On_Hand__c"), typed("datetime", "Record_Modified_At__c"))),
 	}
+}
+
+func platformEvent(name string, fields []*field) *object {
+	return &object{name: name, label: strings.ReplaceAll(strings.TrimSuffix(name, "__e"), "_", " "), prefix: "e01", event: true,
+		fields: joined(text(36, "EventUuid", "ReplayId"), typed("datetime", "CreatedDate"), lookup("CreatedById", "User"), fields, typed("double", "Sequence__c"), typed("textarea", "Fields__c"))}
 }

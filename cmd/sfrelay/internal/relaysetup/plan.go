@@ -50,7 +50,7 @@ func (s *Setup) Plan(ctx context.Context) ([]Step, *relay.View, error) {
 	running := 0
 	for _, one := range v.Relays {
 		steps = append(steps, Step{one.Name, leftOf(one, channels[one.Name]), customize}, sourceStep(one))
-		if one.Feedback.Status == "RUNNING" {
+		if runs(one) {
 			running++
 		}
 	}

@@ -185,36 +185,46 @@ func (s *Setup) bus(ctx context.Context, name string) (string, error) {
 }
 
 func (s *Setup) start(ctx context.Context) error {
-	began := s.Now()
+	began, asked, said := s.Now(), map[string]bool{}, false
 	for range asks {
 		v, err := relay.Look(ctx, s.Org, s.Events, s.Now())
 		if err != nil {
 			return err
 		}
-		running, asked := 0, false
+		var waits []string
+		again := false
 		for _, one := range v.Relays {
-			switch {
-			case one.Feedback.Status == "RUNNING":
-				running++
-			case one.Config != nil && one.Config.State != "RUN":
+			if runs(one) {
+				continue
+			}
+			waits = append(waits, one.Name+" is "+one.Feedback.Status)
+			if one.Config != nil && one.Config.State != "RUN" && !asked[one.Name] {
 				if err := s.Org.SetState(ctx, one.Config, "RUN"); err != nil {
 					return err
 				}
-				asked = true
+				asked[one.Name], again = true, true
 			}
 		}
-		if running == len(v.Relays) {
+		switch {
+		case len(waits) == 0:
 			s.step("start", began, "both relays run")
 			return nil
-		}
-		if asked { // it may be there already
+		case again: // it may be there already
 			continue
+		case !said:
+			s.Say("start", "waits until Salesforce has started the relays: "+strings.Join(waits, ", "), 0)
+			said = true
 		}
 		if err := s.Wait(ctx); err != nil {
 			return err
 		}
 	}
 	return fmt.Errorf("the relays do not run yet; type: sfrelay relay status")
+}
+
+// runs reports whether a relay runs and is to go on. A pause follows after minutes, too.
+func runs(one *relay.One) bool {
+	return one.Config != nil && one.Config.State == "RUN" && one.Feedback.Status == "RUNNING"
 }
 
 // Teardown deletes members, relays, channels and the credential, in the order that Salesforce

@@ -1,7 +1,9 @@
 package relaysetup_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -12,6 +14,8 @@ import (
 	"sfrelay/cmd/sfrelay/internal/account"
 	"sfrelay/cmd/sfrelay/internal/relaysetup"
 	"sfrelay/cmd/sfrelay/internal/relaytest"
+	"sfrelay/functions"
+	"sfrelay/shared/salesforce"
 	orgsandbox "sfrelay/shared/sandbox/org"
 )
 
@@ -109,7 +113,7 @@ func TestNamesOfMembers(t *testing.T) {
 	w.Tooling("POST", "sobjects/PlatformEventChannel", map[string]any{"FullName": "Sfrelay_Events__chn", "Metadata": map[string]any{"channelType": "event", "label": "x"}})
 	w.Tooling("POST", "sobjects/PlatformEventChannelMember", map[string]any{"FullName": "Made_By_Hand", "Metadata": map[string]any{"eventChannel": "Sfrelay_Events__chn", "selectedEntity": "Inventory_Update__e"}})
 	w.Good()
-	if n := w.Stand.State().Records["PlatformEventChannelMember"]; n != 6 {
+	if n := w.Stand.State().Records["PlatformEventChannelMember"]; n != len(functions.DetailTypes(salesforce.Platform))+len(functions.DetailTypes(salesforce.CDC)) {
 		t.Errorf("%d members", n)
 	}
 	err := w.Org.Create(t.Context(), "PlatformEventChannelMember", "Sfrelay_Events_chn_Note__e", map[string]any{"eventChannel": "Sfrelay_Events__chn", "selectedEntity": "Note__e"})
@@ -202,6 +206,14 @@ func TestAnEventThatCannotBeAskedForIsNotMissing(t *testing.T) {
 	}
 }
 
+// members are those that plan names, of consumers of one's own too.
+func members(kind salesforce.Kind) (said string) {
+	for _, event := range functions.DetailTypes(kind) {
+		said += "member " + event + ", "
+	}
+	return said
+}
+
 // Plan says what is left, and setup leaves nothing.
 func TestPlanIsWhatSetupDoes(t *testing.T) {
 	w := relaytest.New(t)
@@ -228,9 +240,9 @@ func TestPlanIsWhatSetupDoes(t *testing.T) {
 	want := []string{
 		"platform events: deploy Inventory_Update__e: cd salesforce && sf project deploy start --source-dir force-app/main/default/objects/Inventory_Update__e",
 		"credential: make Sfrelay_AWS, arn:aws:EU-WEST-2:123456789012",
-		"Sfrelay_Events: make channel Sfrelay_Events__chn, member Cloud_Customer_Sync__e, member Inventory_Update__e, member Opportunity_Won__e, relay Sfrelay_Events",
+		"Sfrelay_Events: make channel Sfrelay_Events__chn, " + members(salesforce.Platform) + "relay Sfrelay_Events",
 		"Sfrelay_Events source: wait for it, then associate it with a bus of its name",
-		"Sfrelay_Changes: make channel Sfrelay_Changes__chn, member ContactChangeEvent, member AccountChangeEvent, member OpportunityChangeEvent, relay Sfrelay_Changes",
+		"Sfrelay_Changes: make channel Sfrelay_Changes__chn, " + members(salesforce.CDC) + "relay Sfrelay_Changes",
 		"Sfrelay_Changes source: wait for it, then associate it with a bus of its name",
 		"start: set the state RUN of 2 relays",
 	}
@@ -249,5 +261,55 @@ func TestPlanIsWhatSetupDoes(t *testing.T) {
 	w.Change("EventRelayConfig", "Sfrelay_Events", "state", "PAUSE")
 	if got, want := left(), []string{"Sfrelay_Changes source: associate " + bus + " with a bus of its name", "start: set the state RUN of 1 relays"}; !slices.Equal(got, want) {
 		t.Errorf("broken: %q", got)
+	}
+}
+
+// A state follows after minutes. Setup says what it waits for, and asks for it once.
+func TestSetupSaysWhatItWaitsFor(t *testing.T) {
+	w := relaytest.New(t)
+	w.Good()
+	w.Change("EventRelayConfig", "Sfrelay_Changes", "state", "STOP")
+	var said []string
+	asked, waited := 0, 0
+	w.Answer = func(call string, body []byte) (int, string) {
+		if strings.Contains(call, "/EventRelayConfig/") && strings.Contains(string(body), `"RUN"`) {
+			asked++
+			return 204, ""
+		}
+		return 0, ""
+	}
+	s := relaysetup.Setup{
+		Org: w.Org, Events: w.Events, Place: w.Place, Now: func() time.Time { return w.Now },
+		Say: func(step, what string, took time.Duration) {
+			said = append(said, fmt.Sprintf("%s: %s, %s", step, what, took))
+		},
+		Wait: func(context.Context) error {
+			w.Now = w.Now.Add(15 * time.Second)
+			if waited++; waited == 3 {
+				w.Change("EventRelayConfig", "Sfrelay_Changes", "state", "RUN")
+			}
+			return nil
+		},
+	}
+	asking := w.Answer
+	wait := s.Wait
+	s.Wait = func(ctx context.Context) error {
+		w.Answer = nil // what Salesforce does by itself
+		defer func() { w.Answer = asking }()
+		return wait(ctx)
+	}
+	if _, err := s.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"start: waits until Salesforce has started the relays: Sfrelay_Changes is STOPPED, 0s", "start: both relays run, 45s"}
+	if got := said[len(said)-2:]; !slices.Equal(got, want) || asked != 1 || waited != 3 {
+		t.Errorf("%q, asked %d times, waited %d times", got, asked, waited)
+	}
+	w.Answer = nil
+	w.Change("EventRelayConfig", "Sfrelay_Events", "state", "PAUSE")
+	w.Stand.RelaySays("Sfrelay_Events", map[string]any{"Status": "RUNNING"}) // not yet paused
+	w.Good()
+	if found := w.Tooling("GET", "query?q=SELECT+State+FROM+EventRelayConfig+WHERE+DeveloperName+=+'Sfrelay_Events'", nil)["records"].([]any)[0].(map[string]any)["State"]; found != "RUN" {
+		t.Errorf("a pause that was asked for is left to come: %v", found)
 	}
 }

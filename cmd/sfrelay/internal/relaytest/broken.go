@@ -9,6 +9,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
+	"sfrelay/functions"
+	"sfrelay/shared/salesforce"
 	orgsandbox "sfrelay/shared/sandbox/org"
 )
 
@@ -109,11 +111,16 @@ var Broken = []Break{
 			if !strings.HasPrefix(r.URL.Path, "/services/Soap/m/") {
 				return false
 			}
-			record := func(name string) string {
-				return "<records><fullName>" + name + "</fullName><eventType>HighVolume</eventType><publishBehavior>PublishAfterCommit</publishBehavior></records>"
+			var records strings.Builder
+			for _, name := range functions.DetailTypes(salesforce.Platform) {
+				if name == "Opportunity_Won__e" {
+					records.WriteString("<records/>")
+					continue
+				}
+				records.WriteString("<records><fullName>" + name + "</fullName><eventType>HighVolume</eventType><publishBehavior>PublishAfterCommit</publishBehavior></records>")
 			}
 			_, _ = io.WriteString(out, `<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns="http://soap.sforce.com/2006/04/metadata"><soapenv:Body><readMetadataResponse><result>`+
-				record("Cloud_Customer_Sync__e")+record("Inventory_Update__e")+"<records/></result></readMetadataResponse></soapenv:Body></soapenv:Envelope>")
+				records.String()+"</result></readMetadataResponse></soapenv:Body></soapenv:Envelope>")
 			return true
 		}
 	}, []string{"event-missing"}},

@@ -105,7 +105,7 @@ func (s *Stack) bringUp(ctx context.Context, o Options, tools string) error {
 	if err := s.sam(ctx, o, tools, "deploy", s.deployArgs(secrets)...); err != nil {
 		return err
 	}
-	if err := s.writeSAMLocal(ctx); err != nil {
+	if err := errors.Join(s.finishTable(ctx), s.writeSAMLocal(ctx)); err != nil {
 		return err
 	}
 	s.Deployed = true

@@ -1,0 +1,218 @@
+package functions_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sfrelay/functions"
+	"sfrelay/shared/consumer/consumertest"
+	"sfrelay/shared/relay"
+	"sfrelay/shared/telemetry"
+	"sfrelay/shared/verdict"
+)
+
+// prices are those of us-east-1 in US dollars, as docs/cost.md names them with their source
+// and date.
+var prices = struct {
+	partnerEvents, writes, requests, gbSeconds, sqs, logsGB float64 // all but the last two per million; the fourth per second
+	metric, alarmMetric, dashboard, secret                  float64 // a month
+}{partnerEvents: 1, writes: 0.625, requests: 0.20, gbSeconds: 13.3334, sqs: 0.40, logsGB: 0.50, metric: 0.30, alarmMetric: 0.10, dashboard: 3, secret: 0.40}
+
+const (
+	memoryGB    = 0.25 // the default of MemorySize
+	lambdaLines = 0.35 // KB that Lambda itself writes for an invocation: START, END, REPORT
+	monthHours  = 730.0
+)
+
+// counts are measured: requests of the guard and bytes of the line of one change.
+func counts(t *testing.T) (applied, again, kilobytes float64) {
+	t.Helper()
+	kit := consumertest.New(t, functions.InventoryERP(newShelf()))
+	kit.Send(onHand(1, "A-1", "WH", 100), onHand(1, "A-1", "WH", 100))
+	kit.Want("applied", "duplicate")
+	lines := kit.Lines()
+	var out bytes.Buffer
+	telemetry.New(&out, "sfrelay", slog.LevelInfo).Write(telemetry.Line{
+		Consumer: "customer-billing", EventKey: "0000be70-a756-e601-9202-000000000001/0", IdentityFrom: "detail.payload.ChangeEventHeader", EventID: "c0000000-0000-4000-8000-000000000001",
+		DetailType: "AccountChangeEvent", Subject: "Account/0015f00002001AAA", RecordVersion: strings.Repeat("0", 40), Verdict: verdict.Applied, Form: "event", Attempt: 1, Epoch: 1_795_780_800_001,
+		At: time.Unix(1_795_780_800, 123_456_789), Lag: 1500 * time.Millisecond, Sink: 120 * time.Millisecond, GuardRequests: 2, Org: "00D5f000005KcCnEAK", RequestID: "8e7d6c5b-0000-4000-8000-000000000001",
+		Fields: []string{"BillingAddress.City", "Phone", "LastModifiedDate"}, Publish: 900 * time.Millisecond, Queue: 400 * time.Millisecond, Guard: 20 * time.Millisecond,
+	})
+	return float64(lines[0].GuardRequests), float64(lines[1].GuardRequests), float64(out.Len()) / 1000
+}
+
+// perMillion are the rows of a million events.
+func perMillion(t *testing.T) string {
+	applied, again, line := counts(t)
+	type way struct {
+		name                              string
+		functions, seconds, writes, batch float64
+		bold                              bool
+	}
+	logGB := prices.logsGB * 1e9 / (1 << 30) // of a million lines of 1 KB
+	rows := "| | EventBridge | Lambda | DynamoDB | logs | SQS | total |\n| --- | --- | --- | --- | --- | --- | --- |\n"
+	for _, w := range []way{
+		{"direct, one consumer, 150 ms", 1, 0.15, applied, 0, true},
+		{"direct, an account change (two consumers), 150 ms each", 2, 0.15, applied, 0, true},
+		{"direct, one consumer, 600 ms", 1, 0.6, applied, 0, false},
+		{"direct, duplicate or stale, 20 ms", 1, 0.02, again, 0, false},
+		{"direct, ignored, 20 ms", 1, 0.02, 0, 0, false},
+		{"buffered, one at a time, 150 ms", 1, 0.15, applied, 1, true},
+		{"buffered, batches of 10, 150 ms each", 1, 0.15, applied, 10, false},
+		{"buffered, an account change (two consumers), batches of 10", 2, 0.15, applied, 10, false},
+	} {
+		of := max(w.batch, 1)
+		lambda := w.functions * (prices.requests/of + prices.gbSeconds*memoryGB*w.seconds)
+		dynamo := w.functions * prices.writes * w.writes
+		logs := w.functions * logGB * (line + lambdaLines/of)
+		sqs := 0.0
+		if w.batch > 0 {
+			sqs = w.functions * prices.sqs * (1 + 2/w.batch) // sent one by one, received and deleted together
+		}
+		total := fmt.Sprintf("$%.2f", prices.partnerEvents+lambda+dynamo+logs+sqs)
+		if w.bold {
+			total = "**" + total + "**"
+		}
+		rows += fmt.Sprintf("| %s | %.2f | %.2f | %s | %.2f | %s | %s |\n", w.name, prices.partnerEvents, lambda, orDash(dynamo), logs, orDash(sqs), total)
+	}
+	return rows
+}
+
+func orDash(v float64) string {
+	if v == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f", v)
+}
+
+// alarmMetrics counts what the alarms of a condition look at.
+func alarmMetrics(tmpl Template, conditions ...string) (alarms, metrics int) {
+	for _, r := range tmpl.Resources {
+		if r.Type != "AWS::CloudWatch::Alarm" || !slices.Contains(conditions, r.Condition) {
+			continue
+		}
+		alarms++
+		list, several := r.Properties["Metrics"].([]any)
+		if !several {
+			metrics++
+		}
+		for _, m := range list {
+			if m.(map[string]any)["MetricStat"] != nil {
+				metrics++
+			}
+		}
+	}
+	return alarms, metrics
+}
+
+// relayMetrics counts those of a monitor that watches both relays.
+func relayMetrics() int {
+	var out bytes.Buffer
+	monitored().Write(telemetry.New(&out, "service", slog.LevelInfo))
+	seen := map[string]int{}
+	for text := range strings.Lines(out.String()) {
+		for _, f := range familiesOf(text) {
+			for _, m := range f.metrics {
+				of := 1
+				if slices.Contains(f.dimensions, "relay") {
+					of = len(relay.Kinds)
+				}
+				seen[m+strings.Join(f.dimensions, ",")] = of
+			}
+		}
+	}
+	n := 0
+	for _, of := range seen {
+		n += of
+	}
+	return n
+}
+
+// perMonth are the rows of what is paid without any event.
+func perMonth(tmpl Template) string {
+	consumers := len(tmpl.Mappings.Consumers)
+	alarms, core := alarmMetrics(tmpl, "", "HasEvents", "HasChanges")
+	more, full := alarmMetrics(tmpl, "FullMonitoring", "FullEvents", "FullChanges")
+	watching, relays := alarmMetrics(tmpl, "HasSalesforceUrl")
+	verdicts := len(verdicts())
+	most := consumers*(verdicts+4) + 2*(1+consumers)
+	usual := consumers*(4+3) + 1
+	secrets := 0
+	for name := range tmpl.Parameters {
+		if strings.HasSuffix(name, "Secret") {
+			secrets++
+		}
+	}
+	const pollers, waits = 5, 20 // Lambda's readers of a queue, seconds of a long poll
+	receives := float64(consumers*pollers) * monthHours * 3600 / waits
+	monitor := float64(relayMetrics())
+	runs := monthHours*12 + monthHours*4
+	scheduled := runs/1e6*prices.requests + runs/1e6*prices.gbSeconds*memoryGB*1
+	low, high := 0.0, 0.0
+	row := func(what, count string, from, to float64) string {
+		low, high = low+from, high+to
+		if from == to {
+			return fmt.Sprintf("| %s | %s | $%.2f |\n", what, count, from)
+		}
+		return fmt.Sprintf("| %s | %s | $%.2f, at most $%.2f |\n", what, count, from, to)
+	}
+	cost := func(n int, each float64) float64 { return float64(n) * each }
+	rows := "| | count | a month |\n| --- | --- | --- |\n"
+	rows += row("alarms that look at one thing", fmt.Sprintf("%d, on %d metrics", alarms, core), cost(core, prices.alarmMetric), cost(core, prices.alarmMetric))
+	rows += row("alarms of `Monitoring=full`", fmt.Sprintf("%d, on %d metrics", more, full), cost(full, prices.alarmMetric), cost(full, prices.alarmMetric))
+	rows += row("alarms of the relays, with `SalesforceUrl`", fmt.Sprintf("%d, on %d metrics", watching, relays), cost(relays, prices.alarmMetric), cost(relays, prices.alarmMetric))
+	rows += row("metrics of the relays, with `SalesforceUrl`", fmt.Sprintf("%.0f for two relays", monitor), monitor*prices.metric, monitor*prices.metric)
+	rows += row("metrics of the log line", fmt.Sprintf("about %d are used (4 verdicts and 3 times of each consumer); at most %d", usual, most), cost(usual, prices.metric), cost(most, prices.metric))
+	rows += row("dashboard", "1; free if it is among the account's first three", prices.dashboard, prices.dashboard)
+	rows += row("secrets", fmt.Sprintf("%d, the webhook's and the org's among them", secrets), cost(secrets, prices.secret), cost(secrets, prices.secret))
+	rows += row(fmt.Sprintf("empty receives: %d buffers, %d readers each, every %d s", consumers, pollers, waits), fmt.Sprintf("about %.1f million", receives/1e6), receives/1e6*prices.sqs, receives/1e6*prices.sqs)
+	rows += row("runs of the relay monitor and the redrive function, a second each", fmt.Sprintf("%.0f", runs), scheduled, scheduled)
+	return rows + fmt.Sprintf("| **sum**, without the guard table | | **$%.0f to $%.0f** |\n", low, high)
+}
+
+// verdicts are all that a line may say.
+func verdicts() []verdict.Verdict {
+	return []verdict.Verdict{verdict.Applied, verdict.Duplicate, verdict.Stale, verdict.PartlyStale, verdict.Ignored, verdict.Echo, verdict.Probe, verdict.Busy, verdict.Failed, verdict.Parked, verdict.Zombie}
+}
+
+var computed = regexp.MustCompile(`(?s)(## (?:Per million events|Per month, whatever the traffic)\n.*?\n)(\| \|.*?\n)\n`)
+
+// The tables of the page are computed from the template, from counts that are measured here,
+// and from the prices on the page.
+func TestCostPage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a page of the documents need not follow every change of the template at once")
+	}
+	tmpl := load(t)
+	tables := []string{perMillion(t), perMonth(tmpl)}
+	const file = "../docs/cost.md"
+	have, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	page := computed.ReplaceAllStringFunc(string(have), func(part string) string {
+		m := computed.FindStringSubmatch(part)
+		n++
+		return m[1] + tables[min(n, 2)-1] + "\n"
+	})
+	if n != 2 {
+		t.Fatalf("%s has %d of the two tables", file, n)
+	}
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(file, []byte(page), 0o644); err != nil { //nolint:gosec // a page for all
+			t.Fatal(err)
+		}
+		return
+	}
+	if page != string(have) {
+		t.Errorf("%s is not what the template costs: UPDATE=1 go test -run TestCostPage ./functions", file)
+	}
+}
