@@ -92,7 +92,7 @@ bulk: ## 20,000 records in 100 events through the local stack, in both delivery 
 .PHONY: e2e
 e2e: local python
 	@set -e; trap 'dist/sfrelay stack down --dir .cache/run' EXIT; dist/sfrelay run --keep; \
-		STACK_DIR="$$PWD/.cache/run" FILL=2000 go test -count=1 -run 'TestAlarmWay|TestSAMLocalRuns|TestASaveInTheOrgArrives|TestTheRelaysOfTheStack|TestAProbeOfTheOrgArrives|TestTwoOrgs' -v ./cmd/sfrelay ./cmd/sfrelay/internal/stack; if [ "$$(uname)" = Linux ]; then \
+		STACK_DIR="$$PWD/.cache/run" FILL=2000 go test -count=1 -run 'TestAlarmWay|TestSAMLocalRuns|TestASaveInTheOrgArrives|TestTheRelaysOfTheStack|TestAProbeOfTheOrgArrives|TestTwoOrgs|TestAStackIsLeft|TestTheFirstVersionIsUpdated' -v ./cmd/sfrelay ./cmd/sfrelay/internal/stack; if [ "$$(uname)" = Linux ]; then \
 		eval "$$(dist/sfrelay stack env --dir .cache/run)"; DYNAMODB_ENDPOINT=$$AWS_ENDPOINT_URL SSL_CERT_FILE=$$AWS_CA_BUNDLE \
 		GODEBUG=http2client=0 go test -count=1 -run 'TestContract|TestRequests|TestLinearizable' -skip 'TestContract/update/add.*is_an_error' \
 		./shared/guard/dynamo; fi
