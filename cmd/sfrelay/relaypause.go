@@ -96,6 +96,9 @@ func (f *relaySides) set(ctx context.Context, out *screen, c consent, state stri
 		}
 		out.Out.Table(0, terminal.Row(one.Name, "asked to "+state+"; it follows in some minutes"))
 	}
+	if !p.Until.IsZero() {
+		out.Out.Table(0, terminal.Row("announced", "until "+p.Until.Format(time.RFC3339)+"; no alarm rings before"))
+	}
 	if deployed && state == "RUN" { // not before: the alarm may ring only if they do not start
 		return relay.Withdraw(ctx, dynamo.NewClient(j.at.Config), j.at.Outputs["GuardTable"], v.OrgID)
 	}

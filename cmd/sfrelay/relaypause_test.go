@@ -58,8 +58,13 @@ func TestAPauseIsAnnounced(t *testing.T) {
 	if slices.Index(calls, "Logs_20140328.PutLogEvents") > slices.Index(calls, "DynamoDB_20120810.PutItem") {
 		t.Errorf("the audit log comes late: %v", calls)
 	}
-	if out, _ := do(done, "relay", "status"); strings.Count(out, "wanted PAUSE") != 2 {
+	a.items[announcementKey] = map[string]any{"pk": map[string]string{"S": announcementKey}, "t": put.Item["t"], "by": put.Item["by"], "why": put.Item["why"]}
+	if out, _ := do(done, "relay", "status"); strings.Count(out, "wanted PAUSE") != 2 || !strings.Contains(out, "announced  pause until ") || !strings.Contains(out, accountCaller+": move of the ERP") {
 		t.Error(out)
+	}
+	a.items[announcementKey]["t"] = map[string]string{"N": strconv.FormatInt(began.UnixMilli(), 10)}
+	if out, _ := do(done, "relay", "status"); strings.Contains(out, "announced") {
+		t.Errorf("a pause that is over: %s", out)
 	}
 	do(done, "relay", "start", "--yes")
 	if len(a.writes) != 2 || !strings.Contains(a.writes[1], `"Key":{"pk":{"S":"`+announcementKey+`"}}`) || !slices.Contains(a.calls(), "DynamoDB_20120810.DeleteItem") {

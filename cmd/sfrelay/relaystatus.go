@@ -11,6 +11,7 @@ import (
 	"sfrelay/cmd/sfrelay/internal/relaysetup"
 	"sfrelay/cmd/sfrelay/internal/terminal"
 	"sfrelay/cmd/sfrelay/internal/verdicts"
+	"sfrelay/shared/guard/dynamo"
 	"sfrelay/shared/relay"
 	"sfrelay/shared/verdict"
 )
@@ -43,6 +44,12 @@ func (c *relayStatus) Run(ctx context.Context, out *screen) error {
 	v, err := relay.Look(ctx, j.org, j.events, time.Now())
 	if err != nil {
 		return err
+	}
+	if table := j.at.Outputs["GuardTable"]; table != "" && v.OrgID != "" {
+		pause, err := relay.Announced(ctx, dynamo.NewClient(j.at.Config), table, v.OrgID)
+		if !v.Miss("announced pause", account.Plainly(err)) && pause.Running(v.At) {
+			v.Pause = pause
+		}
 	}
 	last, err := j.lastEvents(ctx, since)
 	v.Miss("logs of the consumers", account.Plainly(err))
@@ -89,6 +96,9 @@ func showStatus(out *screen, v *relay.View, last []lastEvent, since string) {
 	out.Out.Table(0, terminal.Row("today", v.Delivered.Says("events delivered")+", "+v.Requests.Says("API requests")))
 	for _, one := range v.Relays {
 		out.Out.Table(0, terminal.Row(one.Name, one.Says(time.Now())))
+	}
+	if p := v.Pause; p != nil {
+		out.Out.Table(0, terminal.Row("announced", strings.TrimSuffix("pause until "+p.Until.Format(time.RFC3339)+" by "+p.By+": "+p.Reason, ": ")))
 	}
 	for _, e := range last {
 		said := "no event since " + since

@@ -168,7 +168,7 @@ var texts = map[string]func(t *testing.T, s *screen, value string){
 	},
 	"relay setup": func(t *testing.T, s *screen, value string) { showStep(s, value, value, time.Second) },
 	"relay status": func(t *testing.T, s *screen, value string) {
-		showStatus(s, &relay.View{OrgID: value, Unseen: []string{value}, Relays: []*relay.One{{
+		showStatus(s, &relay.View{OrgID: value, Pause: &relay.Pause{By: value, Reason: value}, Unseen: []string{value}, Relays: []*relay.One{{
 			Name: value, Config: &relay.Config{State: value}, Feedback: relay.Feedback{Status: value, LastRelayedEventTime: value}, Source: relay.Source{State: value},
 		}}}, []lastEvent{{Consumer: value, At: &time.Time{}, Verdict: verdict.Verdict(value), Class: verdict.Class(value), Event: value}, {Consumer: value}}, value)
 	},

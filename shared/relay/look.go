@@ -86,8 +86,9 @@ type View struct {
 	Relays     []*One      `json:"relays"`
 	Delivered  Limit       `json:"deliveredEvents"` // of the day, of the whole org
 	Requests   Limit       `json:"apiRequests"`
-	Unseen     []string    `json:"unseen,omitempty"`    // what could not be asked, and why
-	Elsewhere  []Member    `json:"elsewhere,omitempty"` // events of ours that another running relay delivers to AWS, too
+	Unseen     []string    `json:"unseen,omitempty"`         // what could not be asked, and why
+	Elsewhere  []Member    `json:"elsewhere,omitempty"`      // events of ours that another running relay delivers to AWS, too
+	Pause      *Pause      `json:"announcedPause,omitempty"` // set by who asks the stack's table, too
 	At         time.Time   `json:"at"`
 	Credential *Credential `json:"-"` // nil: there is none, or it is not seen
 	configs    []Config    // of all relays

@@ -14,9 +14,9 @@ import (
 // Pause is one that somebody announced in the guard's table: while it lasts, a relay that is
 // paused raises no alarm.
 type Pause struct {
-	Until  time.Time
-	By     string // ARN
-	Reason string
+	Until  time.Time `json:"until"`
+	By     string    `json:"by"` // ARN
+	Reason string    `json:"reason,omitempty"`
 }
 
 // LongestPause is how long Salesforce keeps events.
