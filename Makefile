@@ -9,7 +9,7 @@ export ARCH OS ENV FUZZTIME
 
 # What comes from the command line or the environment is text: make expands nothing in it, and recipes read it from their
 # environment, where no shell takes it for commands.
-TEXT = ARCH OS ENV FUZZTIME MUTANTS LONG DELIVERY_MODE ERP_URL SALESFORCE_ORGS ARTIFACTS_DIR
+TEXT = ARCH OS ENV FUZZTIME MUTANTS LONG DELIVERY_MODE ERP_URL SALESFORCE_ORGS ARTIFACTS_DIR NEW_TABLE LEAVE_MESSAGES
 $(foreach v,$(TEXT),$(if $(filter command environment,$(firstword $(origin $v))),$(eval override export $v := $$(value $v))))
 
 # GOGC and GOMEMLIMIT turn the garbage collector off for the compiler: it exits before collecting would help. LOCAL_STACK=1
@@ -66,7 +66,7 @@ test: go ## Everything that CI runs: lint, the scenario on the local stack, all 
 	@MUTANTS=sample go test -count=1 -run TestMutants -v ./shared >.cache/mutants.log || { cat .cache/mutants.log; exit 1; }
 	@grep -E '^[0-9]+ mutants' .cache/mutants.log
 	@go test -race -timeout 20m ./...
-	@go test -run 'TestAllocations|TestWorkIsBoundedByBytes' ./shared/guard/internal/bench ./shared/consumer # the race detector allocates too
+	@go test -run 'TestAllocations|TestWorkIsBoundedByBytes|TestBudgetAllocations' ./shared/guard/internal/bench ./shared/consumer ./functions/internal/bootstrap # the race detector allocates too
 
 # The scenario where nothing is fast: every call of table and sinks takes 300 ms more, and 24 busy loops take the processor.
 # Calls may take as long as on AWS; only waits are scaled. make test plays it without the loops.
@@ -92,7 +92,7 @@ bulk: ## 20,000 records in 100 events through the local stack, in both delivery 
 .PHONY: e2e
 e2e: local python
 	@set -e; trap 'dist/sfrelay stack down --dir .cache/run' EXIT; dist/sfrelay run --keep; \
-		STACK_DIR="$$PWD/.cache/run" FILL=2000 go test -count=1 -run 'TestAlarmWay|TestSAMLocalRuns|TestASaveInTheOrgArrives|TestTheRelaysOfTheStack|TestAProbeOfTheOrgArrives|TestTwoOrgs' -v ./cmd/sfrelay ./cmd/sfrelay/internal/stack; if [ "$$(uname)" = Linux ]; then \
+		STACK_DIR="$$PWD/.cache/run" FILL=2000 go test -count=1 -run 'TestAlarmWay|TestSAMLocalRuns|TestASaveInTheOrgArrives|TestTheRelaysOfTheStack|TestAProbeOfTheOrgArrives|TestTwoOrgs|TestAStackIsLeft|TestTheFirstVersionIsUpdated' -v ./cmd/sfrelay ./cmd/sfrelay/internal/stack; if [ "$$(uname)" = Linux ]; then \
 		eval "$$(dist/sfrelay stack env --dir .cache/run)"; DYNAMODB_ENDPOINT=$$AWS_ENDPOINT_URL SSL_CERT_FILE=$$AWS_CA_BUNDLE \
 		GODEBUG=http2client=0 go test -count=1 -run 'TestContract|TestRequests|TestLinearizable' -skip 'TestContract/update/add.*is_an_error' \
 		./shared/guard/dynamo; fi
@@ -113,7 +113,7 @@ fuzz: go ## Fuzz every decoder for FUZZTIME (default 10s) each
 		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime "$$FUZZTIME" $$p; done; done
 
 .PHONY: bench
-bench: go ## Benchmarks (docs/reference/performance.md says what to expect); some 6 minutes
+bench: go valgrind ## Benchmarks (docs/reference/performance.md says what to expect); some 6 minutes
 	@$(MAKE) --no-print-directory dynamodb
 	@go test -run '^$$' -bench . -benchmem -timeout 30m ./shared/... ./functions
 
@@ -150,17 +150,18 @@ build-%:
 		$(FUNCTION_BUILD) -o $(BIN)/"$$f" "./functions/$$f"; cp $(BIN)/"$$f" "$$ARTIFACTS_DIR/bootstrap"
 
 .PHONY: deploy
-deploy: go python ## sam build and sam deploy to your AWS account; ENV=<environment of samconfig.toml>, ARCH=…
+deploy: go python ## sam build and sam deploy to your AWS account; ENV=<environment of samconfig.toml>, ARCH=…, NEW_TABLE=yes
 	@OS=linux $(SAM) build --config-env "$$ENV"
 	@"$$(.ci/tools python)/python" .ci/check-deploy.py "$$ENV" .aws-sam/build
 	@$(SAM) deploy --config-env "$$ENV"
 
 .PHONY: undeploy
-undeploy: python ## Delete the CloudFormation stack from your AWS account; says what stays
-	@$(SAM) delete --config-env "$$ENV"
+undeploy: python ## Delete the CloudFormation stack from your AWS account; says what stays, and how to come back
+	@set -e; said=$$("$$(.ci/tools python)/python" .ci/check-undeploy.py "$$ENV"); printf '%s\n' "$$said"; \
+		$(SAM) delete --config-env "$$ENV"; printf '%s\n' "$$said"
 	@echo "What stays, because it cannot be recreated: the guard table (without it everything would be billed twice;"
 	@echo "its deletion protection has to be switched off first), the failure queue, the delivery queue, the failure bucket, the audit log and"
-	@echo "the buffers with what lies in them. Nothing reads the buffers any more: what is in them expires after 7 days."
+	@echo "the buffers. Nothing reads the buffers any more: what is in them expires after 7 days."
 	@echo "Your secrets, buses and relays were never part of the stack."
 
 .PHONY: cli
@@ -188,9 +189,12 @@ clean: ## End the local stacks, delete what was built and installed
 	@if [ -x dist/sfrelay ]; then dist/sfrelay stack down; dist/sfrelay stack down --dir .cache/run; fi
 	rm -rf dist .aws-sam .cache
 
-.PHONY: go python linters dynamodb clients cumulusci node judges
+.PHONY: go valgrind python linters dynamodb clients cumulusci node judges
 go:
 	@command -v go >/dev/null || { echo "missing: Go. Install it from https://go.dev/dl/ (go.mod says which version)." >&2; exit 1; }
+
+valgrind:
+	@command -v valgrind >/dev/null || { echo "missing: valgrind, which counts instructions. Install its package, on Linux (apt-get install valgrind, dnf install valgrind)." >&2; exit 1; }
 
 python linters dynamodb clients cumulusci node judges:
 	@.ci/tools $@ >/dev/null

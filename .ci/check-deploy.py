@@ -1,5 +1,5 @@
 """Refuses to deploy what would fail on AWS without a word: binaries of another architecture than the one that will be
-deployed, a stack name that is too long, and a reserved concurrency that the buffers can use up.
+deployed, a stack name that is too long, a reserved concurrency that the buffers can use up, and a second guard table.
 
 usage: check-deploy.py ENVIRONMENT BUILD-DIRECTORY
 
@@ -15,35 +15,23 @@ hackoregon/civic-devops#128 on GitHub.
 A buffer's invocations count as those of its function. Where MaxConcurrency of them may run at once and no more are reserved,
 a buffer full of changes that are tried again throttles every event of the rules. Rules of CloudFormation cannot compare
 numbers.
+
+The guard table stays when its stack goes. A stack that is deployed again would make a second, empty one, and everything that
+comes again would be billed again. NEW_TABLE=yes in the environment says that this is meant, and asks AWS nothing.
 """
 
+import os
 import pathlib
 import sys
 
+from account import ERRORS, Account, overrides, parameters, settings
 from ministack.services.cloudformation import language_extensions
-from samcli.cli.types import CfnParameterOverridesType
-from samcli.lib.config.samconfig import SamConfig
 from samcli.yamlhelper import parse_yaml_file
 
 MACHINES = {0x3E: "x86_64", 0xB7: "arm64"}  # e_machine of an ELF header: EM_X86_64, EM_AARCH64
 LONGEST_NAME = 64  # of a rule (EventBridge, PutRule) and of a role (IAM, CreateRole)
 RANDOM = 13
 CONCURRENCY = 5  # for a buffer where MaxConcurrency is empty, as template.yaml says
-
-
-def settings(environment):
-    """What samconfig.toml says for sam deploy."""
-    config = SamConfig(".")
-    try:
-        return config.get_all(["deploy"], "parameters", environment) if config.exists() else {}
-    except KeyError:
-        return {}
-
-
-def overrides(settings):
-    """The parameters of the stack, as far as samconfig.toml sets them."""
-    value = settings.get("parameter_overrides", "")
-    return CfnParameterOverridesType().convert(value, None, None) if value else {}
 
 
 def check_architecture(settings, template, build):
@@ -88,6 +76,65 @@ def check_concurrency(settings):
         )
 
 
+def check_table(settings, environment):
+    stack = settings.get("stack_name")
+    if not stack or os.environ.get("NEW_TABLE") == "yes":
+        return
+    section = f"parameter_overrides of [{environment}.deploy.parameters] in samconfig.toml"
+    try:
+        account = Account(settings)
+        deployed = account.stack(stack)
+        # Where samconfig.toml does not name a parameter, sam deploy keeps what the stack has.
+        before = parameters(deployed).get("ExistingGuardTable", "")
+        named = overrides(settings).get("ExistingGuardTable", before)
+        if named:
+            return check_existing(account, named)
+        if deployed and account.made(stack, "GuardTable"):
+            return
+        retained = [before] if before else account.tables(f"{stack}-GuardTable-")
+    except ERRORS as e:
+        sys.exit(
+            f"whether a guard table of an earlier stack {stack} is there cannot be asked: {e}; "
+            "correct profile and region, or if you know that there is none, run: make deploy NEW_TABLE=yes"
+        )
+    if retained:
+        lines = "".join(f'\n  "ExistingGuardTable={name}"' for name in retained)
+        sys.exit(
+            f"the guard table of an earlier stack {stack} is there, and this deployment would make a second, empty one: everything "
+            f"that comes again would be billed again. Write into {section}{' one of' if len(retained) > 1 else ''}:{lines}\n"
+            "or, if an empty table is what you want, run: make deploy NEW_TABLE=yes"
+        )
+
+
+def check_existing(account, name):
+    dynamodb = account.client("dynamodb")
+    try:
+        table = dynamodb.describe_table(TableName=name)["Table"]
+    except dynamodb.exceptions.ResourceNotFoundException:
+        sys.exit(f"ExistingGuardTable={name}: this account has no such table in this region; look with: aws dynamodb list-tables")
+    keys = [(k["AttributeName"], k["KeyType"]) for k in table["KeySchema"]]
+    if keys != [("pk", "HASH")]:
+        sys.exit(f"ExistingGuardTable={name} is no guard table: its key is not pk; look with: aws dynamodb list-tables")
+    # A restore brings none of the three back.
+    ttl = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    backups = dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+    recovery = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
+    for there, command in (
+        (table.get("DeletionProtectionEnabled"), f"update-table --table-name {name} --deletion-protection-enabled"),
+        (
+            recovery == "ENABLED",
+            f"update-continuous-backups --table-name {name} "
+            "--point-in-time-recovery-specification PointInTimeRecoveryEnabled=true",
+        ),
+        (
+            ttl.get("TimeToLiveStatus") in ("ENABLED", "ENABLING") and ttl.get("AttributeName") == "x",
+            f"update-time-to-live --table-name {name} --time-to-live-specification Enabled=true,AttributeName=x",
+        ),
+    ):
+        if not there:
+            print(f"{name} lacks what the template gives to its own table; run: aws dynamodb {command}")
+
+
 def main(environment, directory):
     build = pathlib.Path(directory)
     template = parse_yaml_file(str(build / "template.yaml"))
@@ -95,6 +142,7 @@ def main(environment, directory):
     check_architecture(deploy, template, build)
     check_concurrency(deploy)
     check_names(deploy, template, environment)
+    check_table(deploy, environment)
 
 
 if __name__ == "__main__":

@@ -35,9 +35,12 @@ def folded(node):
     match node:
         case {"Fn::Select": [int() | str() as place, [*items]]}:
             return items[int(place)]
-        case {"Fn::Sub": [str() as text, dict() as values]} if all(isinstance(v, str) for v in values.values()):
+        case {"Fn::Sub": [str() as text, dict() as values]}:
             for name, value in values.items():
-                text = text.replace("${" + name + "}", value)
+                if isinstance(value, str):
+                    text = text.replace("${" + name + "}", value)
+            if left := {name: value for name, value in values.items() if not isinstance(value, str)}:
+                return {"Fn::Sub": [text, left]}
             return {"Fn::Sub": text} if "${" in text else text
         case {"Fn::Sub": str() as text} if "${" not in text:
             return text

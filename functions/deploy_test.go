@@ -2,7 +2,6 @@ package functions_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -101,16 +100,6 @@ Resources:
 // empty where it has to accept them.
 func checkDeploy(t *testing.T, config, template string, binary []byte, refuses string) {
 	t.Helper()
-	load(t) // skips where SAM is not installed
-	python, err := python()
-	if err != nil {
-		t.Fatal(err)
-	}
-	script, err := filepath.Abs(filepath.Join(root, ".ci", "check-deploy.py"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
 	files := map[string][]byte{
 		"samconfig.toml":      []byte("version = 0.1\n" + config + "\n"),
 		"build/template.yaml": []byte(template),
@@ -118,18 +107,106 @@ func checkDeploy(t *testing.T, config, template string, binary []byte, refuses s
 	if binary != nil {
 		files["build/Function/bootstrap"] = binary
 	}
-	for name, text := range files {
-		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.Command(python, script, "default", "build")
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	if (err != nil) != (refuses != "") || !strings.Contains(string(out), refuses) {
+	out, err := runScript(t, &fakeAWS{}, files, nil, "check-deploy.py", "default", "build")
+	if (err != nil) != (refuses != "") || !strings.Contains(out, refuses) {
 		t.Errorf("%v: %s; want %q", err, out, refuses)
+	}
+}
+
+// A stack that is deployed again finds the table of the one before, or make deploy refuses
+// to make an empty one beside it.
+func TestDeployRefusesASecondTable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("20 s")
+	}
+	const (
+		template = "Parameters:\n  Architecture:\n    Type: String\n    Default: arm64\n"
+		guard    = `"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}],"DeletionProtectionEnabled":true`
+		old      = "sfrelay-GuardTable-1A2B3C"
+		restored = "restored"
+		existing = `"ExistingGuardTable=` + old + `"`
+	)
+	arm := append([]byte("\x7fELF\x02\x01\x01"), make([]byte, 57)...)
+	arm[18] = 183
+	live := map[string]string{"ExistingGuardTable": ""}
+	for _, c := range []struct {
+		name      string
+		aws       fakeAWS
+		overrides string
+		env       []string
+		refuses   string // empty: it has to accept
+		says      string
+	}{
+		{name: "the first deployment"},
+		{name: "tables of others", aws: fakeAWS{tables: map[string]string{"sfrelay-test-GuardTable-1": guard, "sfrelay2-GuardTable-1": guard}}},
+		{name: "a retained table", aws: fakeAWS{tables: map[string]string{old: guard}}, refuses: "Write into parameter_overrides of [default.deploy.parameters] in samconfig.toml:\n  " + existing},
+		{name: "two of them", aws: fakeAWS{tables: map[string]string{old: guard, old + "2": guard}}, refuses: "one of:\n  " + existing + "\n"},
+		{name: "on purpose", aws: fakeAWS{tables: map[string]string{old: guard}}, env: []string{"NEW_TABLE=yes"}},
+		{name: "not quite on purpose", aws: fakeAWS{tables: map[string]string{old: guard}}, env: []string{"NEW_TABLE="}, refuses: existing},
+		{name: "an update of the stack that made it", aws: fakeAWS{parameters: live, made: old, tables: map[string]string{old: guard}}},
+		{name: "a stack whose first deployment failed", aws: fakeAWS{parameters: live, tables: map[string]string{old: guard}}, refuses: existing},
+		{name: "with the retained table", aws: fakeAWS{tables: map[string]string{old: guard}}, overrides: existing, says: old + " lacks what the template gives to its own table; run: aws dynamodb update-continuous-backups --table-name " + old},
+		{name: "without its time to live", aws: fakeAWS{tables: map[string]string{old: guard}}, overrides: existing, says: "update-time-to-live --table-name " + old + " --time-to-live-specification Enabled=true,AttributeName=x"},
+		{name: "unprotected", aws: fakeAWS{tables: map[string]string{old: strings.Replace(guard, "true", "false", 1)}}, overrides: existing, says: "update-table --table-name " + old + " --deletion-protection-enabled"},
+		{name: "a table that is not there", overrides: existing, refuses: "no such table in this region"},
+		{name: "a table of something else", aws: fakeAWS{tables: map[string]string{old: `"KeySchema":[{"AttributeName":"id","KeyType":"HASH"}]`}}, overrides: existing, refuses: "is no guard table"},
+		{name: "an update that says nothing keeps what the stack has", aws: fakeAWS{parameters: map[string]string{"ExistingGuardTable": restored}, tables: map[string]string{restored: guard}}},
+		{name: "leaving a restored table for an empty one", aws: fakeAWS{parameters: map[string]string{"ExistingGuardTable": restored}, tables: map[string]string{restored: guard}}, overrides: `'ExistingGuardTable=""'`, refuses: `"ExistingGuardTable=restored"`},
+		{name: "from its own table to a restored one", aws: fakeAWS{parameters: live, made: old, tables: map[string]string{old: guard, restored: guard}}, overrides: `"ExistingGuardTable=restored"`},
+		{name: "nobody may look", aws: fakeAWS{denies: true}, refuses: "cannot be asked"},
+		{name: "nobody may look, on purpose", aws: fakeAWS{denies: true}, env: []string{"NEW_TABLE=yes"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out, err := runScript(t, &c.aws, map[string][]byte{
+				"samconfig.toml":           []byte("version = 0.1\n[default.global.parameters]\nstack_name = \"sfrelay\"\n[default.deploy.parameters]\nparameter_overrides = [" + c.overrides + "]\n"),
+				"build/template.yaml":      []byte(template),
+				"build/Function/bootstrap": arm,
+			}, c.env, "check-deploy.py", "default", "build")
+			if (err != nil) != (c.refuses != "") || !strings.Contains(out, c.refuses) || !strings.Contains(out, c.says) {
+				t.Errorf("%v: %s; want %q", err, out, c.refuses+c.says)
+			}
+		})
+	}
+}
+
+// Whoever deletes the stack is told with which lines it comes back, and leaves nothing in a
+// buffer without knowing.
+func TestUndeploySaysHowToComeBack(t *testing.T) {
+	config := []byte("version = 0.1\n[test.global.parameters]\nstack_name = \"sfrelay\"\n")
+	outputs := map[string]string{
+		"GuardTable": "sfrelay-GuardTable-1A2B3C", "FailureBucket": "sfrelay-failurebucket-4d5e6f", "FailureQueueUrl": "https://queue/failure",
+		"DeliveryQueueUrl": "https://queue/delivery", "InventoryErpBufferUrl": "https://queue/inventory", "CustomerErpBufferUrl": "https://queue/customer",
+	}
+	for _, c := range []struct {
+		name    string
+		aws     fakeAWS
+		env     []string
+		refuses bool
+		says    []string
+	}{
+		{name: "empty buffers", aws: fakeAWS{outputs: outputs, counts: map[string]int{"https://queue/failure": 3}}, says: []string{
+			"[test.deploy.parameters]", `"ExistingGuardTable=sfrelay-GuardTable-1A2B3C"`, `"ExistingFailureBucket=sfrelay-failurebucket-4d5e6f"`,
+			"sfrelay dlq list --aws --queue-url https://queue/failure (about 3 messages)", "--queue-url https://queue/delivery (about 0 messages)",
+		}},
+		{name: "a full buffer", aws: fakeAWS{outputs: outputs, counts: map[string]int{"https://queue/inventory": 7, "https://queue/customer": 1}}, refuses: true, says: []string{
+			"CustomerErpBuffer: about 1 message\n", "InventoryErpBuffer: about 7 messages", "make undeploy LEAVE_MESSAGES=yes",
+		}},
+		{name: "given up", aws: fakeAWS{outputs: outputs, counts: map[string]int{"https://queue/inventory": 7}}, env: []string{"LEAVE_MESSAGES=yes"}, says: []string{
+			"Given up with the buffers:\n  InventoryErpBuffer: about 7 messages", "ExistingGuardTable=",
+		}},
+		{name: "no stack", refuses: true, says: []string{"no stack sfrelay"}},
+		{name: "nobody may look", aws: fakeAWS{denies: true}, refuses: true, says: []string{"cannot be asked"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out, err := runScript(t, &c.aws, map[string][]byte{"samconfig.toml": config}, c.env, "check-undeploy.py", "test")
+			if (err != nil) != c.refuses {
+				t.Errorf("%v: %s", err, out)
+			}
+			for _, says := range c.says {
+				if !strings.Contains(out, says) {
+					t.Errorf("it does not say %q:\n%s", says, out)
+				}
+			}
+		})
 	}
 }

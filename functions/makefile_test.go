@@ -38,7 +38,9 @@ func TestVariablesOfMakeAreText(t *testing.T) {
 		{"run", "DELIVERY_MODE", "DELIVERY_MODE="},
 		{"deploy", "ENV", "argument "},
 		{"deploy", "ARCH", "ARCH="},
+		{"deploy", "NEW_TABLE", "NEW_TABLE="},
 		{"undeploy", "ENV", "argument "},
+		{"undeploy", "LEAVE_MESSAGES", "LEAVE_MESSAGES="},
 		{"build", "ARCH", "GOARCH="},
 		{"build", "OS", "GOOS="},
 		{"build-CustomerBilling", "ARCH", "GOARCH="},
@@ -121,7 +123,7 @@ func withoutMake(env []string) []string {
 	for _, kv := range env {
 		name, _, _ := strings.Cut(kv, "=")
 		switch name {
-		case "ARCH", "OS", "ENV", "FUZZTIME", "MUTANTS", "LONG", "DELIVERY_MODE", "ERP_URL", "SALESFORCE_ORGS", "ARTIFACTS_DIR", "MFLAGS":
+		case "ARCH", "OS", "ENV", "FUZZTIME", "MUTANTS", "LONG", "DELIVERY_MODE", "ERP_URL", "SALESFORCE_ORGS", "ARTIFACTS_DIR", "NEW_TABLE", "LEAVE_MESSAGES", "MFLAGS":
 			continue
 		}
 		if !strings.HasPrefix(name, "MAKE") {

@@ -124,6 +124,9 @@ func (t Template) seen(a Resource) (of []string, by string) {
 		var dimensions []string
 		for _, d := range flatten(metric["Dimensions"]) {
 			value, _ := at(d, "Value").(string)
+			if text(at(d, "Value")) == tableName { // the one that the stack makes, or an earlier one
+				value = "GuardTable"
+			}
 			dimensions = append(dimensions, fmt.Sprintf("%v=%s%s%s", at(d, "Name"), value, ref(at(d, "Value")), getAtt(at(d, "Value"))))
 		}
 		slices.Sort(dimensions)

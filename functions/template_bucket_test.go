@@ -34,14 +34,6 @@ func bucketKeeps(t Template) (wrong []string) {
 		text(at(statements[0], "Condition")) != `{"Bool":{"aws:SecureTransport":"false"}}` {
 		wrong = append(wrong, id+" answers without TLS, or its policy allows something")
 	}
-	if ref(at(t.Outputs, id, "Value")) != id {
-		wrong = append(wrong, id+" is not in the outputs, so sfrelay does not know it")
-	}
-	for function, f := range t.of("AWS::Lambda::Function") {
-		if ref(at(f.Properties, "Environment", "Variables", "FAILURE_BUCKET")) != id {
-			wrong = append(wrong, function+" does not know "+id)
-		}
-	}
 	for consumer := range t.Mappings.Consumers {
 		if !t.puts(consumer) {
 			wrong = append(wrong, consumer+" may not put and get its objects")
@@ -66,6 +58,6 @@ func (t Template) puts(consumer string) bool {
 // ownObjects reports whether a statement is about the objects of one consumer, in a bucket
 // of the stack's own account.
 func ownObjects(statement any, consumer string) bool {
-	return text(at(statement, "Resource")) == `{"Fn::Sub":"${FailureBucket.Arn}/`+consumerName(consumer)+`/*"}` &&
+	return text(at(statement, "Resource")) == objectsARN(consumerName(consumer)+"/*") &&
 		text(at(statement, "Condition")) == `{"StringEquals":{"aws:ResourceAccount":{"Ref":"AWS::AccountId"}}}`
 }

@@ -130,7 +130,7 @@ func needlessForMonitor(statement any) string {
 	want := map[string]string{
 		"OwnLog":        `{"Action":["logs:CreateLogStream","logs:PutLogEvents"],"Effect":"Allow","Resource":{"Fn::GetAtt":["RelayMonitorLogs","Arn"]},"Sid":"OwnLog"}`,
 		"OrgSecret":     `{"Action":"secretsmanager:GetSecretValue","Effect":"Allow","Resource":{"Fn::If":["HasSalesforceSecret",{"Ref":"SalesforceSecret"},` + noSecret + `]},"Sid":"OrgSecret"}`,
-		"Announcements": `{"Action":"dynamodb:GetItem",` + announcements + `,"Effect":"Allow","Resource":{"Fn::GetAtt":["GuardTable","Arn"]},"Sid":"Announcements"}`,
+		"Announcements": `{"Action":"dynamodb:GetItem",` + announcements + `,"Effect":"Allow","Resource":` + guardTableARN + `,"Sid":"Announcements"}`,
 		"Sources":       `{"Action":"events:DescribeEventSource","Effect":"Allow","Resource":` + sources(":event-source") + `,"Sid":"Sources"}`,
 		"Buses":         `{"Action":"events:DescribeEventBus","Effect":"Allow","Resource":` + sources("${AWS::AccountId}:event-bus") + `,"Sid":"Buses"}`,
 	}
@@ -148,7 +148,7 @@ func TestTheRelayPolicy(t *testing.T) {
 	statements, _ := at(load(t).Resources["RelayPolicy"].Properties, "PolicyDocument", "Statement").([]any)
 	got, err := json.Marshal(statements)
 	want := `[{"Action":"cloudformation:DescribeStacks","Effect":"Allow","Resource":{"Ref":"AWS::StackId"},"Sid":"Stack"},` +
-		`{"Action":["dynamodb:PutItem","dynamodb:DeleteItem"],` + announcements + `,"Effect":"Allow","Resource":{"Fn::GetAtt":["GuardTable","Arn"]},"Sid":"Announcements"},` +
+		`{"Action":["dynamodb:PutItem","dynamodb:DeleteItem"],` + announcements + `,"Effect":"Allow","Resource":` + guardTableARN + `,"Sid":"Announcements"},` +
 		`{"Action":["logs:CreateLogStream","logs:PutLogEvents"],"Effect":"Allow","Resource":{"Fn::GetAtt":["AuditLog","Arn"]},"Sid":"Audit"}]`
 	if err != nil || string(got) != want {
 		t.Errorf("%v, it allows %s, must allow %s", err, got, want)

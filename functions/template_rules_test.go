@@ -71,6 +71,7 @@ var templateRules = []Rule{
 	{"bucket-keeps-what-no-message-holds", bucketKeeps},
 	{"buffers-come-again", buffersComeAgain},
 	{"table-cannot-be-lost", tableStays},
+	{"state-can-come-back", stateComesBack},
 	{"failures-raise-alarms", failuresRaiseAlarms},
 	{"alarms-tell-somebody", alarmsTell},
 	{"relays-are-watched", relaysAreWatched},
@@ -472,7 +473,7 @@ func needless(statement any, function, secret, orgSecret, linksOf string) string
 		default:
 			return fmt.Sprintf("no function needs %q", action)
 		}
-		if getAtt(at(statement, "Resource")) != resource {
+		if resourceOf(at(statement, "Resource")) != resource {
 			return fmt.Sprintf("%s must be on %s alone", action, resource)
 		}
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -34,7 +33,7 @@ type dlqCommand struct {
 type dlqFlags struct {
 	account.Flags
 	Queue    string `enum:"failure,delivery,all" default:"all" help:"failure: consumers and Lambda gave up; delivery: EventBridge could not deliver; or all."`
-	QueueURL string `name:"queue-url" placeholder:"URL" help:"A queue by its URL, where there is no stack (list and show)."`
+	QueueURL string `name:"queue-url" placeholder:"URL" help:"A queue by its URL, such as one that an earlier stack left behind. list and show need no stack then."`
 	Class    string `help:"Only messages of this class; permanent means every permanent/… ."`
 	Consumer string `help:"Only messages of this consumer."`
 	Record   string `help:"Only messages about this record or key: an id of 15 or 18 characters, or what list shows, e.g. stock/SKU-1@BER."`
@@ -45,7 +44,7 @@ type dlqFlags struct {
 	Text     string `help:"Only messages with this text in the reason or the event, whatever the case."`
 }
 
-// queues opens those of the stack.
+// queues opens those of the stack, or the one with a URL, to look at them.
 func (f *dlqFlags) queues(ctx context.Context, s *screen, asJSON bool) (*deadletter.Queues, error) {
 	at, err := f.open(ctx)
 	if err != nil {
@@ -63,8 +62,14 @@ func (f *dlqFlags) open(ctx context.Context) (*account.Account, error) {
 	return f.Open(ctx)
 }
 
-// errNoStack is of what needs a function, a table or a log group of a stack.
-var errNoStack = usageError{errors.New("--queue-url names a queue without its stack; use it with list and show, or leave it out")}
+// openStack is Open for what needs a function or the audit log of a stack, too.
+func (f *dlqFlags) openStack(ctx context.Context) (*account.Account, error) {
+	at, err := f.Open(ctx)
+	if err != nil && f.QueueURL != "" {
+		err = fmt.Errorf("%w. Without a stack only list and show read a queue: only its functions can take a message, and only its audit log says who dropped or exported one", err)
+	}
+	return at, err
+}
 
 func (f *dlqFlags) queuesOf(at *account.Account) (*deadletter.Queues, error) {
 	if _, err := f.filter(time.Now()); err != nil {
@@ -77,7 +82,7 @@ func (f *dlqFlags) queuesOf(at *account.Account) (*deadletter.Queues, error) {
 		ReadsOrg:    at.ReadsOrg, Subject: subjects(),
 	}
 	if f.QueueURL != "" {
-		qs.List = []deadletter.Queue{{Name: "given", URL: f.QueueURL}}
+		qs.List, qs.Earlier = []deadletter.Queue{{Name: "given", URL: f.QueueURL}}, true
 		return qs, nil
 	}
 	for _, q := range []struct{ name, output string }{{"failure", "FailureQueueUrl"}, {"delivery", "DeliveryQueueUrl"}} {

@@ -29,14 +29,12 @@ func (dlqDropCommand) Help() string {
 // Run implements kong's interface of a command.
 func (c *dlqDropCommand) Run(ctx context.Context, s *screen) error {
 	switch {
-	case c.QueueURL != "":
-		return errNoStack
 	case c.Message == "" && !c.chooses():
 		return usageError{errors.New("say which messages: --message ID, or flags that choose some, e.g. --class")}
 	case strings.TrimSpace(c.Reason) == "":
 		return usageError{errors.New("--reason is empty")}
 	}
-	at, err := c.Open(ctx)
+	at, err := c.openStack(ctx)
 	if err != nil {
 		return err
 	}

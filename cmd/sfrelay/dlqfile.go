@@ -53,10 +53,7 @@ func (dlqExportCommand) Help() string {
 
 // Run implements kong's interface of a command.
 func (c *dlqExportCommand) Run(ctx context.Context, s *screen) error {
-	if c.QueueURL != "" {
-		return errNoStack
-	}
-	at, err := c.Open(ctx)
+	at, err := c.openStack(ctx)
 	if err != nil {
 		return err
 	}
@@ -118,7 +115,7 @@ func (dlqImportCommand) Help() string {
 // Run implements kong's interface of a command.
 func (c *dlqImportCommand) Run(ctx context.Context, s *screen) error {
 	if c.QueueURL != "" {
-		return errNoStack
+		return usageError{errors.New("import puts messages into the failure queue of a stack; leave --queue-url out")}
 	}
 	raw, err := os.ReadFile(c.File)
 	if err != nil {

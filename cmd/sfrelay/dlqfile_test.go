@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,7 +56,6 @@ func TestWhatDropRefuses(t *testing.T) {
 		{[]string{"--yes", "--reason", "x"}, "say which messages"},
 		{[]string{"--yes", "--class", "throttled"}, "--reason"},
 		{[]string{"--yes", "--class", "throttled", "--reason", " "}, "--reason is empty"},
-		{[]string{"--yes", "--class", "throttled", "--reason", "x", "--queue-url", "https://queue/failure"}, "without its stack"},
 	} {
 		a := newAccount(t)
 		code, out, said := called(t, nobody, append([]string{"dlq", "drop", "--aws"}, c.args...)...)
@@ -142,5 +142,45 @@ func TestWhatImportRefuses(t *testing.T) {
 		if all, err := imported([]byte(c.raw), consumers); err == nil || !strings.Contains(err.Error(), c.says) || all != nil {
 			t.Errorf("%s: %v, %v", what, err, all)
 		}
+	}
+}
+
+// A queue that an earlier stack left behind is redriven, exported and emptied with the
+// functions and the audit log of a later one; without any stack it is only read.
+func TestAQueueThatWasLeftBehind(t *testing.T) {
+	const queue = "https://queue/old/failure"
+	file := filepath.Join(t.TempDir(), "left")
+	verbs := [][]string{
+		{"list"},
+		{"show", "aaaaaaaa"},
+		{"export", file},
+		{"redrive", "--message", "aaaaaaaa", "--yes"},
+		{"drop", "--message", "aaaaaaaa", "--reason", "by hand", "--yes"},
+	}
+	for i, verb := range verbs {
+		a := newAccount(t)
+		code, out, said := called(t, nobody, slices.Concat([]string{"dlq"}, verb, []string{"--aws", "--queue-url", queue})...)
+		if code != done {
+			t.Errorf("%v: code %d, %s%s", verb, code, out, said)
+		}
+		if left := len(a.messages); (left == 1) != (i >= 3) {
+			t.Errorf("%v left %d messages", verb, left)
+		}
+		if asked := strings.Join(a.order, " "); (i < 2) == strings.Contains(asked, "CloudFormation") {
+			t.Errorf("%v asked: %s", verb, asked)
+		}
+
+		a = newAccount(t)
+		a.stackless = true
+		if i == 2 {
+			verb = []string{"export", file + "2"}
+		}
+		code, out, said = called(t, nobody, slices.Concat([]string{"dlq"}, verb, []string{"--aws", "--queue-url", queue})...)
+		if i < 2 && code != done || i >= 2 && (code == done || !strings.Contains(said, "Without a stack only list and show read a queue") || len(a.changed()) > 0) {
+			t.Errorf("%v without a stack: code %d, %s%s", verb, code, out, said)
+		}
+	}
+	if code, _, said := called(t, nobody, "dlq", "import", "--aws", "--yes", file, "--queue-url", queue); code != wrongUse || !strings.Contains(said, "leave --queue-url out") {
+		t.Errorf("import: code %d, %s", code, said)
 	}
 }

@@ -41,8 +41,6 @@ func (dlqRedriveCommand) Help() string {
 // Run implements kong's interface of a command.
 func (c *dlqRedriveCommand) Run(ctx context.Context, s *screen) error {
 	switch {
-	case c.QueueURL != "":
-		return errNoStack
 	case c.Parallel < 1 || c.Parallel > 100:
 		return usageError{errors.New("--parallel from 1 to 100")}
 	case c.Rate < 0:
@@ -50,7 +48,7 @@ func (c *dlqRedriveCommand) Run(ctx context.Context, s *screen) error {
 	case c.StopAbove < 1 || c.StopAbove > 100:
 		return usageError{errors.New("--stop-above from 1 to 100")}
 	}
-	at, err := c.Open(ctx)
+	at, err := c.openStack(ctx)
 	if err != nil {
 		return err
 	}

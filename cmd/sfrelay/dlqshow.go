@@ -204,7 +204,7 @@ func (c *dlqShowCommand) next(p *terminal.Printer, qs *deadletter.Queues, m dead
 	p.Printf("\n")
 	switch refusal, hopeless := qs.Refusal(m), qs.Hopeless(m); {
 	case c.QueueURL != "":
-		p.Table(0, terminal.Row("A redrive needs the stack of the queue."))
+		p.Table(0, terminal.Row("A redrive needs a stack, also a later one: "+c.Command("dlq redrive --message "+m.ID+c.queueWords())+" --trust-sender"))
 	case refusal != "":
 		p.Table(0, terminal.Row("A redrive refuses it: "+refusal+"."))
 	case hopeless != "":

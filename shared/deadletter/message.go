@@ -123,7 +123,31 @@ func (qs *Queues) event(m transport.Message, consumer string) Event {
 // consumerOf is the name of the consumer that a message is for, as its parking says, or
 // else its target; empty for a stranger's.
 func (qs *Queues) consumerOf(m transport.Message) string {
-	return cmp.Or(m.Consumer, qs.byTarget(m.Target).Name)
+	return cmp.Or(m.Consumer, qs.byTarget(m.Target).Name, qs.byEarlierTarget(m.Target).Name)
+}
+
+// chosen is how CloudFormation ends the names that it chooses.
+var chosen = regexp.MustCompile(`-[0-9A-Za-z]{12,13}$`)
+
+// byEarlierTarget is byTarget for messages of an earlier stack with this one's name: the names
+// of its functions and buffers ended otherwise.
+func (qs *Queues) byEarlierTarget(arn string) Consumer {
+	parts := strings.Split(arn, ":")
+	if !qs.Earlier || len(parts) < 6 {
+		return Consumer{}
+	}
+	name := parts[5] // of a queue
+	if parts[2] == "lambda" && len(parts) > 6 {
+		name = parts[6]
+	}
+	for _, c := range qs.Consumers {
+		for _, now := range []string{c.Function, c.Buffer[strings.LastIndex(c.Buffer, "/")+1:]} {
+			if chosen.MatchString(name) && chosen.MatchString(now) && chosen.ReplaceAllString(name, "") == chosen.ReplaceAllString(now, "") {
+				return c
+			}
+		}
+	}
+	return Consumer{}
 }
 
 // byTarget finds the consumer behind the ARN of a function, with or without

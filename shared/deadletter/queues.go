@@ -68,6 +68,8 @@ type Queues struct {
 	// TrustSender: the sender of a message does not matter. Without it a message is refused
 	// that was not sent by the role of the consumer that it names.
 	TrustSender bool
+	// Earlier: the queues are of an earlier stack with the name of the one that Consumers are of.
+	Earlier bool
 	// OneServer: the queues are those of an emulator, one server that knows at once when
 	// there is nothing. Asking then does not wait.
 	OneServer bool
