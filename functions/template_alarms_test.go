@@ -46,10 +46,9 @@ var alarms = map[string]alarm{
 	"ThrottledAlarm":  {full, []string{"300 Sum " + fmt.Sprintf(function, "Throttles")}, "MAX(METRICS())", 0, 1, "notBreaching"},
 	"LateAlarm":       {full, []string{"300 Maximum " + fmt.Sprintf(function, "AsyncEventAge")}, "MAX(METRICS())", 300_000, 1, "notBreaching"},
 	"SlowAlarm":       {full, []string{"300 p90 " + fmt.Sprintf(function, "Duration")}, "MAX(METRICS())", 16_000, 3, "notBreaching"},
-	"ErrorsAlarm": {full, []string{"300 Sum " + fmt.Sprintf(function, "Errors"), "300 Sum " + fmt.Sprintf(function, "Invocations")},
-		`100*SUM(METRICS("errors"))/SUM(METRICS("calls"))`, 10, 3, "notBreaching"},
-	"BufferAlarm":   {full, []string{"300 Maximum AWS/SQS ApproximateAgeOfOldestMessage QueueName={}Buffer.QueueName"}, "MAX(METRICS())", 3600, 1, "notBreaching"},
-	"InFlightAlarm": {full, []string{"300 Maximum AWS/SQS ApproximateNumberOfMessagesNotVisible QueueName={}Buffer.QueueName"}, "MAX(METRICS())", 80_000, 1, "notBreaching"},
+	"ErrorsAlarm":     {full, []string{"300 Average " + fmt.Sprintf(function, "Errors")}, "MAX(METRICS())", 0.1, 3, "notBreaching"},
+	"BufferAlarm":     {full, []string{"300 Maximum AWS/SQS ApproximateAgeOfOldestMessage QueueName={}Buffer.QueueName"}, "MAX(METRICS())", 3600, 1, "notBreaching"},
+	"InFlightAlarm":   {full, []string{"300 Maximum AWS/SQS ApproximateNumberOfMessagesNotVisible QueueName={}Buffer.QueueName"}, "MAX(METRICS())", 80_000, 1, "notBreaching"},
 	"GuardAlarm": {full, []string{"300 Sum AWS/DynamoDB ReadThrottleEvents TableName=GuardTable", "300 Sum AWS/DynamoDB SystemErrors Operation=GetItem TableName=GuardTable",
 		"300 Sum AWS/DynamoDB SystemErrors Operation=UpdateItem TableName=GuardTable", "300 Sum AWS/DynamoDB WriteThrottleEvents TableName=GuardTable"}, "SUM(METRICS())", 0, 3, "notBreaching"},
 
@@ -188,7 +187,7 @@ const (
 )
 
 // clears are the alarms that also tell that they are over: what people wait for.
-var clears = []string{"BufferAlarm", "ChangesSilenceAlarm", "CredentialsAlarm", "DeliveryQueueAlarm", "ErrorsAlarm", "EventsSilenceAlarm", "FailureQueueAlarm", "InFlightAlarm",
+var clears = []string{"BufferAlarm", "ChangesSilenceAlarm", "CredentialsAlarm", "DeliveryQueueAlarm", "EventsSilenceAlarm", "FailureQueueAlarm", "InFlightAlarm",
 	"OrgRefusedAlarm", "RelayDownAlarm", "RelayErrorAlarm", "RelayUnseenAlarm", "WaitingAlarm"}
 
 // alarmsTell: the address and the topic, whichever is given; only CloudWatch of this account

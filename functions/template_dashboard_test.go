@@ -59,6 +59,7 @@ func ownMetrics() []family {
 		Consumer: "consumer", Verdict: "failed", Class: "auth", At: time.Unix(1, 0),
 		Lag: time.Second, Sink: time.Second, Waited: time.Second, GuardRequests: 1, EpochRaised: true,
 	})
+	log.Write(telemetry.Line{Consumer: "consumer", Verdict: "applied", At: time.Unix(1, 0), Lag: time.Second})
 	monitored().Write(log)
 	log.Measured(time.Unix(1, 0), slog.LevelInfo, "redrive", nil, []telemetry.Measure{redrive.Oldest(time.Hour)})
 	var found []family
@@ -124,6 +125,10 @@ func dashboardFinds(t Template) (wrong []string) {
 	}
 	for _, w := range body.Widgets {
 		widget := w.Properties.Title
+		if w.Type == "log" {
+			wrong = append(wrong, t.logsFound(widget, w.Properties.Query)...)
+			continue
+		}
 		if len(w.Properties.Metrics) == 0 {
 			wrong = append(wrong, fmt.Sprintf("widget %q shows nothing", widget))
 		}
@@ -177,6 +182,32 @@ func dashboardFinds(t Template) (wrong []string) {
 	return append(wrong, t.queriesFit()...)
 }
 
+var source = regexp.MustCompile(`^SOURCE '([^']+)' \| `)
+
+// logsFound: a query over lines reads those of all consumers, and of nothing else. That the
+// lines have what it asks for is tested with the evaluator (TestTheDashboardsQuestions).
+func (t Template) logsFound(widget, query string) (wrong []string) {
+	want := map[string]bool{}
+	for consumer := range t.Mappings.Consumers {
+		want[physical("sfrelay", consumer+"Logs")] = true
+	}
+	for {
+		found := source.FindStringSubmatch(query)
+		if found == nil {
+			break
+		}
+		if !want[found[1]] {
+			wrong = append(wrong, fmt.Sprintf("widget %q: no consumer writes into %s, or it is read twice", widget, found[1]))
+		}
+		delete(want, found[1])
+		query = query[len(found[0]):]
+	}
+	if len(want) > 0 || !strings.HasPrefix(query, "filter ") {
+		wrong = append(wrong, fmt.Sprintf("widget %q: not read are %v, and %s", widget, keys(want), query))
+	}
+	return wrong
+}
+
 // queriesFit: also with the longest name of a stack that make deploy takes.
 func (t Template) queriesFit() (wrong []string) {
 	longest := 0
@@ -202,8 +233,10 @@ func (t Template) queriesFit() (wrong []string) {
 
 type dashboardBody struct {
 	Widgets []struct {
+		Type       string
 		Properties struct {
 			Title   string
+			Query   string
 			Metrics [][]any
 		}
 	}
@@ -225,6 +258,14 @@ func (t Template) dimensionValues(stack string) map[string][]string {
 		"consumer":     {},
 		"relay":        {relay.Kinds[0].Name, relay.Kinds[1].Name},
 		"EventBusName": {ours["EventBusName"], ours["ChangeBusName"]},
+		// A partner bus is called as its source.
+		"EventSourceName": {ours["EventBusName"], ours["ChangeBusName"]},
+	}
+	for _, v := range verdicts() {
+		values["verdict"] = append(values["verdict"], string(v))
+	}
+	for id := range t.of("AWS::DynamoDB::Table") {
+		values["TableName"] = append(values["TableName"], physical(stack, id))
 	}
 	for id := range t.of("AWS::Lambda::Function") {
 		values["FunctionName"] = append(values["FunctionName"], physical(stack, id))

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -192,4 +193,34 @@ func rowsOf(t *testing.T, query string, lines []string) (rows []string) {
 		rows = append(rows, strings.Join(words, " "))
 	}
 	return rows
+}
+
+// The tables on the dashboard are answered by the same lines.
+func TestTheDashboardsQuestions(t *testing.T) {
+	b, err := os.ReadFile("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, found := range regexp.MustCompile(`"query": "\$\{Lines\} \| (.*)"`).FindAllStringSubmatch(string(b), -1) {
+		query := strings.NewReplacer(`\"`, `"`, " | ", "\n| ").Replace(found[1]) // as the saved queries are written
+		got = append(got, rowsOf(t, query, playedLines(t))...)
+	}
+	want := [][]string{ // counted by hand; what was redriven or came twice stands apart
+		{"class=permanent/missing-field", "consumer=inventory-erp", "times=2"}, {"class=throttled", "consumer=inventory-erp", "times=1"},
+		{"class=unknown", "consumer=inventory-erp", "times=1"}, {"class=throttled", "consumer=customer-erp", "times=1", "says=the ERP answered 503"},
+		{"consumer=inventory-erp", "verdict=applied", "lines=3", "publish99=1000"}, {"consumer=inventory-erp", "verdict=duplicate", "lines=1"},
+		{"consumer=customer-erp", "verdict=applied", "lines=1", "lag99=3000", "publish99=1000", "queue99=500", "guard99=20", "sink99=100"},
+		{"consumer=customer-erp", "verdict=applied", "lines=1", "redrive=arn:aws:iam::123456789012:user/ada"},
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d rows:\n%s", len(got), strings.Join(got, "\n"))
+	}
+	for i, row := range want {
+		for _, part := range row {
+			if !strings.Contains(got[i]+" ", part+" ") {
+				t.Errorf("%s, want %s", got[i], part)
+			}
+		}
+	}
 }

@@ -157,9 +157,15 @@ var (
 	byService = [][]string{{"service"}, {"service", "consumer"}}
 )
 
+// through reports whether the change got through at once. The lag of what came twice, waited for
+// a sink, was redriven or came out of an archive says nothing of the way; the line has it.
+func (line *Line) through() bool {
+	return (line.Verdict == verdict.Applied || line.Verdict == verdict.PartlyStale) && line.Redrive == "" && line.Waited == 0 && line.Form != "replay"
+}
+
 func (l *Log) metrics(line Line) embedded {
 	perConsumer := []metric{{"guardRequests", "Count"}}
-	if line.Lag >= 0 {
+	if line.Lag >= 0 && line.through() {
 		perConsumer = append(perConsumer, metric{"lagMs", "Milliseconds"})
 	}
 	if line.Sink > 0 {

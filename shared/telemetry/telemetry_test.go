@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sfrelay/shared/telemetry"
+	"sfrelay/shared/transport"
 	"sfrelay/shared/verdict"
 )
 
@@ -116,9 +117,29 @@ func TestMetrics(t *testing.T) {
 	l := line
 	l.EpochRaised, l.Waited, l.Class = true, 90*time.Minute, "auth"
 	equal("all", metrics(t, written(t, slog.LevelInfo, l)), map[string]string{
-		"changes": perVerdict, "guardRequests": "Count" + consumer, "lagMs": "Milliseconds" + consumer,
+		"changes": perVerdict, "guardRequests": "Count" + consumer,
 		"sinkMs": "Milliseconds" + consumer, "waitedMs": "Milliseconds" + alarming, "credentialsRefused": "Count" + alarming, "epochRaised": "Count" + consumer,
 	})
+	once := line
+	for _, v := range []verdict.Verdict{"applied", "partly-stale"} {
+		once.Verdict = v
+		equal(string(v), metrics(t, written(t, slog.LevelInfo, once)), map[string]string{
+			"changes": perVerdict, "guardRequests": "Count" + consumer, "lagMs": "Milliseconds" + consumer, "sinkMs": "Milliseconds" + consumer,
+		})
+	}
+	// What came twice, was redriven or waited is late for another reason. Its line has the lag.
+	for name, change := range map[string]func(*telemetry.Line){
+		"duplicate": func(l *telemetry.Line) { l.Verdict = "duplicate" }, "parked": func(l *telemetry.Line) { l.Verdict = "parked" },
+		"redriven": func(l *telemetry.Line) { l.Redrive = "redrive-function" }, "waited": func(l *telemetry.Line) { l.Waited = time.Minute },
+		"replayed": func(l *telemetry.Line) { l.Form = string(transport.Replay) },
+	} {
+		late := line
+		change(&late)
+		m := written(t, slog.LevelInfo, late)
+		if got := metrics(t, m); got["lagMs"] != "" || m["lagMs"] != 1500.0 {
+			t.Errorf("%s: %v, %v", name, got, m["lagMs"])
+		}
+	}
 	// What was not measured is not counted as zero.
 	l.EpochRaised, l.Lag, l.Sink, l.Waited, l.Class = false, -1, 0, 0, "throttled"
 	equal("no lag, no sink", metrics(t, written(t, slog.LevelInfo, l)), map[string]string{"changes": perVerdict, "guardRequests": "Count" + consumer})
