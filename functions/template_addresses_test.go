@@ -90,6 +90,9 @@ func asserted(t *testing.T, condition any, parameters map[string]string) bool {
 		case "Fn::Or":
 			return slices.ContainsFunc(args, func(a any) bool { return asserted(t, a, parameters) })
 		case "Fn::Equals":
+			if other := ref(args[1]); other != "" {
+				return parameters[ref(args[0])] == parameters[other]
+			}
 			return parameters[ref(args[0])] == args[1]
 		}
 	}

@@ -16,7 +16,7 @@ func bucketKeeps(t Template) (wrong []string) {
 	for path, want := range map[string]string{
 		"PublicAccessBlockConfiguration": `{"BlockPublicAcls":true,"BlockPublicPolicy":true,"IgnorePublicAcls":true,"RestrictPublicBuckets":true}`,
 		"OwnershipControls":              `{"Rules":[{"ObjectOwnership":"BucketOwnerEnforced"}]}`,
-		"BucketEncryption":               `{"ServerSideEncryptionConfiguration":[{"ServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}`,
+		"BucketEncryption":               `{"ServerSideEncryptionConfiguration":[{"Fn::If":["HasKmsKey",{"BucketKeyEnabled":true,"ServerSideEncryptionByDefault":{"KMSMasterKeyID":{"Ref":"KmsKey"},"SSEAlgorithm":"aws:kms"}},{"ServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}]}`,
 		"LifecycleConfiguration":         `{"Rules":[{"ExpirationInDays":30,"Id":"Expire","Status":"Enabled"}]}`,
 	} {
 		if got := text(b.Properties[path]); got != want {

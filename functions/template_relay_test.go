@@ -141,7 +141,7 @@ func needlessForMonitor(statement any) string {
 	return ""
 }
 
-const announcements = `"Condition":{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["relay#*"]}}`
+const announcements = `"Condition":{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["relay#*"]},"Null":{"dynamodb:LeadingKeys":"false"}}`
 
 // Who may announce a pause may write no other item.
 func TestTheRelayPolicy(t *testing.T) {

@@ -172,4 +172,21 @@ def named(service, method, path, headers, body, params, region, account):
 
 iam_actions.extract_resource_arn = named
 
+# The emulator does not know the condition key for the keys of items (DynamoDB Developer Guide, "Using IAM policy conditions for
+# fine-grained access control"); the table's partition key is pk.
+keys_of = iam_actions.dynamodb_service_context
+
+
+def leading(body):
+    context = keys_of(body)
+    try:
+        asked = json.loads(body)
+        context["dynamodb:LeadingKeys"] = [(asked.get("Key") or asked["Item"])["pk"]["S"]]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        pass  # a request without such a key
+    return context
+
+
+iam_actions.dynamodb_service_context = leading
+
 sys.exit(emulator.main())
