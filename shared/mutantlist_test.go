@@ -2,7 +2,7 @@ package shared_test
 
 // mutants are lines that a reader could take for superfluous. What a test does not hold
 // is lost with the next change.
-var mutants = slicesOf(guardMutants, consumerMutants, transportMutants, queueMutants, stripeMutants, httpsinkMutants, sandboxMutants, notifyMutants, salesforceMutants, orgMutants, readMutants, doctorMutants, setupMutants, relayStandMutants, relayMutants)
+var mutants = slicesOf(guardMutants, consumerMutants, transportMutants, queueMutants, stripeMutants, httpsinkMutants, connectMutants, sandboxMutants, notifyMutants, salesforceMutants, orgMutants, readMutants, doctorMutants, setupMutants, relayStandMutants, relayMutants)
 
 func slicesOf(lists ...[]mutant) (all []mutant) {
 	for _, l := range lists {
@@ -1169,5 +1169,32 @@ var httpsinkMutants = []mutant{
 		old:  "RefusedVersionError{Version: strings.ToLower(body.Version)}",
 		new:  "RefusedVersionError{Version: body.Version}",
 		test: "FuzzAnswer", protects: "a version has one spelling",
+	},
+}
+
+var connectMutants = []mutant{
+	{
+		name: "ahead-before-the-sender-is-gone", file: "connect/ahead.go",
+		old:  "\t\t<-a.returned\n",
+		new:  "",
+		test: "TestAConnectionAheadSendsNothing", protects: "a sink gets no request when a function starts",
+	},
+	{
+		name: "ahead-waits-for-the-refused", file: "connect/ahead.go",
+		old:  "\t\tif err != nil {\n\t\t\ta.done()\n\t\t}\n",
+		new:  "",
+		test: "TestNobodyThere", protects: "a sink that is down does not hold up a start",
+	},
+	{
+		name: "roots-of-the-user", file: "connect/roots.go",
+		old:  `if env("SSL_CERT_FILE") != "" || env("SSL_CERT_DIR") != "" {`,
+		new:  `if env("SSL_CERT_FILE") != "" {`,
+		test: "TestRootsAreReadOnce", protects: "who names certificates of his own is believed",
+	},
+	{
+		name: "roots-of-an-empty-bundle", file: "connect/roots.go",
+		old:  `return "" // Go takes this file and no other one`,
+		new:  `continue`,
+		test: "TestRootsAreReadOnce", protects: "where the bundle is empty the directories count",
 	},
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+
+	"sfrelay/shared/connect"
 )
 
 // HTTPClient is the SDK's client with a time-out for each step of a try (dialling, TLS,
@@ -60,6 +62,15 @@ func (c ownBody) Do(req *http.Request) (*http.Response, error) {
 		req.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	return c.HTTPClient.Do(req)
+}
+
+// Early has c take connections that are made ahead (connect.Ahead), where it is the SDK's own
+// kind. Wrap the client in a service's options: what the SDK sets before undoes it.
+func Early(c aws.HTTPClient) aws.HTTPClient {
+	if own, ok := c.(*awshttp.BuildableClient); ok {
+		return own.WithTransportOptions(func(t *http.Transport) { t.DialContext = connect.Dialing(t.DialContext) })
+	}
+	return c
 }
 
 const stepTimeout = 2 * time.Second

@@ -20,18 +20,21 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"sfrelay/shared/awsclient"
 	"sfrelay/shared/config"
+	"sfrelay/shared/connect"
 	"sfrelay/shared/consumer"
 	"sfrelay/shared/failurebucket"
 	"sfrelay/shared/guard"
 	"sfrelay/shared/guard/dynamo"
 	"sfrelay/shared/salesforce"
 	"sfrelay/shared/salesforce/api"
+	"sfrelay/shared/sink"
 	"sfrelay/shared/telemetry"
 	"sfrelay/shared/transport"
 )
@@ -41,11 +44,13 @@ type Function struct {
 	*config.Reader
 	Config config.Config
 
+	dynamo *dynamodb.Client
 	store  guard.Store
 	aws    aws.Config
 	queue  *sqs.Client
 	bucket *failurebucket.Bucket
 	name   string // of the consumer
+	port   sink.Port
 	orgs   salesforce.OrgList
 	org    consumer.Org // nil: nothing is asked
 	log    *telemetry.Log
@@ -56,8 +61,10 @@ type Function struct {
 // events until the process is stopped. What define finds wrong it tells the Reader. A
 // mistake ends the process before the first event.
 func Main(define func(*Function) consumer.Definition) {
+	connect.RootsOnce()
 	f, h, err := start(context.Background(), os.LookupEnv, define)
 	if err == nil {
+		f.ahead(context.Background())
 		lambda.Start(lambdaHandler{h})
 		return
 	}
@@ -69,8 +76,9 @@ func Main(define func(*Function) consumer.Definition) {
 // definition together: a deployment is corrected once.
 func start(ctx context.Context, env config.Env, define func(*Function) consumer.Definition) (f *Function, h consumer.Handler, err error) {
 	if f, err = prepare(ctx, env); err == nil {
-		if h, err = consumer.New(define(f), f.consumerEnv()); err == nil {
-			f.name = h.Name()
+		def := define(f)
+		if h, err = consumer.New(def, f.consumerEnv()); err == nil {
+			f.name, f.port = h.Name(), def.Port()
 		}
 	}
 	return f, h, errors.Join(f.Err(), err)
@@ -87,7 +95,8 @@ func prepare(ctx context.Context, env config.Env) (*Function, error) {
 	if f.aws, err = awsconfig.LoadDefaultConfig(ctx, awsconfig.WithHTTPClient(awsclient.HTTPClient())); err != nil {
 		return f, fmt.Errorf("AWS configuration: %w", err)
 	}
-	f.store = dynamo.New(dynamo.NewClient(f.aws), f.Config.GuardTable)
+	f.dynamo = dynamo.NewClient(f.aws)
+	f.store = dynamo.New(f.dynamo, f.Config.GuardTable)
 	f.queue = sqs.NewFromConfig(f.aws, func(o *sqs.Options) {
 		o.HTTPClient = awsclient.OwnBody(o.HTTPClient) // a lost answer would park an event twice
 	})
@@ -98,7 +107,24 @@ func prepare(ctx context.Context, env config.Env) (*Function, error) {
 	return f, nil
 }
 
-// Secret reads a credential when it is first needed, not at start.
+// longestAhead bounds what is done ahead: Lambda gives a start ten seconds.
+const longestAhead = 3 * time.Second
+
+// ahead does, side by side and before the first event is there, what that would have to wait
+// for: the connections to DynamoDB and to the sink, and the sink's credential. Neither table
+// nor sink gets a request. Whatever does not work the first event tries again.
+func (f *Function) ahead(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, longestAhead)
+	defer cancel()
+	var group sync.WaitGroup
+	group.Go(func() { dynamo.Connect(ctx, f.dynamo) })
+	if p, ok := f.port.(sink.Preparer); ok {
+		group.Go(func() { p.Prepare(ctx) })
+	}
+	group.Wait()
+}
+
+// Secret reads a credential when somebody calls it.
 func (f *Function) Secret(nameOrARN string) func(context.Context) (string, error) {
 	return awsclient.Secret(f.secret, nameOrARN)
 }

@@ -21,6 +21,7 @@ import (
 	"sfrelay/shared/awsclient"
 	"sfrelay/shared/config"
 	"sfrelay/shared/consumer"
+	"sfrelay/shared/sink"
 	"sfrelay/shared/telemetry"
 	"sfrelay/shared/transport"
 )
@@ -72,6 +73,26 @@ func env(t *testing.T, endpoint string, pairs ...string) config.Env {
 		m[name] = value
 	}
 	return func(name string) (string, bool) { v, ok := m[name]; return v, ok }
+}
+
+// port says how long it may prepare.
+type port struct{ until time.Time }
+
+func (*port) Contract() sink.Contract       { return sink.Contract{} }
+func (p *port) Prepare(ctx context.Context) { p.until, _ = ctx.Deadline() }
+
+// Lambda ends a start that takes ten seconds, and begins again.
+func TestWhatIsDoneAheadHasAnEnd(t *testing.T) {
+	f, err := prepare(t.Context(), env(t, "http://127.0.0.1:9"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &port{}
+	f.port = p
+	f.ahead(t.Context())
+	if left := time.Until(p.until); p.until.IsZero() || left > 5*time.Second {
+		t.Errorf("a sink may take %v, want at most 5 s", left)
+	}
 }
 
 func TestTheEnvIsThatOfAWS(t *testing.T) {

@@ -151,6 +151,8 @@ type lambda struct {
 	events  chan []byte
 	answers chan string // "" for a yes, else what the function said
 	over    chan struct{}
+	ready   chan struct{} // the function has asked for its first event
+	once    sync.Once
 	yes     string // the last yes
 }
 
@@ -160,9 +162,10 @@ func (l *lambda) serve(tb testing.TB) (address string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	l.events, l.answers, l.over = make(chan []byte), make(chan string), make(chan struct{})
+	l.events, l.answers, l.over, l.ready = make(chan []byte), make(chan string), make(chan struct{}), make(chan struct{})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", func(w http.ResponseWriter, _ *http.Request) {
+		l.once.Do(func() { close(l.ready) })
 		select {
 		case e := <-l.events:
 			w.Header().Set("Lambda-Runtime-Aws-Request-Id", "c0000000-0000-4000-8000-000000000001")
@@ -230,6 +233,16 @@ func (p *process) stop() string {
 	return p.log.String()
 }
 
+// started waits until the process asks for its first event.
+func (p *process) started() {
+	p.tb.Helper()
+	select {
+	case <-p.lambda.ready:
+	case <-time.After(longest):
+		p.tb.Fatalf("the function asks for no event:\n%s", p.stop())
+	}
+}
+
 // take hands an event over and waits for its answer, which has to be a yes.
 func (p *process) take(event []byte) {
 	p.tb.Helper()
@@ -275,6 +288,10 @@ func valgrind(tb testing.TB) string {
 	return path
 }
 
+func callgrind(tb testing.TB) []string {
+	return []string{valgrind(tb), "--tool=callgrind", "--callgrind-out-file=" + os.DevNull}
+}
+
 const howToGetValgrind = "instructions are counted with valgrind, on Linux: install the package valgrind (apt-get install valgrind, dnf install valgrind)"
 
 var collected = regexp.MustCompile(`Collected : (\d+)`)
@@ -283,10 +300,17 @@ var collected = regexp.MustCompile(`Collected : (\d+)`)
 // the start of the process to the answer to the last event.
 func instructions(tb testing.TB, environment []string, events ...[]byte) (n int, log string) {
 	tb.Helper()
-	p := start(tb, append(environment, "GODEBUG=asyncpreemptoff=1"), valgrind(tb), "--tool=callgrind", "--callgrind-out-file="+os.DevNull)
+	p := start(tb, append(environment, "GODEBUG=asyncpreemptoff=1"), callgrind(tb)...)
+	p.started()
 	for _, e := range events {
 		p.take(e)
 	}
+	return counted(tb, p)
+}
+
+// counted ends the process and reads callgrind's count.
+func counted(tb testing.TB, p *process) (n int, log string) {
+	tb.Helper()
 	log = p.stop()
 	m := collected.FindStringSubmatch(log)
 	if m == nil {

@@ -68,6 +68,8 @@ type Client struct {
 	taxIDs       bool   // tax numbers are kept as tax ids, too
 	taxExempt    string // what a new customer is made with, empty for nothing
 	api          atomic.Pointer[keyed]
+	http         *http.Client
+	base         string
 }
 
 // keyed is a client made for one API key: a rotated key makes a new one.
@@ -110,8 +112,9 @@ func New(key sinkhttp.ReadKey, base string) (*Client, error) { return connect(ke
 
 // connect is New with the account that a key of an organisation is used for.
 func connect(key sinkhttp.ReadKey, base, account string) (*Client, error) {
+	c := &Client{key: sinkhttp.NewKey(key), http: sinkhttp.NewClient(), base: stripe.APIURL}
 	backend := &stripe.BackendConfig{
-		HTTPClient:        sinkhttp.NewClient(),
+		HTTPClient:        c.http,
 		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull},
 		MaxNetworkRetries: stripe.Int64(0),
 		EnableTelemetry:   stripe.Bool(false),
@@ -123,10 +126,15 @@ func connect(key sinkhttp.ReadKey, base, account string) (*Client, error) {
 		if err := checkBase(base); err != nil {
 			return nil, err
 		}
-		backend.URL = stripe.String(strings.TrimRight(base, "/"))
+		c.base = strings.TrimRight(base, "/")
+		backend.URL = &c.base
 	}
-	return &Client{key: sinkhttp.NewKey(key), backends: stripe.NewBackendsWithConfig(backend)}, nil
+	c.backends = stripe.NewBackendsWithConfig(backend)
+	return c, nil
 }
+
+// Prepare implements sink.Preparer for both ports.
+func (c *Client) Prepare(ctx context.Context) { sinkhttp.Prepare(ctx, c.key, c.http, c.base) }
 
 // checkBase takes Stripe's own address and loopback: the API key goes nowhere else, also
 // where a deployment's settings are wrong or somebody else's. The pattern of the parameter

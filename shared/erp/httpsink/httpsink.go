@@ -68,6 +68,9 @@ func New(key sinkhttp.ReadKey, base string) (*Client, error) {
 	return &Client{base: strings.TrimRight(base, "/"), key: sinkhttp.NewKey(key), http: sinkhttp.NewClient()}, nil
 }
 
+// Prepare implements sink.Preparer for both ports.
+func (c *Client) Prepare(ctx context.Context) { sinkhttp.Prepare(ctx, c.key, c.http, c.base) }
+
 // contract: the sink compares epochs and versions itself, so an attempt in doubt
 // is simply sent again.
 var contract = sink.Contract{Fenced: true, Versioned: true, Effect: 10 * time.Second}

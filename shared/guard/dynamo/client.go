@@ -1,7 +1,9 @@
 package dynamo
 
 import (
+	"context"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -9,9 +11,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go/middleware"
 
 	"sfrelay/shared/awsclient"
+	"sfrelay/shared/connect"
 )
 
 // NewClient is a client made for the guard: a lost response costs tens of
@@ -27,13 +31,27 @@ func NewClient(cfg aws.Config, opts ...func(*dynamodb.Options)) *dynamodb.Client
 		if c, ok := o.HTTPClient.(*awshttp.BuildableClient); ok && c.GetTransport().DisableCompression {
 			o.APIOptions = append(o.APIOptions, withoutAcceptEncoding)
 		}
-		o.HTTPClient = awsclient.OwnBody(o.HTTPClient)
+		o.HTTPClient = awsclient.OwnBody(awsclient.Early(o.HTTPClient))
 		if o.BaseEndpoint != nil {
 			// DynamoDB Local sends a wrong checksum with every refused condition.
 			o.DisableValidateResponseChecksum = true
 		}
 	}
 	return dynamodb.NewFromConfig(cfg, append([]func(*dynamodb.Options){base}, opts...)...)
+}
+
+// Connect connects to DynamoDB with TLS and sends nothing (connect.Ahead), where client is
+// made by NewClient and has sent nothing yet. That it fails is no error: the first request
+// connects then.
+func Connect(ctx context.Context, client *dynamodb.Client) {
+	if o := client.Options(); o.BaseEndpoint != nil && !strings.HasPrefix(*o.BaseEndpoint, "https:") {
+		return
+	}
+	connect.Ahead(ctx, func(ctx context.Context) {
+		_, _ = client.GetItem(ctx, &dynamodb.GetItemInput{
+			TableName: aws.String("none"), Key: map[string]types.AttributeValue{KeyAttribute: &types.AttributeValueMemberS{Value: "none"}},
+		})
+	})
 }
 
 // withoutInvocationID leaves out what tells AWS which tries belong together: with its

@@ -88,6 +88,9 @@ func New(secret sinkhttp.ReadKey, address string, o Options) (*Client, error) {
 	return &Client{url: address, secret: sinkhttp.NewKey(oneLine(secret)), http: newHTTP(reach)}, nil
 }
 
+// Prepare implements sink.Preparer.
+func (c *Client) Prepare(ctx context.Context) { sinkhttp.Prepare(ctx, c.secret, c.http, c.url) }
+
 // Contract implements notify.Receiver. Nothing settles a doubt: the consumer has to choose
 // what becomes of it.
 func (*Client) Contract() sink.Contract { return sink.Contract{Effect: 10 * time.Second} }

@@ -18,9 +18,11 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"sfrelay/shared/connect"
 	"sfrelay/shared/sink"
 	"sfrelay/shared/verdict"
 )
@@ -42,10 +44,34 @@ func NewClient() *http.Client {
 // Over is such a client over a transport of the connector's own.
 func Over(t *http.Transport) *http.Client {
 	t.MaxIdleConnsPerHost = 16
+	t.DialContext = connect.Dialing(t.DialContext)
 	return &http.Client{
 		Transport:     transport{t},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// Prepare does before the first call what that would have to do first: it reads the
+// credential and connects to address, side by side. It sends nothing there, and keeps no
+// error: the first call tries again what did not work. client is one of this package that
+// has sent nothing yet.
+func Prepare(ctx context.Context, key *Key, client *http.Client, address string) {
+	var group sync.WaitGroup
+	group.Go(func() { _, _ = key.Get(ctx) })
+	if strings.HasPrefix(address, "https:") {
+		group.Go(func() {
+			connect.Ahead(ctx, func(ctx context.Context) {
+				r, err := http.NewRequestWithContext(ctx, http.MethodHead, address, nil)
+				if err != nil {
+					return
+				}
+				if res, err := client.Do(r); err == nil {
+					_ = res.Body.Close()
+				}
+			})
+		})
+	}
+	group.Wait()
 }
 
 // Exchange is what is known of one request after its end.
