@@ -66,7 +66,7 @@ test: go ## Everything that CI runs: lint, the scenario on the local stack, all 
 	@MUTANTS=sample go test -count=1 -run TestMutants -v ./shared >.cache/mutants.log || { cat .cache/mutants.log; exit 1; }
 	@grep -E '^[0-9]+ mutants' .cache/mutants.log
 	@go test -race -timeout 20m ./...
-	@go test -run 'TestAllocations|TestWorkIsBoundedByBytes' ./shared/guard/internal/bench ./shared/consumer # the race detector allocates too
+	@go test -run 'TestAllocations|TestWorkIsBoundedByBytes|TestBudgetAllocations' ./shared/guard/internal/bench ./shared/consumer ./functions/internal/bootstrap # the race detector allocates too
 
 # The scenario where nothing is fast: every call of table and sinks takes 300 ms more, and 24 busy loops take the processor.
 # Calls may take as long as on AWS; only waits are scaled. make test plays it without the loops.
@@ -113,7 +113,7 @@ fuzz: go ## Fuzz every decoder for FUZZTIME (default 10s) each
 		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime "$$FUZZTIME" $$p; done; done
 
 .PHONY: bench
-bench: go ## Benchmarks (docs/reference/performance.md says what to expect); some 6 minutes
+bench: go valgrind ## Benchmarks (docs/reference/performance.md says what to expect); some 6 minutes
 	@$(MAKE) --no-print-directory dynamodb
 	@go test -run '^$$' -bench . -benchmem -timeout 30m ./shared/... ./functions
 
@@ -189,9 +189,12 @@ clean: ## End the local stacks, delete what was built and installed
 	@if [ -x dist/sfrelay ]; then dist/sfrelay stack down; dist/sfrelay stack down --dir .cache/run; fi
 	rm -rf dist .aws-sam .cache
 
-.PHONY: go python linters dynamodb clients cumulusci node judges
+.PHONY: go valgrind python linters dynamodb clients cumulusci node judges
 go:
 	@command -v go >/dev/null || { echo "missing: Go. Install it from https://go.dev/dl/ (go.mod says which version)." >&2; exit 1; }
+
+valgrind:
+	@command -v valgrind >/dev/null || { echo "missing: valgrind, which counts instructions. Install its package, on Linux (apt-get install valgrind, dnf install valgrind)." >&2; exit 1; }
 
 python linters dynamodb clients cumulusci node judges:
 	@.ci/tools $@ >/dev/null

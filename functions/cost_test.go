@@ -104,12 +104,32 @@ func alarmMetrics(tmpl Template, conditions ...string) (alarms, metrics int) {
 			metrics++
 		}
 		for _, m := range list {
-			if m.(map[string]any)["MetricStat"] != nil {
+			if at(m, "MetricStat") != nil {
 				metrics++
 			}
+			metrics += tmpl.selected(tmpl.render("sfrelay", at(m, "Expression")))
 		}
 	}
 	return alarms, metrics
+}
+
+// selected is how many metrics a Metrics Insights query analyzes at most, each of which an alarm
+// pays for: one for each rule of its bus, or one for each consumer.
+func (t Template) selected(query string) (n int) {
+	if !strings.HasPrefix(query, "SELECT") {
+		return 0
+	}
+	for _, bus := range []string{"EventBusName", "ChangeBusName"} {
+		for id := range t.eventRules() {
+			if t.busOf(id) == bus && strings.Contains(query, "'"+ours[bus]+"'") {
+				n++
+			}
+		}
+	}
+	if strings.Contains(query, "consumer") {
+		n = len(t.Mappings.Consumers)
+	}
+	return n
 }
 
 // relayMetrics counts those of a monitor that watches both relays.
@@ -166,10 +186,11 @@ func perMonth(tmpl Template) string {
 	cost := func(n int, each float64) float64 { return float64(n) * each }
 	rows := "| | count | a month |\n| --- | --- | --- |\n"
 	rows += row("alarms that look at one thing", fmt.Sprintf("%d, on %d metrics", alarms, core), cost(core, prices.alarmMetric), cost(core, prices.alarmMetric))
-	rows += row("alarms of `Monitoring=full`", fmt.Sprintf("%d, on %d metrics", more, full), cost(full, prices.alarmMetric), cost(full, prices.alarmMetric))
+	rows += row("alarms of `Monitoring=full`", fmt.Sprintf("%d, on at most %d metrics", more, full), cost(full, prices.alarmMetric), cost(full, prices.alarmMetric))
 	rows += row("alarms of the relays, with `SalesforceUrl`", fmt.Sprintf("%d, on %d metrics", watching, relays), cost(relays, prices.alarmMetric), cost(relays, prices.alarmMetric))
 	rows += row("metrics of the relays, with `SalesforceUrl`", fmt.Sprintf("%.0f for two relays", monitor), monitor*prices.metric, monitor*prices.metric)
 	rows += row("metrics of the log line", fmt.Sprintf("about %d are used (4 verdicts and 3 times of each consumer); at most %d", usual, most), cost(usual, prices.metric), cost(most, prices.metric))
+	rows += row("metric of the redrive function", "1", prices.metric, prices.metric)
 	rows += row("dashboard", "1; free if it is among the account's first three", prices.dashboard, prices.dashboard)
 	rows += row("secrets", fmt.Sprintf("%d, the webhook's and the org's among them", secrets), cost(secrets, prices.secret), cost(secrets, prices.secret))
 	rows += row(fmt.Sprintf("empty receives: %d buffers, %d readers each, every %d s", consumers, pollers, waits), fmt.Sprintf("about %.1f million", receives/1e6), receives/1e6*prices.sqs, receives/1e6*prices.sqs)

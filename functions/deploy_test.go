@@ -11,6 +11,7 @@ import (
 // environment of samconfig.toml deploys: an ELF header says it in e_machine, at
 // offset 18 (System V ABI, "ELF Header": EM_X86_64 is 62, EM_AARCH64 is 183).
 func TestDeployRefusesTheWrongArchitecture(t *testing.T) {
+	slowDeploy(t)
 	elf := func(machine byte) []byte {
 		header := make([]byte, 64)
 		copy(header, "\x7fELF\x02\x01\x01")
@@ -40,6 +41,7 @@ func TestDeployRefusesTheWrongArchitecture(t *testing.T) {
 // make deploy must refuse a reserved concurrency that the invocations of a buffer alone can
 // use up: the events of the rules would be throttled.
 func TestDeployRefusesTooLittleReservedConcurrency(t *testing.T) {
+	slowDeploy(t)
 	const template = "Parameters:\n  Architecture:\n    Type: String\n    Default: arm64\n"
 	arm := append([]byte("\x7fELF\x02\x01\x01"), make([]byte, 57)...)
 	arm[18] = 183
@@ -59,6 +61,7 @@ func TestDeployRefusesTooLittleReservedConcurrency(t *testing.T) {
 // make deploy must refuse the name of a stack from which CloudFormation would have to cut
 // the name of a rule: the queues would then not let that rule in.
 func TestDeployRefusesLongStackNames(t *testing.T) {
+	slowDeploy(t)
 	const template = `Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]
 Parameters:
   Architecture: {Type: String, Default: arm64}
@@ -116,6 +119,7 @@ func checkDeploy(t *testing.T, config, template string, binary []byte, refuses s
 // A stack that is deployed again finds the table of the one before, or make deploy refuses
 // to make an empty one beside it.
 func TestDeployRefusesASecondTable(t *testing.T) {
+	slowDeploy(t)
 	if testing.Short() {
 		t.Skip("20 s")
 	}
@@ -172,6 +176,7 @@ func TestDeployRefusesASecondTable(t *testing.T) {
 // Whoever deletes the stack is told with which lines it comes back, and leaves nothing in a
 // buffer without knowing.
 func TestUndeploySaysHowToComeBack(t *testing.T) {
+	slowDeploy(t)
 	config := []byte("version = 0.1\n[test.global.parameters]\nstack_name = \"sfrelay\"\n")
 	outputs := map[string]string{
 		"GuardTable": "sfrelay-GuardTable-1A2B3C", "FailureBucket": "sfrelay-failurebucket-4d5e6f", "FailureQueueUrl": "https://queue/failure",
@@ -208,5 +213,13 @@ func TestUndeploySaysHowToComeBack(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// slowDeploy leaves out what starts make and Python many times, in the quick loop.
+func slowDeploy(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts make many times; run it without -short")
 	}
 }

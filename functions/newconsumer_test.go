@@ -22,7 +22,7 @@ type step struct {
 // renamed makes of what belongs to inventory-erp the same for returns-erp.
 var renamed = strings.NewReplacer(
 	"InventoryUpdate", "StockReturn", "InventoryERP", "ReturnsERP", "InventoryErp", "ReturnsErp", "inventory-erp", "returns-erp",
-	"Inventory_Update__e", "Stock_Return__e", `, Sequence: "Sequence__c", Fields: "Fields__c"`, "", `KeyOf("stock"`, `KeyOf("return"`, "{Id: m4,", "{Id: m5,",
+	"Inventory_Update__e", "Stock_Return__e", `, Sequence: "Sequence__c", Fields: "Fields__c"`, "", `KeyOf("stock"`, `KeyOf("return"`, "{Id: m5,", "{Id: m6,", "{Id: errors5,", "{Id: errors6,", "{Id: calls5,", "{Id: calls6,",
 	"newShelf", "newCounter", "shelf", "counter", "onHand", "returned", "levels()", "returns()", "TestTheNewestQuantity", "TestTheNewestReturn",
 	"TestWhatIsMissingOfALevel", "TestWhatIsMissingOfAReturn",
 )
@@ -170,7 +170,7 @@ func withReturns(template string) string {
 		case strings.Contains(line, "InventoryErp"):
 			out = append(out, line, renamed.Replace(line))
 		default:
-			out = append(out, strings.Replace(line, "+FILL(m4,0)", "+FILL(m4,0)+FILL(m5,0)", 1))
+			out = append(out, line)
 		}
 	}
 	return strings.TrimRight(strings.Join(out, "\n"), "\n") + "\n"

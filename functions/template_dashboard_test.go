@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"sfrelay/shared/redrive"
 	"sfrelay/shared/relay"
 	"sfrelay/shared/telemetry"
 )
@@ -36,6 +37,11 @@ var awsMetrics = []family{
 		"ApproximateAgeOfOldestMessage", "NumberOfMessagesSent", "NumberOfMessagesReceived", "NumberOfMessagesDeleted",
 		"NumberOfEmptyReceives", "SentMessageSize",
 	}},
+	{"AWS/Events", []string{"EventSourceName"}, []string{"Events"}},
+	{"AWS/DynamoDB", []string{"TableName"}, []string{
+		"ReadThrottleEvents", "WriteThrottleEvents", "ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits", "ConditionalCheckFailedRequests",
+	}},
+	{"AWS/DynamoDB", []string{"Operation", "TableName"}, []string{"SystemErrors", "ThrottledRequests", "SuccessfulRequestLatency"}},
 	{"AWS/Events", []string{"EventBusName", "RuleName"}, []string{
 		"Invocations", "FailedInvocations", "MatchedEvents", "TriggeredRules", "ThrottledRules",
 		"InvocationAttempts", "SuccessfulInvocationAttempts", "RetryInvocationAttempts", "InvocationsCreated",
@@ -54,6 +60,7 @@ func ownMetrics() []family {
 		Lag: time.Second, Sink: time.Second, Waited: time.Second, GuardRequests: 1, EpochRaised: true,
 	})
 	monitored().Write(log)
+	log.Measured(time.Unix(1, 0), slog.LevelInfo, "redrive", nil, []telemetry.Measure{redrive.Oldest(time.Hour)})
 	var found []family
 	for text := range strings.Lines(out.String()) {
 		found = append(found, familiesOf(text)...)

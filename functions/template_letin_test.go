@@ -81,6 +81,7 @@ var (
 		"AWS::Partition": "aws", "AWS::Region": "eu-west-2", "AWS::AccountId": "111122223333", "AWS::StackName": "sfrelay",
 		"EventBusName": "aws.partner/salesforce.com/00D/events", "ChangeBusName": "aws.partner/salesforce.com/00D/changes",
 		"Stage": "acceptance", "SalesforceOrgs": "00D5f000005KcCnEAK",
+		"HeartbeatHours": "24",
 	}
 	noBus = ours.but("EventBusName", "").but("ChangeBusName", "")
 )

@@ -92,12 +92,19 @@ func familiesOfMonitor() (found []family) {
 }
 
 // alarmsSayWhere: who is woken by an alarm knows of which stage and org it is, and so does
-// whoever reads the outputs.
+// whoever reads the outputs. It says what happened and what to type; that sfrelay knows the
+// command is tested where it is (TestAlarmsSayWhatToType).
 func alarmsSayWhere(t Template) (wrong []string) {
 	for id, a := range t.of("AWS::CloudWatch::Alarm") {
 		says := t.render("sfrelay", a.Properties["AlarmDescription"])
-		if !strings.HasPrefix(says, "acceptance, org 00D5f000005KcCnEAK: ") {
+		about, ok := strings.CutPrefix(says, "acceptance, org 00D5f000005KcCnEAK: ")
+		if !ok {
 			wrong = append(wrong, fmt.Sprintf("%s says neither stage nor org: %s", id, says))
+		}
+		what, command, _ := strings.Cut(about, ". Type: sfrelay ")
+		command, ours := strings.CutSuffix(command, " --aws --stack-name sfrelay")
+		if strings.Contains(what, ". ") || len(what) < 30 || what[:1] != strings.ToUpper(what[:1]) || command == "" || !ours {
+			wrong = append(wrong, fmt.Sprintf("%s does not say in two sentences what happened and what to type: %s", id, says))
 		}
 	}
 	for name, parameter := range map[string]string{"Stage": "Stage", "Orgs": "SalesforceOrgs"} {

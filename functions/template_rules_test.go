@@ -1,7 +1,6 @@
 package functions_test
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -9,7 +8,6 @@ import (
 	"strings"
 
 	"sfrelay/functions"
-	"sfrelay/shared/telemetry"
 )
 
 // template.yaml is held to the rules that keep events from getting lost and functions
@@ -78,6 +76,7 @@ var templateRules = []Rule{
 	{"keys-are-asked", keysAreAsked},
 	{"archives-keep", archivesKeep},
 	{"failures-raise-alarms", failuresRaiseAlarms},
+	{"alarms-tell-somebody", alarmsTell},
 	{"relays-are-watched", relaysAreWatched},
 	{"alarms-say-where", alarmsSayWhere},
 	{"trial-buses-cut-no-relay", trialBuses},
@@ -569,84 +568,6 @@ func tableStays(t Template) (wrong []string) {
 	return wrong
 }
 
-// failuresRaiseAlarms: on the first message of both queues of what failed, always;
-// the other alarms where the account takes them.
-func failuresRaiseAlarms(t Template) (wrong []string) {
-	watched := map[string]bool{}
-	for id, a := range t.of("AWS::CloudWatch::Alarm") {
-		if text(a.Properties["AlarmActions"]) != `{"Fn::If":["HasAlarmTopic",[{"Ref":"AlarmTopic"}],{"Ref":"AWS::NoValue"}]}` {
-			wrong = append(wrong, id+" tells nobody")
-		}
-		dimensions, _ := a.Properties["Dimensions"].([]any)
-		if a.Condition == "" && a.Properties["MetricName"] == "ApproximateNumberOfMessagesVisible" && len(dimensions) == 1 &&
-			number(a.Properties["Threshold"]) == 0 && a.Properties["ComparisonOperator"] == "GreaterThanThreshold" {
-			queue, _, _ := strings.Cut(getAtt(at(dimensions[0], "Value")), ".")
-			watched[queue] = true
-		}
-	}
-	for _, queue := range []string{"DeliveryQueue", "FailureQueue"} {
-		if !watched[queue] {
-			wrong = append(wrong, "no alarm on the first message in "+queue)
-		}
-	}
-	for id, metric := range map[string]string{
-		"DroppedAlarm": "AsyncEventsDropped", "RecordLostAlarm": "DestinationDeliveryFailures", "ThrottledAlarm": "Throttles",
-		"LateAlarm": "AsyncEventAge", "SilenceAlarm": "Invocations", "BufferAlarm": "ApproximateAgeOfOldestMessage",
-		"InFlightAlarm": "ApproximateNumberOfMessagesNotVisible",
-	} {
-		var of []string
-		expression := ""
-		metrics, _ := t.Resources[id].Properties["Metrics"].([]any)
-		for _, m := range metrics {
-			if e, ok := at(m, "Expression").(string); ok {
-				expression = e
-			}
-			if at(m, "MetricStat", "Metric", "MetricName") == metric {
-				dimensions, _ := at(m, "MetricStat", "Metric", "Dimensions").([]any)
-				for _, d := range dimensions {
-					of = append(of, ref(at(d, "Value"))+strings.TrimSuffix(getAtt(at(d, "Value")), "Buffer.QueueName"))
-				}
-			}
-		}
-		for _, m := range metrics {
-			name, _ := at(m, "Id").(string)
-			if at(m, "MetricStat") != nil && expression != "MAX(METRICS())" && !strings.Contains(expression, "FILL("+name+",0)") {
-				wrong = append(wrong, id+" does not look at its metric "+name)
-			}
-		}
-		for _, consumer := range keys(t.Mappings.Consumers) {
-			if !slices.Contains(of, consumer) {
-				wrong = append(wrong, fmt.Sprintf("%s watches %s of %v, but not of %s", id, metric, of, consumer))
-			}
-		}
-	}
-	return append(wrong, ownAlarms(t)...)
-}
-
-// ownAlarms: on what the functions write of the whole stack; refused credentials always.
-func ownAlarms(t Template) (wrong []string) {
-	watched := map[string]string{}
-	for id, a := range t.of("AWS::CloudWatch::Alarm") {
-		for _, f := range ownMetrics() {
-			if a.Properties["Namespace"] == f.namespace && slices.Equal(f.dimensions, []string{"service"}) &&
-				text(a.Properties["Dimensions"]) == `[{"Name":"service","Value":{"Ref":"AWS::StackName"}}]` {
-				for _, metric := range f.metrics {
-					if a.Properties["MetricName"] == metric {
-						watched[metric] = cmp.Or(a.Condition, "always")
-					}
-				}
-			}
-		}
-		if a.Properties["Namespace"] == telemetry.Namespace && watched[fmt.Sprint(a.Properties["MetricName"])] == "" {
-			wrong = append(wrong, id+" looks at a metric that nobody writes")
-		}
-	}
-	if watched["credentialsRefused"] != "always" || watched["waitedMs"] == "" {
-		wrong = append(wrong, "no alarm on refused credentials, or none on what waits")
-	}
-	return wrong
-}
-
 // trialBuses: only on request; deleting the stack must never cut a relay.
 func trialBuses(t Template) (wrong []string) {
 	for id, b := range t.of("AWS::Events::EventBus") {
@@ -666,8 +587,14 @@ func emulatorsTakeCore(t Template) (wrong []string) {
 	for id, r := range t.Resources {
 		refused := r.Type == "AWS::Logs::QueryDefinition" || r.Type == "AWS::Events::Archive" || r.Type == "AWS::CloudWatch::CompositeAlarm" ||
 			(r.Type == "AWS::CloudWatch::Alarm" && r.Properties["Metrics"] != nil)
-		if refused && r.Condition != "FullMonitoring" && !strings.HasPrefix(r.Condition, "Archives") { // archivesKeep
+		// FullEvents and FullChanges are FullMonitoring where there is such a bus.
+		if refused && !slices.Contains([]string{"FullMonitoring", "FullEvents", "FullChanges"}, r.Condition) && !strings.HasPrefix(r.Condition, "Archives") { // archivesKeep
 			wrong = append(wrong, id+" has to stand behind FullMonitoring")
+		}
+	}
+	for condition, bus := range map[string]string{"FullEvents": "HasEvents", "FullChanges": "HasChanges"} {
+		if text(t.Conditions[condition]) != `{"Fn::And":[{"Condition":"FullMonitoring"},{"Condition":"`+bus+`"}]}` {
+			wrong = append(wrong, condition+" is not FullMonitoring and "+bus)
 		}
 	}
 	return wrong
@@ -676,7 +603,7 @@ func emulatorsTakeCore(t Template) (wrong []string) {
 // nothingOrphaned: everything belongs to a consumer, is shared by name, or watches.
 func nothingOrphaned(t Template) (wrong []string) {
 	shared := []string{
-		"GuardTable", "DeliveryQueue", "DeliveryQueuePolicy", "FailureQueue", "FailureQueuePolicy", "FailureBucket", "FailureBucketPolicy", "AuditLog", "QueuesPolicy", "RepairPolicy", "RelayPolicy", "KeyPolicy", "TrialEventBus", "TrialChangeBus", "EventArchive", "ChangeArchive", "Dashboard",
+		"GuardTable", "DeliveryQueue", "DeliveryQueuePolicy", "FailureQueue", "FailureQueuePolicy", "FailureBucket", "FailureBucketPolicy", "AuditLog", "QueuesPolicy", "RepairPolicy", "RelayPolicy", "KeyPolicy", "EventArchive", "ChangeArchive", "TrialEventBus", "TrialChangeBus", "Dashboard", "AlarmEmailTopic", "AlarmEmailPolicy",
 	}
 	outputs := keys(t.Outputs)
 	for id, r := range t.Resources {

@@ -256,22 +256,53 @@ var mutations = []mutation{
 	{"table-cannot-be-lost", "Resources/GuardTable/Properties/TimeToLiveSpecification/AttributeName", `"ttl"`, "TimeToLive"},
 	{"table-cannot-be-lost", "Resources/GuardTable/Properties/BillingMode", `"PROVISIONED"`, "BillingMode"},
 
-	{"failures-raise-alarms", "Resources/FailureQueueAlarm", `null`, "no alarm on the first message in FailureQueue"},
-	{"failures-raise-alarms", "Resources/DeliveryQueueAlarm/Condition", `"FullMonitoring"`, "no alarm on the first message in DeliveryQueue"},
-	{"failures-raise-alarms", "Resources/DeliveryQueueAlarm/Properties/Threshold", `10`, "no alarm on the first message in DeliveryQueue"},
-	{"failures-raise-alarms", "Resources/DeliveryQueueAlarm/Properties/AlarmActions", `null`, "tells nobody"},
-	{"failures-raise-alarms", "Resources/DroppedAlarm/Properties/Metrics/2", `null`, "DroppedAlarm watches AsyncEventsDropped of"},
-	{"failures-raise-alarms", "Resources/SilenceAlarm/Properties/Metrics/0/Expression", `"FILL(m1,0)+FILL(m2,0)+FILL(m3,0)"`, "SilenceAlarm does not look at its metric m4"},
-	{"failures-raise-alarms", "Resources/SilenceAlarm", `null`, "SilenceAlarm watches Invocations of []"},
-
-	{"failures-raise-alarms", "Resources/InFlightAlarm/Properties/Metrics/2", `null`, "InFlightAlarm watches ApproximateNumberOfMessagesNotVisible of"},
-	{"failures-raise-alarms", "Resources/CredentialsAlarm/Condition", `"FullMonitoring"`, "no alarm on refused credentials"},
+	{"failures-raise-alarms", "Resources/FailureQueueArrivalAlarm", `null`, "FailureQueueArrivalAlarm is missing"},
+	{"failures-raise-alarms", "Resources/DeliveryQueueArrivalAlarm/Condition", `"FullMonitoring"`, "DeliveryQueueArrivalAlarm has the condition"},
+	{"failures-raise-alarms", "Resources/DeliveryQueueArrivalAlarm/Properties/Threshold", `10`, "DeliveryQueueArrivalAlarm rings at"},
+	{"failures-raise-alarms", "Resources/DeliveryQueueArrivalAlarm/Properties/MetricName", `"ApproximateNumberOfMessagesVisible"`, "DeliveryQueueArrivalAlarm looks at"},
+	{"failures-raise-alarms", "Resources/FailureQueueAlarm", `null`, "FailureQueueAlarm is missing"},
+	{"failures-raise-alarms", "Resources/FailureQueueAlarm/Properties/Metrics/0/Expression", `"visible"`, "FailureQueueAlarm looks at visible of"},
+	{"failures-raise-alarms", "Resources/FailureQueueAlarm/Properties/Metrics/0/ReturnData", `false`, "visible+hidden that is not looked at"},
+	{"failures-raise-alarms", "Resources/DeliveryQueueAlarm/Properties/Metrics/1", `null`, "DeliveryQueueAlarm looks at"},
+	{"failures-raise-alarms", "Resources/ExpiryAlarm/Properties/Threshold", `1209600`, "ExpiryAlarm rings at GreaterThanThreshold 1.2096e+06"},
+	{"failures-raise-alarms", "Resources/OldestAlarm/Properties/Metrics/1/MetricStat/Metric/MetricName", `"oldestSeconds"`, "OldestAlarm looks at a metric that nobody writes: 3600 Maximum sfrelay oldestSeconds service=AWS::StackName"},
+	{"failures-raise-alarms", "Resources/OldestAlarm/Properties/Metrics/2/MetricStat/Metric/Dimensions/0/Value", `{"Fn::GetAtt":["DeliveryQueue","QueueName"]}`, "OldestAlarm looks at"},
+	{"failures-raise-alarms", "Resources/EventsSilenceAlarm", `null`, "EventsSilenceAlarm is missing"},
+	{"failures-raise-alarms", "Resources/ChangesSilenceAlarm/Condition", `"HasEvents"`, "ChangesSilenceAlarm has the condition"},
+	{"failures-raise-alarms", "Resources/ChangesSilenceAlarm/Properties/Dimensions/0/Value", `{"Ref":"EventBusName"}`, "ChangesSilenceAlarm looks at"},
+	{"failures-raise-alarms", "Resources/ChangesSilenceAlarm/Properties/Dimensions/0/Name", `"EventBusName"`, "ChangesSilenceAlarm looks at a metric that nobody writes"},
+	{"failures-raise-alarms", "Resources/EventsSilenceAlarm/Properties/TreatMissingData", `"notBreaching"`, "is notBreaching without data"},
+	{"failures-raise-alarms", "Resources/EventsSilenceAlarm/Properties/EvaluationPeriods", `24`, "in 24 periods"},
+	{"failures-raise-alarms", "Parameters/HeartbeatHours/MaxValue", `240`, "ends elsewhere than at 168"},
+	{"failures-raise-alarms", "Resources/EventsLostAlarm/Properties/Metrics/0/Expression", `{"Fn::Sub":"SELECT SUM(InvocationsFailedToBeSentToDlq) FROM SCHEMA(\"AWS/Events\", EventBusName) WHERE EventBusName = '${EventBusName}'"}`, "EventsLostAlarm looks at a metric that nobody writes"},
+	{"failures-raise-alarms", "Resources/EventsLostAlarm/Properties/Metrics/0/Expression", `{"Fn::Sub":"SELECT SUM(InvocationsFailedToBeSentToDlq) FROM SCHEMA(\"AWS/Events\", EventBusName, RuleName) WHERE EventBusName = '${ChangeBusName}'"}`, "EventsLostAlarm looks at SELECT"},
+	{"failures-raise-alarms", "Resources/ChangesUndeliveredAlarm", `null`, "ChangesUndeliveredAlarm is missing"},
+	{"failures-raise-alarms", "Resources/DroppedAlarm/Properties/Metrics/2", `null`, "DroppedAlarm looks at MAX(METRICS()) of"},
+	{"failures-raise-alarms", "Resources/SlowAlarm/Properties/Metrics/2/MetricStat/Stat", `"Average"`, "SlowAlarm looks at"},
+	{"failures-raise-alarms", "Resources/ErrorsAlarm/Properties/Metrics/*calls3*/MetricStat/Metric/MetricName", `"Invocation"`, "ErrorsAlarm looks at a metric that nobody writes"},
+	{"failures-raise-alarms", "Resources/InFlightAlarm/Properties/Metrics/2", `null`, "InFlightAlarm looks at"},
+	{"failures-raise-alarms", "Resources/GuardAlarm/Properties/Metrics/*reads*/MetricStat/Metric/MetricName", `"ThrottledRequests"`, "GuardAlarm looks at a metric that nobody writes"},
+	{"failures-raise-alarms", "Resources/ZombieAlarm/Properties/Metrics/0/Expression", `{"Fn::Sub":"SELECT SUM(changes) FROM SCHEMA(sfrelay, service, verdict) WHERE service = '${AWS::StackName}' AND verdict = 'zombie'"}`, "ZombieAlarm looks at a metric that nobody writes"},
+	{"failures-raise-alarms", "Resources/CredentialsAlarm/Condition", `"FullMonitoring"`, "CredentialsAlarm has the condition"},
 	{"failures-raise-alarms", "Resources/CredentialsAlarm/Properties/Dimensions/0/Name", `"stack"`, "CredentialsAlarm looks at a metric that nobody writes"},
 	{"failures-raise-alarms", "Resources/WaitingAlarm/Properties/MetricName", `"waitMs"`, "WaitingAlarm looks at a metric that nobody writes"},
-	{"failures-raise-alarms", "Resources/WaitingAlarm", `null`, "none on what waits"},
-
+	{"failures-raise-alarms", "Resources/WaitingAlarm", `null`, "WaitingAlarm is missing"},
 	{"failures-raise-alarms", "Resources/RelayDownAlarm/Properties/MetricName", `"relayIsDown"`, "RelayDownAlarm looks at a metric that nobody writes"},
-	{"failures-raise-alarms", "Resources/RelayDownAlarm/Properties/AlarmActions", `null`, "RelayDownAlarm tells nobody"},
+	{"failures-raise-alarms", "Resources/NewAlarm", `{"Type":"AWS::CloudWatch::Alarm","Properties":{}}`, "NewAlarm is an alarm that nobody has written down"},
+
+	{"alarms-tell-somebody", "Resources/RelayDownAlarm/Properties/AlarmActions", `null`, "RelayDownAlarm tells nobody"},
+	{"alarms-tell-somebody", "Resources/LateAlarm/Properties/AlarmActions/0", `{"Ref":"AlarmEmailTopic"}`, "LateAlarm tells nobody"},
+	{"alarms-tell-somebody", "Resources/LateAlarm/Properties/AlarmActions/1/Fn::If/0", `"HasAlarmEmail"`, "LateAlarm tells nobody"},
+	{"alarms-tell-somebody", "Resources/LateAlarm/Properties/ActionsEnabled", `false`, "LateAlarm tells nobody"},
+	{"alarms-tell-somebody", "Resources/FailureQueueAlarm/Properties/OKActions", `null`, "FailureQueueAlarm tells null when it is over"},
+	{"alarms-tell-somebody", "Resources/AlarmEmailTopic/Condition", `null`, "AlarmEmailTopic is"},
+	{"alarms-tell-somebody", "Resources/AlarmEmailTopic/Properties/Subscription", `null`, "AlarmEmailTopic is"},
+	{"alarms-tell-somebody", "Resources/AlarmEmailPolicy/Properties/PolicyDocument/Statement/0/Condition", `null`, "AlarmEmailPolicy is"},
+	{"alarms-tell-somebody", "Resources/AlarmEmailPolicy/Properties/PolicyDocument/Statement/0/Principal", `"*"`, "AlarmEmailPolicy is"},
+	{"alarms-tell-somebody", "Parameters/AlarmEmail/Default", `"you@example.com"`, "AlarmEmail is not off by default"},
+	{"alarms-tell-somebody", "Parameters/AlarmEmail/AllowedPattern", `".*"`, "AlarmEmail takes what is no address"},
+	{"alarms-tell-somebody", "Outputs/AlarmsTell", `null`, "the output AlarmsTell says null"},
+	{"alarms-tell-somebody", "Outputs/AlarmsTell/Condition", `"HasAlarmEmail"`, "the output AlarmsTell says"},
 
 	{"relays-are-watched", "Resources/RelayDownAlarm", `null`, "RelayDownAlarm is missing"},
 	{"relays-are-watched", "Resources/RelayDownAlarm/Condition", `null`, "RelayDownAlarm is missing, or is not where"},
@@ -290,6 +321,9 @@ var mutations = []mutation{
 
 	{"alarms-say-where", "Resources/FailureQueueAlarm/Properties/AlarmDescription", `"A change was not applied."`, "FailureQueueAlarm says neither stage nor org"},
 	{"alarms-say-where", "Resources/BufferAlarm/Properties/AlarmDescription", `"A message has waited."`, "BufferAlarm says neither stage nor org"},
+	{"alarms-say-where", "Resources/LateAlarm/Properties/AlarmDescription", `{"Fn::Sub":"${Stage}, org ${SalesforceOrgs}: An event has waited for its function for long. Type: sfrelay status --aws"}`, "LateAlarm does not say in two sentences"},
+	{"alarms-say-where", "Resources/LateAlarm/Properties/AlarmDescription", `{"Fn::Sub":"${Stage}, org ${SalesforceOrgs}: Late. Type: sfrelay status --aws --stack-name ${AWS::StackName}"}`, "LateAlarm does not say in two sentences"},
+	{"alarms-say-where", "Resources/LateAlarm/Properties/AlarmDescription", `{"Fn::Sub":"${Stage}, org ${SalesforceOrgs}: An event has waited. It waited for its function. Type: sfrelay status --aws --stack-name ${AWS::StackName}"}`, "LateAlarm does not say in two sentences"},
 	{"alarms-say-where", "Outputs/Stage", `null`, "Stage is not in the outputs"},
 	{"alarms-say-where", "Outputs/Orgs", `null`, "SalesforceOrgs is not in the outputs"},
 	{"alarms-say-where", "Parameters/Stage/AllowedPattern", `null`, "Stage takes any text"},
@@ -305,7 +339,9 @@ var mutations = []mutation{
 	{"trial-buses-cut-no-relay", "Resources/TrialEventBus/Properties/EventSourceName", `{"Ref":"EventBusName"}`, "more than a bus for trials"},
 	{"trial-buses-cut-no-relay", "Parameters/CreateBus/Default", `"true"`, "not off by default"},
 
-	{"emulators-take-core", "Resources/SilenceAlarm/Condition", `null`, "SilenceAlarm has to stand behind FullMonitoring"},
+	{"emulators-take-core", "Resources/LateAlarm/Condition", `null`, "LateAlarm has to stand behind FullMonitoring"},
+	{"emulators-take-core", "Resources/EventsLostAlarm/Condition", `"HasEvents"`, "EventsLostAlarm has to stand behind FullMonitoring"},
+	{"emulators-take-core", "Conditions/FullChanges", `{"Condition":"HasChanges"}`, "FullChanges is not FullMonitoring and HasChanges"},
 	{"emulators-take-core", "Resources/LagQuery/Condition", `null`, "LagQuery has to stand behind FullMonitoring"},
 
 	{"nothing-is-orphaned", "Resources/Forgotten", `{"Type":"AWS::SQS::Queue","Properties":{}}`, "Forgotten belongs to no function"},
@@ -742,7 +778,7 @@ func TestFunctionsHaveFolders(t *testing.T) {
 	}
 	var got []string
 	for _, e := range entries {
-		if e.IsDir() && e.Name() != "testdata" {
+		if e.IsDir() && e.Name() != "testdata" && e.Name() != "internal" {
 			got = append(got, e.Name())
 		}
 	}

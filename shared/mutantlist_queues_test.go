@@ -231,15 +231,21 @@ var queueMutants = []mutant{
 		test: "TestAPoisonedVersionIsTakenBack", protects: "no repair writes a version that wins for ever",
 	},
 	{
+		name: "function-sees-the-youngest", file: "deadletter/schedule.go",
+		old:  "m.Sent.Before(oldest)",
+		new:  "m.Sent.After(oldest)",
+		test: "TestAScheduledRun", protects: "an alarm rings before the oldest message is deleted",
+	},
+	{
 		name: "function-takes-all", file: "deadletter/schedule.go",
-		old:  "return Due(m.LastAt, from, at) && qs.Alone(m) },",
-		new:  "return Due(m.LastAt, from, at) },",
+		old:  "return Due(m.LastAt, from, at) && qs.Alone(m)\n",
+		new:  "return Due(m.LastAt, from, at)\n",
 		test: "TestAScheduledRun", protects: "what a person has to decide on is not redriven by a clock",
 	},
 	{
 		name: "function-takes-always", file: "deadletter/schedule.go",
-		old:  "return Due(m.LastAt, from, at) && qs.Alone(m) },",
-		new:  "return qs.Alone(m) && !from.After(at) },",
+		old:  "return Due(m.LastAt, from, at) && qs.Alone(m)\n",
+		new:  "return qs.Alone(m) && !from.After(at)\n",
 		test: "TestAScheduledRun", protects: "a sink that is down is asked after pauses that grow",
 	},
 	{

@@ -67,6 +67,7 @@ type Summary struct {
 	Outcomes map[Outcome]int
 	Counts   []Count // of the queues it went over
 	Warnings []error
+	Oldest   time.Time // of a scheduled run: when the oldest message that it saw was sent
 }
 
 // ErrStopped ends a redrive of which too much fails.

@@ -3,6 +3,7 @@ package deadletter
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"sfrelay/shared/transport"
@@ -43,10 +44,22 @@ func (qs *Queues) Scheduled(ctx context.Context, at time.Time, every time.Durati
 	// A run sees a thousand messages of more, by chance: it looks back over as many runs as it
 	// takes to see each once.
 	from := at.Add(-every * time.Duration(1+queued/mostARun))
+	var mu sync.Mutex
+	var oldest time.Time
 	sum, err := qs.Redrive(ctx, Order{
 		By: transport.ByFunction, Limit: mostARun, MostSeen: mostARun, Parallel: 4, StopAbove: 0.5, Report: report,
-		Due: func(m Message) bool { return Due(m.LastAt, from, at) && qs.Alone(m) },
+		Due: func(m Message) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			if oldest.IsZero() || m.Sent.Before(oldest) {
+				oldest = m.Sent
+			}
+			return Due(m.LastAt, from, at) && qs.Alone(m)
+		},
 	})
+	if sum != nil {
+		sum.Oldest = oldest
+	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrStopped) {
 		err = nil
 	}

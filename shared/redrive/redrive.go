@@ -21,14 +21,14 @@ import (
 	"sfrelay/shared/config"
 	"sfrelay/shared/deadletter"
 	"sfrelay/shared/failurebucket"
+	"sfrelay/shared/telemetry"
 )
 
 // Main serves the schedule until the process is stopped.
 func Main() {
-	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
-	s, err := newScheduled(context.Background(), config.NewReader(os.LookupEnv), log)
+	s, err := newScheduled(context.Background(), config.NewReader(os.LookupEnv))
 	if err != nil {
-		log.Error("the function cannot start", "error", err.Error())
+		slog.New(slog.NewJSONHandler(os.Stdout, nil)).Error("the function cannot start", "error", err.Error())
 		os.Exit(1)
 	}
 	awslambda.Start(s.run)
@@ -38,19 +38,17 @@ func Main() {
 type scheduled struct {
 	queues *deadletter.Queues
 	every  time.Duration
-	log    *slog.Logger
-	name   string // of the stack
-	stage  string
+	log    *telemetry.Log
 	now    func() time.Time
 }
 
-func newScheduled(ctx context.Context, r *config.Reader, log *slog.Logger) (*scheduled, error) {
-	s := &scheduled{every: 15 * time.Minute, log: log, now: time.Now}
+func newScheduled(ctx context.Context, r *config.Reader) (*scheduled, error) {
+	s := &scheduled{every: 15 * time.Minute, now: time.Now}
 	queues := []deadletter.Queue{
 		{Name: "failure", URL: r.Required("FAILURE_QUEUE_URL", "the URL of the failure queue")},
 		{Name: "delivery", URL: r.Required("DELIVERY_QUEUE_URL", "the URL of the delivery queue"), FromRules: true},
 	}
-	s.name, s.stage = r.Optional("SERVICE_NAME", "sfrelay"), r.Optional("STAGE", "")
+	s.log = telemetry.New(os.Stdout, r.Optional("SERVICE_NAME", "sfrelay"), slog.LevelInfo).InStage(r.Optional("STAGE", ""))
 	list := r.Required("CONSUMERS", "name, function, role id and buffer of each consumer")
 	bucket := r.Required("FAILURE_BUCKET", "the name of the failure bucket")
 	readsOrg := r.Optional("SALESFORCE_URL", "") != ""
@@ -116,16 +114,33 @@ func (s *scheduled) run(ctx context.Context, event json.RawMessage) error {
 			left[r.Class]++
 		}
 	})
-	level, attrs := slog.LevelInfo, []any{
-		"service", s.name, "stage", s.stage, "at", clock.Time.UTC().Format(time.RFC3339),
-		"taken", sum.Outcomes[deadletter.Taken], "parkedAgain", sum.Outcomes[deadletter.ParkedAgain], "left", sum.Outcomes[deadletter.Left],
-		"seen", seen(sum.Counts), "leftByClass", left,
+	level, attrs := slog.LevelInfo, []slog.Attr{
+		slog.String("at", clock.Time.UTC().Format(time.RFC3339)),
+		slog.Int("taken", sum.Outcomes[deadletter.Taken]), slog.Int("parkedAgain", sum.Outcomes[deadletter.ParkedAgain]), slog.Int("left", sum.Outcomes[deadletter.Left]),
+		slog.Int("seen", seen(sum.Counts)), slog.Any("leftByClass", left),
 	}
+	var measures []telemetry.Measure
 	if err != nil {
-		level, attrs = slog.LevelError, append(attrs, "error", err.Error())
+		level, attrs = slog.LevelError, append(attrs, slog.String("error", err.Error()))
+	} else {
+		measures = append(measures, Oldest(age(sum.Oldest, clock.Time)))
 	}
-	s.log.Log(context.WithoutCancel(ctx), level, "redrive", attrs...)
+	s.log.Measured(s.now(), level, "redrive", attrs, measures)
 	return nil
+}
+
+// Oldest is the age of the oldest message of both queues as a metric. SQS counts what was
+// received three times out of its own (SQS Developer Guide, "Available CloudWatch metrics for
+// Amazon SQS"), and every run receives all messages.
+func Oldest(age time.Duration) telemetry.Measure {
+	return telemetry.Measure{Name: "oldestFailedSeconds", Unit: "Seconds", Value: age.Seconds(), By: [][]string{{"service"}}}
+}
+
+func age(sent, now time.Time) time.Duration {
+	if sent.IsZero() {
+		return 0
+	}
+	return max(now.Sub(sent), 0)
 }
 
 func seen(counts []deadletter.Count) (n int) {

@@ -14,6 +14,7 @@ import (
 
 	"sfrelay/shared/config"
 	"sfrelay/shared/deadletter"
+	"sfrelay/shared/telemetry"
 )
 
 // A stack's template writes the list of consumers, and this reads it.
@@ -33,7 +34,7 @@ func TestConsumersOf(t *testing.T) {
 func TestTheEnvironment(t *testing.T) {
 	env := map[string]string{"REDRIVE_EVERY": "1s"}
 	r := config.NewReader(func(name string) (string, bool) { v, ok := env[name]; return v, ok })
-	_, err := newScheduled(t.Context(), r, slog.New(slog.DiscardHandler))
+	_, err := newScheduled(t.Context(), r)
 	for _, name := range []string{"FAILURE_QUEUE_URL", "DELIVERY_QUEUE_URL", "CONSUMERS", "FAILURE_BUCKET", "REDRIVE_EVERY"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not in %v", name, err)
@@ -46,7 +47,7 @@ func TestTheEnvironment(t *testing.T) {
 		env[name] = value
 		t.Setenv("AWS_REGION", "eu-west-2")
 	}
-	s, err := newScheduled(t.Context(), config.NewReader(func(name string) (string, bool) { v, ok := env[name]; return v, ok }), slog.New(slog.DiscardHandler))
+	s, err := newScheduled(t.Context(), config.NewReader(func(name string) (string, bool) { v, ok := env[name]; return v, ok }))
 	if err != nil || s.every != 15*time.Minute || !s.queues.ReadsOrg || s.queues.TrustSender || s.queues.TooOld || s.queues.Resolved || !s.queues.List[1].FromRules {
 		t.Errorf("%+v, %v", s, err)
 	}
@@ -81,15 +82,31 @@ func TestARunLeavesOneLine(t *testing.T) {
 		says  string
 	}{{empty{}, "INFO", ""}, {down{}, "ERROR", "no network"}} {
 		var out bytes.Buffer
-		s := &scheduled{every: 15 * time.Minute, name: "sfrelay", stage: "test", now: time.Now, log: slog.New(slog.NewJSONHandler(&out, nil)),
+		s := &scheduled{every: 15 * time.Minute, now: time.Now, log: telemetry.New(&out, "sfrelay", slog.LevelInfo).InStage("test"),
 			queues: &deadletter.Queues{SQS: c.sqs, List: []deadletter.Queue{{Name: "failure", URL: "u"}}}}
 		if err := s.run(t.Context(), json.RawMessage(`{"time":"2026-11-27T09:00:00Z"}`)); err != nil {
 			t.Error(err)
 		}
-		var line struct{ Level, Msg, Service, Stage, At, Error string }
+		var line struct {
+			Level, Msg, Service, Stage, At, Error string
+			OldestFailedSeconds                   *float64
+		}
 		if err := json.Unmarshal(out.Bytes(), &line); err != nil || strings.Count(out.String(), "\n") != 1 || line.Level != c.level || line.Msg != "redrive" ||
 			line.Service != "sfrelay" || line.Stage != "test" || line.At != "2026-11-27T09:00:00Z" || !strings.Contains(line.Error, c.says) {
 			t.Errorf("%v, %s", err, out.String())
 		}
+		if got := line.OldestFailedSeconds; (got == nil) != (c.level == "ERROR") || got != nil && *got != 0 { // what was not seen has no age
+			t.Errorf("%s", out.String())
+		}
+	}
+}
+
+func TestTheAgeOfTheOldest(t *testing.T) {
+	now := time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC)
+	if got := Oldest(age(now.Add(-72*time.Hour), now)); got.Value != 259200 || got.Name != "oldestFailedSeconds" || got.Unit != "Seconds" {
+		t.Errorf("%+v", got)
+	}
+	if age(time.Time{}, now) != 0 || age(now.Add(time.Second), now) != 0 {
+		t.Error("an empty queue has an age, or a message of the future")
 	}
 }

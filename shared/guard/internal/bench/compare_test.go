@@ -302,7 +302,7 @@ func BenchmarkInstructions(b *testing.B) {
 	}
 	valgrind, err := exec.LookPath("valgrind")
 	if err != nil {
-		b.Skip("no valgrind here")
+		b.Fatalf("%v: install the package valgrind (apt-get install valgrind, dnf install valgrind)", err)
 	}
 	p := start(b)
 	name := table(b, p.url)

@@ -1,0 +1,172 @@
+package bootstrap_test
+
+import (
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// The budgets of docs/reference/performance.md, for a fresh change of three fields, with TLS.
+// Instructions are those of user space under callgrind: they differ by some thousandths from
+// run to run, and with the processor that valgrind finds.
+const (
+	mostFirst         = 51_000_000 // instructions from the start of the process
+	mostEach          = 1_580_000  // of an event of its own
+	mostEachOfBatch   = 1_450_000  // of one of ten in a batch
+	mostAllocations   = 814        // of the consumer, without runtime and connector
+	mostBytesDynamoDB = 2_540      // on the wire out, TLS and all
+	mostBytesERP      = 570
+)
+
+func events(from, n int) (all [][]byte) {
+	for i := range n {
+		all = append(all, event(from+i))
+	}
+	return all
+}
+
+func batches(from, n int) (all [][]byte) {
+	for i := range n {
+		all = append(all, batch(events(from+10*i, 10)...))
+	}
+	return all
+}
+
+// want holds what a service has seen.
+func (s *service) want(t *testing.T, name string, requests []string, connections int) {
+	t.Helper()
+	got, conns, handshakes := s.seen()
+	if strings.Join(got, ", ") != strings.Join(requests, ", ") || conns != connections || handshakes != connections {
+		t.Errorf("%s saw %q in %d connections with %d handshakes, want %q in %d", name, got, conns, handshakes, requests, connections)
+	}
+}
+
+func path(i int) string { return "PATCH /customer/" + org + "/" + account(i) }
+
+// TestFirstEventRequests: two requests to the table, one for the secret and one to the sink,
+// over one connection each; the next event makes the same but the secret's, over the same.
+func TestFirstEventRequests(t *testing.T) {
+	w := newWorld(t)
+	p := start(t, w.environment())
+	writes := []string{"POST UpdateItem", "POST UpdateItem"}
+	p.take(event(1))
+	w.dynamo.want(t, "DynamoDB", writes, 1)
+	w.secrets.want(t, "Secrets Manager", []string{"POST GetSecretValue"}, 1)
+	w.erp.want(t, "the ERP", []string{path(1)}, 1)
+	p.take(event(2))
+	w.dynamo.want(t, "DynamoDB", append(writes, writes...), 1)
+	w.secrets.want(t, "Secrets Manager", []string{"POST GetSecretValue"}, 1)
+	w.erp.want(t, "the ERP", []string{path(1), path(2)}, 1)
+	applied(t, p.stop(), 2)
+}
+
+// TestBootstrapBatch: every message of a batch costs what an event of its own does.
+func TestBootstrapBatch(t *testing.T) {
+	w := newWorld(t)
+	p := start(t, w.environment())
+	p.take(batch(events(1, 10)...))
+	if p.lambda.yes != `{"batchItemFailures":[]}` {
+		t.Errorf("the answer is %s", p.lambda.yes)
+	}
+	if d, s, e := w.requests(); d != 20 || s != 1 || e != 10 {
+		t.Errorf("%d requests to DynamoDB, %d to Secrets Manager and %d to the ERP, want 20, 1 and 10", d, s, e)
+	}
+	applied(t, p.stop(), 10)
+}
+
+// TestBudgetBytes holds what leaves the function for an event once everything is connected.
+func TestBudgetBytes(t *testing.T) {
+	w := newWorld(t)
+	p := start(t, w.environment())
+	const warm, counted = 5, 20
+	var before [2]int64
+	for i := range warm + counted {
+		if i == warm {
+			before[0], _ = w.dynamo.bytes()
+			before[1], _ = w.erp.bytes()
+		}
+		p.take(event(i))
+	}
+	dynamo, _ := w.dynamo.bytes()
+	erp, _ := w.erp.bytes()
+	dynamo, erp = (dynamo-before[0])/counted, (erp-before[1])/counted
+	t.Logf("%d bytes to DynamoDB, %d to the ERP", dynamo, erp)
+	if dynamo > mostBytesDynamoDB || erp > mostBytesERP {
+		t.Errorf("%d bytes to DynamoDB and %d to the ERP, at most %d and %d", dynamo, erp, mostBytesDynamoDB, mostBytesERP)
+	}
+	applied(t, p.stop(), warm+counted)
+}
+
+// TestBudgetAllocations holds those of consumer, guard, store and SDK together. One more in
+// every event is too many.
+func TestBudgetAllocations(t *testing.T) {
+	if raced {
+		t.Skip("the race detector allocates too")
+	}
+	w := newWorld(t)
+	plain := &service{answer: w.dynamo.answer}
+	plain.serve(t, nil)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), loopVariable+"="+plain.url, "GOMAXPROCS=1")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d allocations", n)
+	if n > mostAllocations {
+		t.Errorf("%d allocations a fresh change, at most %d", n, mostAllocations)
+	}
+}
+
+// TestFirstEventInstructions holds what it takes from the start of the process to the answer
+// to its first event: a cold start, less what Lambda does.
+func TestFirstEventInstructions(t *testing.T) {
+	needsTime(t)
+	w := newWorld(t)
+	n, log := instructions(t, w.environment(), event(1))
+	applied(t, log, 1)
+	t.Logf("%.1f million instructions to the first answer", float64(n)/1e6)
+	if n > mostFirst {
+		t.Errorf("%d instructions to the first answer, at most %d", n, mostFirst)
+	}
+}
+
+// TestBudgetInstructions holds what an event costs a function that runs.
+func TestBudgetInstructions(t *testing.T) {
+	needsTime(t)
+	w := newWorld(t)
+	for _, c := range []struct {
+		name      string
+		few, many [][]byte
+		more      int // events
+		most      int
+	}{
+		{"an event", events(1, 20), events(100, 120), 100, mostEach},
+		{"a message of ten", batches(1000, 2), batches(2000, 10), 80, mostEachOfBatch},
+	} {
+		few, _ := instructions(t, w.environment(), c.few...)
+		many, _ := instructions(t, w.environment(), c.many...)
+		n := (many - few) / c.more
+		t.Logf("%s: %d thousand instructions", c.name, n/1000)
+		if n > c.most {
+			t.Errorf("%s: %d instructions, at most %d", c.name, n, c.most)
+		}
+	}
+}
+
+// needsTime leaves a test out of the quick loop: under callgrind everything takes fifty times
+// as long.
+func needsTime(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("callgrind takes its time: left out with -short")
+	}
+	valgrind(t)
+}
