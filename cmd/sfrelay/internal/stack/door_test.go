@@ -257,6 +257,16 @@ print(iam_actions.extract_resource_arn("s3", "PUT", "/bucket/key", {}, bytes([0x
 	}
 }
 
+// What a role may do with an item depends on its key, which the emulator does not say.
+func TestKeysOfItemsAreConditions(t *testing.T) {
+	said := inside(t, `
+for body in (b'{"TableName": "t", "Key": {"pk": {"S": "a#1"}}}', b'{"TableName": "t", "Item": {"pk": {"S": "relay#1"}, "x": {"N": "1"}}}', b'{"TableName": "t"}', b'{"TableName": "t", "Key": {"other": {"S": "a"}}}', b"[]", bytes([0xb5])):
+    print(iam_actions.dynamodb_service_context(body).get("dynamodb:LeadingKeys"))`)
+	if want := "['a#1']\n['relay#1']\nNone\nNone\nNone\nNone\n"; said != want {
+		t.Errorf("%s, want %s", said, want)
+	}
+}
+
 // A function asks for its events at a port that everybody can ask at. Only what is in its
 // environment is answered.
 func TestEventsAreForTheirFunctionOnly(t *testing.T) {
