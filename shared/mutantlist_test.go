@@ -427,6 +427,24 @@ var consumerMutants = []mutant{
 
 var transportMutants = []mutant{
 	{
+		name: "replayed-and-plain", file: "transport/plain.go",
+		old:  "seen&replayNameKey == 0 && (",
+		new:  "(",
+		test: "TestAnEventIsToldByItsNames", protects: "a replayed event is known as one",
+	},
+	{
+		name: "plain-inside", file: "transport/plain.go",
+		old:  "if depth == 1 && isName",
+		new:  "if isName",
+		test: "TestAnEventIsToldByItsNames", protects: "what is wrapped around an event is opened",
+	},
+	{
+		name: "two-backslashes-escape", file: "transport/plain.go",
+		old:  "if escapes%2 == 0 {",
+		new:  "if escapes == 0 {",
+		test: "TestAnEventIsToldByItsNames", protects: "a text ends where JSON says",
+	},
+	{
 		name: "younger-than-its-sending", file: "transport/claims.go",
 		old:  "if sent.IsZero() || named.Before(sent) {",
 		new:  "if true {",
