@@ -323,7 +323,7 @@ var consumerMutants = []mutant{
 	},
 	{
 		name: "one-subject-at-a-time", file: "consumer/new.go",
-		old:  "parallel     = 8",
+		old:  "parallel     = 16",
 		new:  "parallel     = 1",
 		test: "TestSubjectsAreWorkedOnSideBySide", protects: "a slow record does not use up the time of the others",
 	},

@@ -18,6 +18,7 @@ const (
 	mostAllocations     = 800        // of the consumer, without runtime and connector
 	mostBytesDynamoDB   = 2_540      // on the wire out, TLS and all
 	mostBytesERP        = 570
+	mostMemory          = 180 // MB in a function of 256, of the largest batch
 )
 
 func events(from, n int) (all [][]byte) {
