@@ -323,7 +323,7 @@ var consumerMutants = []mutant{
 	},
 	{
 		name: "one-subject-at-a-time", file: "consumer/new.go",
-		old:  "parallel     = 8",
+		old:  "parallel     = 16",
 		new:  "parallel     = 1",
 		test: "TestSubjectsAreWorkedOnSideBySide", protects: "a slow record does not use up the time of the others",
 	},
@@ -426,6 +426,24 @@ var consumerMutants = []mutant{
 }
 
 var transportMutants = []mutant{
+	{
+		name: "replayed-and-plain", file: "transport/plain.go",
+		old:  "seen&replayNameKey == 0 && (",
+		new:  "(",
+		test: "TestAnEventIsToldByItsNames", protects: "a replayed event is known as one",
+	},
+	{
+		name: "plain-inside", file: "transport/plain.go",
+		old:  "if depth == 1 && isName",
+		new:  "if isName",
+		test: "TestAnEventIsToldByItsNames", protects: "what is wrapped around an event is opened",
+	},
+	{
+		name: "two-backslashes-escape", file: "transport/plain.go",
+		old:  "if escapes%2 == 0 {",
+		new:  "if escapes == 0 {",
+		test: "TestAnEventIsToldByItsNames", protects: "a text ends where JSON says",
+	},
 	{
 		name: "younger-than-its-sending", file: "transport/claims.go",
 		old:  "if sent.IsZero() || named.Before(sent) {",

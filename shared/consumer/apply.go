@@ -64,23 +64,33 @@ func (in *invocation[T]) guarded(works []*work[T]) {
 	}
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, parallel)
-	in.together = &together[T]{in: in, slots: slots, left: len(keys), waiting: map[parkKey]*parked[T]{}}
-	for _, key := range keys {
+	in.together = &together[T]{in: in, slots: slots, left: len(keys)}
+	for i, key := range keys {
 		slots <- struct{}{}
 		in.together.begin()
-		wg.Go(func() {
+		run := func() {
 			defer func() { <-slots }()
 			defer in.together.end()
-			if in.def.policy != guard.EachOnce {
-				in.do(groups[key])
-				return
-			}
-			for _, w := range groups[key] {
-				in.do([]*work[T]{w})
-			}
-		})
+			in.subject(groups[key])
+		}
+		if i == len(keys)-1 { // most often the only one: a new goroutine has to grow its stack first
+			run()
+		} else {
+			wg.Go(run)
+		}
 	}
 	wg.Wait()
+}
+
+// subject takes the works of one subject through the guard: together where the newest wins.
+func (in *invocation[T]) subject(works []*work[T]) {
+	if in.def.policy != guard.EachOnce {
+		in.do(works)
+		return
+	}
+	for i := range works {
+		in.do(works[i : i+1])
+	}
 }
 
 // do takes the changes of one subject through the guard.
@@ -173,7 +183,7 @@ func (in *invocation[T]) attempt(group []*work[T], at guard.Attempt) attempt[T] 
 	if in.def.policy == guard.FieldMerge {
 		var winners T
 		in.binding.pick(reflect.ValueOf(&winners).Elem(), at.Wins, func(change int) reflect.Value {
-			return reflect.ValueOf(group[change].seen.Content)
+			return reflect.ValueOf(&group[change].seen.Content).Elem()
 		})
 		a.change.Content, a.change.Deleted = winners, at.Deleted
 	}

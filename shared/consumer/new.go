@@ -63,7 +63,7 @@ const (
 	smallEvent   = 64 << 10
 	openingTakes = 3 * time.Second // of a big event on Lambda's smallest share of a core
 	closing      = time.Second     // to put off what is not done: one round of requests, side by side
-	parallel     = 8               // subjects worked on at once
+	parallel     = 16              // subjects worked on at once: a batch of ten is one wave
 	longestPause = 15 * time.Minute
 	otherEvent   = 2 * time.Minute // how far the other event of the same fact may be behind
 )

@@ -73,6 +73,9 @@ func (t *together[T]) park(w *work[T], p guard.Parking) error {
 	t.mu.Lock()
 	g := t.waiting[key]
 	if g == nil {
+		if t.waiting == nil {
+			t.waiting = make(map[parkKey]*parked[T])
+		}
 		g = &parked[T]{first: w, parking: p, key: key, since: t.in.env.Now(), sent: make(chan struct{})}
 		t.waiting[key], t.queue = g, append(t.queue, g)
 	}

@@ -61,6 +61,7 @@ type Function struct {
 // events until the process is stopped. What define finds wrong it tells the Reader. A
 // mistake ends the process before the first event.
 func Main(define func(*Function) consumer.Definition) {
+	limitMemory(os.LookupEnv)
 	connect.RootsOnce()
 	f, h, err := start(context.Background(), os.LookupEnv, define)
 	if err == nil {

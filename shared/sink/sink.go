@@ -78,11 +78,13 @@ func (r Ref) ActionKey(step string, generation int) string {
 
 // hashed joins with a length prefix, so that ("ab","c") and ("a","bc") differ.
 func hashed(parts ...string) string {
-	h := sha256.New()
+	var room [512]byte
+	text := room[:0]
 	for _, p := range parts {
-		fmt.Fprintf(h, "%d:%s", len(p), p)
+		text = append(append(strconv.AppendInt(text, int64(len(p)), 10), ':'), p...)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 // Receipt is a sink's yes.

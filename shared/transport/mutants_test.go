@@ -22,10 +22,12 @@ func TestTheFirstFailureOutlivesTheQueue(t *testing.T) {
 // An event is an event whatever else it holds: taken for a batch it would be none, and lost.
 func TestAnEventWithRecordsIsNoBatch(t *testing.T) {
 	for _, more := range []string{`"Records":[]`, `"Messages":[]`, `"event":{},"consumer":"x","class":"y"`, `"requestContext":{},"requestPayload":{}`} {
-		raw := strings.Replace(event, "{", "{"+more+",", 1)
-		b, err := transport.Open([]byte(raw))
-		if err != nil || b.SQS || len(b.Messages) != 1 || b.Messages[0].Form != transport.Event || string(b.Messages[0].Event) != raw {
-			t.Errorf("%s: %+v, %v", more, b, err)
+		for replay, form := range map[string]transport.Form{"": transport.Event, `"replay-name":"again",`: transport.Replay} {
+			raw := strings.Replace(event, "{", "{"+more+","+replay, 1)
+			b, err := transport.Open([]byte(raw))
+			if err != nil || b.SQS || len(b.Messages) != 1 || b.Messages[0].Form != form || string(b.Messages[0].Event) != raw {
+				t.Errorf("%s: %+v, %v", more, b, err)
+			}
 		}
 	}
 }

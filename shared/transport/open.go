@@ -117,9 +117,17 @@ var keysByName = map[string]keys{
 	`"redrive"`: redriveKey, `"message"`: messageKey,
 }
 
-// shape tells the wrappings apart by their top-level keys, without keeping a value. It
-// reads all of raw: once a wrapping is enough.
+// shape tells the wrappings apart by their top-level keys.
 func shape(raw []byte) wrapping {
+	if plain(raw) {
+		return bareShape
+	}
+	return read(raw)
+}
+
+// read is shape by every token, without keeping a value. It reads all of raw: once a wrapping
+// is enough.
+func read(raw []byte) wrapping {
 	var seen keys
 	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), lenient...)
 	if token, err := dec.ReadToken(); err != nil || token.Kind() != '{' {

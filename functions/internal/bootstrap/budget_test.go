@@ -14,10 +14,11 @@ import (
 const (
 	mostFirst           = 50_000_000 // instructions from the start of the process
 	mostFirstInvocation = 5_000_000  // those of them that the first event waits for
-	mostEach            = 1_580_000  // of an event of its own
-	mostAllocations     = 814        // of the consumer, without runtime and connector
+	mostEach            = 1_400_000  // of an event of its own
+	mostAllocations     = 800        // of the consumer, without runtime and connector
 	mostBytesDynamoDB   = 2_540      // on the wire out, TLS and all
 	mostBytesERP        = 570
+	mostMemory          = 180 // MB in a function of 256, of the largest batch
 )
 
 func events(from, n int) (all [][]byte) {
