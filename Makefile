@@ -66,7 +66,7 @@ test: go ## Everything that CI runs: lint, the scenario on the local stack, all 
 	@MUTANTS=sample go test -count=1 -run TestMutants -v ./shared >.cache/mutants.log || { cat .cache/mutants.log; exit 1; }
 	@grep -E '^[0-9]+ mutants' .cache/mutants.log
 	@go test -race -timeout 20m ./...
-	@go test -run 'TestAllocations|TestWorkIsBoundedByBytes|TestBudgetAllocations' ./shared/guard/internal/bench ./shared/consumer ./functions/internal/bootstrap # the race detector allocates too
+	@go test -run 'TestAllocations|TestWorkIsBoundedByBytes|TestBudget|TestFirstEvent|TestBootstrap' ./shared/guard/internal/bench ./shared/consumer ./functions/internal/bootstrap # the race detector allocates too
 
 # The scenario where nothing is fast: every call of table and sinks takes 300 ms more, and 24 busy loops take the processor.
 # Calls may take as long as on AWS; only waits are scaled. make test plays it without the loops.
