@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"os"
 	"strings"
 	"testing"
 
@@ -56,18 +55,5 @@ func TestDoctorPage(t *testing.T) {
 		}
 		page.WriteString("\n```\n" + answer + "\nsfrelay: " + err.Error() + "\n```\n")
 	}
-	const file = "../../docs/reference/doctor.md"
-	if os.Getenv("UPDATE") != "" {
-		if err := os.WriteFile(file, []byte(page.String()), 0o644); err != nil { //nolint:gosec // a page for all
-			t.Fatal(err)
-		}
-		return
-	}
-	have, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(have) != page.String() {
-		t.Errorf("%s is not what the command prints: UPDATE=1 go test -run TestDoctorPage ./cmd/sfrelay", file)
-	}
+	samePage(t, "doctor.md", page.String())
 }

@@ -139,9 +139,16 @@ func TestScreens(t *testing.T) {
 		}
 		page.WriteString("## `sfrelay " + strings.Join(typed, " ") + "`\n\n```\n" + screen80(t, args) + "```\n")
 	}
-	const file = "../../docs/reference/screens.md"
+	samePage(t, "screens.md", page.String())
+}
+
+// samePage compares a page of docs/reference with what the test makes of it; with UPDATE in
+// the environment it writes the page.
+func samePage(t *testing.T, name, page string) {
+	t.Helper()
+	file := "../../docs/reference/" + name
 	if os.Getenv("UPDATE") != "" {
-		if err := os.WriteFile(file, []byte(page.String()), 0o644); err != nil { //nolint:gosec // a page for all
+		if err := os.WriteFile(file, []byte(page), 0o644); err != nil { //nolint:gosec // a page for all
 			t.Fatal(err)
 		}
 		return
@@ -150,7 +157,7 @@ func TestScreens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(have) != page.String() {
-		t.Errorf("%s is not what the commands print: UPDATE=1 go test -run TestScreens ./cmd/sfrelay", file)
+	if string(have) != page {
+		t.Errorf("%s is not what the commands print: UPDATE=1 go test -run %s ./cmd/sfrelay", file, t.Name())
 	}
 }

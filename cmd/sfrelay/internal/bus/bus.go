@@ -89,51 +89,54 @@ type refusal struct{ code, message string }
 // matches. No delivery means that no rule matches. An error means that the
 // delivery could not be played, not that the target refused.
 func (b *Bus) Deliver(ctx context.Context, busName string, e Event) ([]Delivery, error) {
+	var deliveries []Delivery
+	err := b.each(ctx, busName, e, func(r rule, t ebtypes.Target) error {
+		d := Delivery{EventID: e.ID, Rule: r.arn, Target: aws.ToString(t.Arn), Outcome: Delivered}
+		no, err := b.hand(ctx, r, t, e)
+		if err != nil {
+			return fmt.Errorf("event %s to %s: %w", e.ID, d.Target, err)
+		}
+		if no != (refusal{}) {
+			d.Code, d.Reason = no.code, no.message
+			if d.Outcome, err = b.deadLetter(ctx, r, t, e, no); err != nil {
+				return fmt.Errorf("event %s to the dead-letter queue of %s: %w", e.ID, r.arn, err)
+			}
+		}
+		deliveries = append(deliveries, d)
+		return nil
+	})
+	return deliveries, err
+}
+
+// each goes over the targets of the enabled rules of a bus that match an event.
+func (b *Bus) each(ctx context.Context, busName string, e Event, do func(rule, ebtypes.Target) error) error {
 	rules, err := b.rulesOf(ctx, busName)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var deliveries []Delivery
 	for _, r := range rules {
 		if match, err := b.match(ctx, r, e); err != nil {
-			return deliveries, err
+			return err
 		} else if !match {
 			continue
 		}
 		for _, t := range r.targets {
-			d := Delivery{EventID: e.ID, Rule: r.arn, Target: aws.ToString(t.Arn), Outcome: Delivered}
-			no, err := b.hand(ctx, r, t, e)
-			if err != nil {
-				return deliveries, fmt.Errorf("event %s to %s: %w", e.ID, d.Target, err)
+			if err := do(r, t); err != nil {
+				return err
 			}
-			if no != (refusal{}) {
-				d.Code, d.Reason = no.code, no.message
-				if d.Outcome, err = b.deadLetter(ctx, r, t, e, no); err != nil {
-					return deliveries, fmt.Errorf("event %s to the dead-letter queue of %s: %w", e.ID, r.arn, err)
-				}
-			}
-			deliveries = append(deliveries, d)
 		}
 	}
-	return deliveries, nil
+	return nil
 }
 
 // Targets are the ARNs of those that Deliver would hand the event to. It changes nothing.
-func (b *Bus) Targets(ctx context.Context, busName string, e Event) ([]string, error) {
-	rules, err := b.rulesOf(ctx, busName)
+func (b *Bus) Targets(ctx context.Context, busName string, e Event) (arns []string, err error) {
+	err = b.each(ctx, busName, e, func(_ rule, t ebtypes.Target) error {
+		arns = append(arns, aws.ToString(t.Arn))
+		return nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	var arns []string
-	for _, r := range rules {
-		if match, err := b.match(ctx, r, e); err != nil {
-			return nil, err
-		} else if !match {
-			continue
-		}
-		for _, t := range r.targets {
-			arns = append(arns, aws.ToString(t.Arn))
-		}
 	}
 	return arns, nil
 }
@@ -147,27 +150,19 @@ type Hop struct {
 }
 
 // Check is Deliver without delivering: it changes nothing.
-func (b *Bus) Check(ctx context.Context, busName string, e Event) ([]Hop, error) {
-	rules, err := b.rulesOf(ctx, busName)
+func (b *Bus) Check(ctx context.Context, busName string, e Event) (hops []Hop, err error) {
+	err = b.each(ctx, busName, e, func(r rule, t ebtypes.Target) error {
+		h := Hop{Rule: r.arn, Target: aws.ToString(t.Arn), DeadLetter: t.DeadLetterConfig != nil && aws.ToString(t.DeadLetterConfig.Arn) != ""}
+		no, err := b.permission(ctx, r.arn, h.Target)
+		if err != nil {
+			return fmt.Errorf("the permission of %s for %s: %w", r.arn, h.Target, err)
+		}
+		h.Code, h.Reason = no.code, no.message
+		hops = append(hops, h)
+		return nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	var hops []Hop
-	for _, r := range rules {
-		if match, err := b.match(ctx, r, e); err != nil {
-			return nil, err
-		} else if !match {
-			continue
-		}
-		for _, t := range r.targets {
-			h := Hop{Rule: r.arn, Target: aws.ToString(t.Arn), DeadLetter: t.DeadLetterConfig != nil && aws.ToString(t.DeadLetterConfig.Arn) != ""}
-			no, err := b.permission(ctx, r.arn, h.Target)
-			if err != nil {
-				return nil, fmt.Errorf("the permission of %s for %s: %w", r.arn, h.Target, err)
-			}
-			h.Code, h.Reason = no.code, no.message
-			hops = append(hops, h)
-		}
 	}
 	return hops, nil
 }
