@@ -114,13 +114,14 @@ func (l *silentAtFirst) Close() error {
 // sink refuses it.
 func TestBootstrapTakesARotatedSecret(t *testing.T) {
 	w := newWorld(t)
-	yes := w.erp.answer
-	w.erp.answer = func(r *http.Request, body []byte) (int, string) {
-		if r.Header.Get("Authorization") != "Bearer rotated" {
-			return http.StatusUnauthorized, ""
+	w.erp.answers(func(yes reply) reply {
+		return func(r *http.Request, body []byte) (int, string) {
+			if r.Header.Get("Authorization") != "Bearer rotated" {
+				return http.StatusUnauthorized, ""
+			}
+			return yes(r, body)
 		}
-		return yes(r, body)
-	}
+	})
 	p := start(t, w.environment())
 	p.started()
 	w.secrets.mu.Lock()
@@ -138,14 +139,16 @@ func TestBootstrapTakesARotatedSecret(t *testing.T) {
 // for the first event.
 func TestBootstrapStartsWithoutASecret(t *testing.T) {
 	w := newWorld(t)
-	yes, fail := w.secrets.answer, new(atomic.Bool)
+	fail := new(atomic.Bool)
 	fail.Store(true)
-	w.secrets.answer = func(r *http.Request, body []byte) (int, string) {
-		if fail.Load() {
-			return http.StatusInternalServerError, `{"__type":"InternalServiceError"}`
+	w.secrets.answers(func(yes reply) reply {
+		return func(r *http.Request, body []byte) (int, string) {
+			if fail.Load() {
+				return http.StatusInternalServerError, `{"__type":"InternalServiceError"}`
+			}
+			return yes(r, body)
 		}
-		return yes(r, body)
-	}
+	})
 	p := start(t, w.environment())
 	p.started()
 	fail.Store(false)

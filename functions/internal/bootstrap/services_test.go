@@ -92,16 +92,26 @@ func (a *authority) server(tb testing.TB) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{certificate(tb, t, a.cert, &key.PublicKey, a.key)}, PrivateKey: key}
 }
 
+// reply is what a service answers to a request.
+type reply = func(r *http.Request, body []byte) (status int, text string)
+
 // service is one that the function talks to: DynamoDB, Secrets Manager, the ERP. It counts.
 type service struct {
 	url    string
-	answer func(*http.Request, []byte) (status int, body string)
+	answer reply // under mu, once it serves
 
 	mu          sync.Mutex
 	requests    []string // method, and operation or path
 	connections int
 	handshakes  int
 	out, in     int64 // bytes on the wire, as the function sees them
+}
+
+// answers has a service that runs answer otherwise, by what it answered so far.
+func (s *service) answers(by func(before reply) reply) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = by(s.answer)
 }
 
 func (s *service) seen() (requests []string, connections, handshakes int) {
@@ -150,8 +160,9 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	s.requests = append(s.requests, r.Method+" "+what)
+	answer := s.answer
 	s.mu.Unlock()
-	status, text := s.answer(r, body)
+	status, text := answer(r, body)
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, text)
