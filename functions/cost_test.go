@@ -209,7 +209,7 @@ var computed = regexp.MustCompile(`(?s)(## (?:Per million events|Per month, what
 // and from the prices on the page.
 func TestCostPage(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a page of the documents need not follow every change of the template at once")
+		t.Skip("a page of the documents need not follow every change of the template at once; run it without -short")
 	}
 	tmpl := load(t)
 	tables := []string{perMillion(t), perMonth(tmpl)}

@@ -120,9 +120,6 @@ func checkDeploy(t *testing.T, config, template string, binary []byte, refuses s
 // to make an empty one beside it.
 func TestDeployRefusesASecondTable(t *testing.T) {
 	slowDeploy(t)
-	if testing.Short() {
-		t.Skip("20 s")
-	}
 	const (
 		template = "Parameters:\n  Architecture:\n    Type: String\n    Default: arm64\n"
 		guard    = `"KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}],"DeletionProtectionEnabled":true`

@@ -47,8 +47,12 @@ func judge(t *testing.T, template string, into any, program string, args ...stri
 }
 
 // linted are the findings of both linters, as "CHECK of a resource type": names of resources.
-func linted(t *testing.T, template string) map[string][]string {
+func linted(t *testing.T, translated []byte) map[string][]string {
 	t.Helper()
+	template := filepath.Join(t.TempDir(), "template.json")
+	if err := os.WriteFile(template, translated, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	found := map[string][]string{}
 	add := func(check, kind, name string) {
 		key := check + " of " + kind
@@ -59,8 +63,7 @@ func linted(t *testing.T, template string) map[string][]string {
 	var tmpl struct {
 		Resources map[string]struct{ Type string }
 	}
-	b, err := os.ReadFile(template)
-	if err != nil || json.Unmarshal(b, &tmpl) != nil {
+	if err := json.Unmarshal(translated, &tmpl); err != nil {
 		t.Fatal(err)
 	}
 	var checkov struct {
@@ -100,7 +103,7 @@ func linted(t *testing.T, template string) map[string][]string {
 // answer that nobody asks for any more is taken out.
 func TestLintersFindWhatIsAnswered(t *testing.T) {
 	if testing.Short() {
-		t.Skip("10 s")
+		t.Skip("the linters take 10 s; run it without -short")
 	}
 	load(t)
 	b, err := translated()
@@ -113,11 +116,7 @@ func TestLintersFindWhatIsAnswered(t *testing.T) {
 	if err := json.Unmarshal(b, &tmpl); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "template.json")
-	if err := os.WriteFile(file, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	found := linted(t, file)
+	found := linted(t, b)
 	for _, key := range slices.Sorted(maps.Keys(found)) {
 		if len(tmpl.Metadata.Answered[key]) < 20 {
 			t.Errorf("%s: %v; mend it, or say why not in Metadata, Answered", key, found[key])
@@ -133,7 +132,7 @@ func TestLintersFindWhatIsAnswered(t *testing.T) {
 // The linters see what they are there for.
 func TestLintersSeeAnOpenBucket(t *testing.T) {
 	if testing.Short() {
-		t.Skip("10 s")
+		t.Skip("the linters take 10 s; run it without -short")
 	}
 	load(t)
 	b, err := translated()
@@ -147,14 +146,10 @@ func TestLintersSeeAnOpenBucket(t *testing.T) {
 	resources := tmpl["Resources"].(map[string]any)
 	delete(resources["FailureBucket"].(map[string]any)["Properties"].(map[string]any), "PublicAccessBlockConfiguration")
 	delete(resources["CustomerErp"].(map[string]any)["Properties"].(map[string]any), "MemorySize")
-	file := filepath.Join(t.TempDir(), "template.json")
 	if b, err = json.Marshal(tmpl); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	found := linted(t, file)
+	found := linted(t, b)
 	if !slices.Contains(found["CKV_AWS_53 of AWS::S3::Bucket"], "FailureBucket") {
 		t.Error("checkov does not see a bucket that lets the public in")
 	}

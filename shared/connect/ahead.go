@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http/httptrace"
 	"sync"
+	"sync/atomic"
 )
 
 // Dial is a transport's DialContext.
@@ -17,7 +18,7 @@ type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 type ahead struct {
 	giveUp   context.CancelFunc
 	returned chan struct{} // send has: nobody is left who could send anything
-	begun    bool          // a connection was asked for; read after returned was closed
+	begun    atomic.Bool   // a connection was asked for
 	over     chan struct{} // the connection is made, or is not
 	once     sync.Once
 }
@@ -39,7 +40,7 @@ func Ahead(ctx context.Context, send func(context.Context)) {
 	})
 	send(context.WithValue(sending, aheadKey{}, a))
 	close(a.returned)
-	if !a.begun {
+	if !a.begun.Load() {
 		return
 	}
 	select {
@@ -60,7 +61,7 @@ func Dialing(next Dial) Dial {
 		if !ok {
 			return next(ctx, network, address)
 		}
-		a.begun = true
+		a.begun.Store(true)
 		a.giveUp()
 		<-a.returned
 		conn, err := next(ctx, network, address)
