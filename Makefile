@@ -66,7 +66,7 @@ test: go ## Everything that CI runs: lint, the scenario on the local stack, all 
 	@MUTANTS=sample go test -count=1 -run TestMutants -v ./shared >.cache/mutants.log || { cat .cache/mutants.log; exit 1; }
 	@grep -E '^[0-9]+ mutants' .cache/mutants.log
 	@go test -race -timeout 20m ./...
-	@go test -run 'TestAllocations|TestWorkIsBoundedByBytes|TestBudget|TestFirstEvent|TestBootstrap' ./shared/guard/internal/bench ./shared/consumer ./functions/internal/bootstrap # the race detector allocates too
+	@go test -run 'TestAllocations|TestWorkIsBoundedByBytes|TestBudget|TestFirstEvent|TestBootstrap|TestFewer' ./shared/guard/internal/bench ./shared/consumer ./functions/internal/bootstrap ./functions/internal/bulk # the race detector allocates too
 
 # The scenario where nothing is fast: every call of table and sinks takes 300 ms more, and 24 busy loops take the processor.
 # Calls may take as long as on AWS; only waits are scaled. make test plays it without the loops.
@@ -85,6 +85,10 @@ outage: ## Billing and ERP are down for a minute while events come, in both deli
 bulk: ## 20,000 records in 100 events through the local stack, in both delivery modes; some 6 minutes
 	@$(MAKE) --no-print-directory -j2 local python
 	@set -e; for mode in direct buffered; do dist/sfrelay bulk --mode $$mode; done
+
+.PHONY: million
+million: go ## A bulk load of 1,000,000 records on a virtual clock, and other concurrencies; some 15 minutes
+	@MILLION=1 go test -count=1 -timeout 2h -v -run 'TestAMillion|TestTheKnee|TestAboveTheTable' ./functions/internal/bulk
 
 # The scenario, then the guard's contract against the DynamoDB of the same stack. Elsewhere than on Linux Go takes no
 # certificates from the environment. The emulator adds to a text without a word, which Amazon's DynamoDB refuses: DynamoDB

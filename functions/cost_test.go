@@ -12,23 +12,19 @@ import (
 	"time"
 
 	"sfrelay/functions"
+	"sfrelay/functions/internal/prices"
 	"sfrelay/shared/consumer/consumertest"
 	"sfrelay/shared/relay"
 	"sfrelay/shared/telemetry"
 	"sfrelay/shared/verdict"
 )
 
-// prices are those of us-east-1 in US dollars, as docs/cost.md names them with their source
-// and date.
-var prices = struct {
-	partnerEvents, writes, requests, gbSeconds, sqs, logsGB float64 // all but the last two per million; the fourth per second
-	metric, alarmMetric, dashboard, secret                  float64 // a month
-}{partnerEvents: 1, writes: 0.625, requests: 0.20, gbSeconds: 13.3334, sqs: 0.40, logsGB: 0.50, metric: 0.30, alarmMetric: 0.10, dashboard: 3, secret: 0.40}
+// usd has the prices of docs/cost.md.
+var usd = prices.USEast1
 
 const (
-	memoryGB    = 0.25 // the default of MemorySize
-	lambdaLines = 0.35 // KB that Lambda itself writes for an invocation: START, END, REPORT
-	monthHours  = 730.0
+	memoryGB   = 0.25 // the default of MemorySize
+	monthHours = 730.0
 )
 
 // counts are measured: requests of the guard and bytes of the line of one change.
@@ -56,7 +52,7 @@ func perMillion(t *testing.T) string {
 		functions, seconds, writes, batch float64
 		bold                              bool
 	}
-	logGB := prices.logsGB * 1e9 / (1 << 30) // of a million lines of 1 KB
+	logGB := usd.LogsGB * 1e9 / prices.BytesOfGB // of a million lines of 1 KB
 	rows := "| | EventBridge | Lambda | DynamoDB | logs | SQS | total |\n| --- | --- | --- | --- | --- | --- | --- |\n"
 	for _, w := range []way{
 		{"direct, one consumer, 150 ms", 1, 0.15, applied, 0, true},
@@ -69,18 +65,18 @@ func perMillion(t *testing.T) string {
 		{"buffered, an account change (two consumers), batches of 10", 2, 0.15, applied, 10, false},
 	} {
 		of := max(w.batch, 1)
-		lambda := w.functions * (prices.requests/of + prices.gbSeconds*memoryGB*w.seconds)
-		dynamo := w.functions * prices.writes * w.writes
-		logs := w.functions * logGB * (line + lambdaLines/of)
+		lambda := w.functions * (usd.Requests/of + usd.GBSeconds*memoryGB*w.seconds)
+		dynamo := w.functions * usd.Writes * w.writes
+		logs := w.functions * logGB * (line + prices.LambdaLines/of)
 		sqs := 0.0
 		if w.batch > 0 {
-			sqs = w.functions * prices.sqs * (1 + 2/w.batch) // sent one by one, received and deleted together
+			sqs = w.functions * usd.SQS * (1 + 2/w.batch) // sent one by one, received and deleted together
 		}
-		total := fmt.Sprintf("$%.2f", prices.partnerEvents+lambda+dynamo+logs+sqs)
+		total := fmt.Sprintf("$%.2f", usd.PartnerEvents+lambda+dynamo+logs+sqs)
 		if w.bold {
 			total = "**" + total + "**"
 		}
-		rows += fmt.Sprintf("| %s | %.2f | %.2f | %s | %.2f | %s | %s |\n", w.name, prices.partnerEvents, lambda, orDash(dynamo), logs, orDash(sqs), total)
+		rows += fmt.Sprintf("| %s | %.2f | %.2f | %s | %.2f | %s | %s |\n", w.name, usd.PartnerEvents, lambda, orDash(dynamo), logs, orDash(sqs), total)
 	}
 	return rows
 }
@@ -174,7 +170,7 @@ func perMonth(tmpl Template) string {
 	receives := float64(consumers*pollers) * monthHours * 3600 / waits
 	monitor := float64(relayMetrics())
 	runs := monthHours*12 + monthHours*4
-	scheduled := runs/1e6*prices.requests + runs/1e6*prices.gbSeconds*memoryGB*1
+	scheduled := runs/1e6*usd.Requests + runs/1e6*usd.GBSeconds*memoryGB*1
 	low, high := 0.0, 0.0
 	row := func(what, count string, from, to float64) string {
 		low, high = low+from, high+to
@@ -185,15 +181,15 @@ func perMonth(tmpl Template) string {
 	}
 	cost := func(n int, each float64) float64 { return float64(n) * each }
 	rows := "| | count | a month |\n| --- | --- | --- |\n"
-	rows += row("alarms that look at one thing", fmt.Sprintf("%d, on %d metrics", alarms, core), cost(core, prices.alarmMetric), cost(core, prices.alarmMetric))
-	rows += row("alarms of `Monitoring=full`", fmt.Sprintf("%d, on at most %d metrics", more, full), cost(full, prices.alarmMetric), cost(full, prices.alarmMetric))
-	rows += row("alarms of the relays, with `SalesforceUrl`", fmt.Sprintf("%d, on %d metrics", watching, relays), cost(relays, prices.alarmMetric), cost(relays, prices.alarmMetric))
-	rows += row("metrics of the relays, with `SalesforceUrl`", fmt.Sprintf("%.0f for two relays", monitor), monitor*prices.metric, monitor*prices.metric)
-	rows += row("metrics of the log line", fmt.Sprintf("about %d are used (4 verdicts and 3 times of each consumer); at most %d", usual, most), cost(usual, prices.metric), cost(most, prices.metric))
-	rows += row("metric of the redrive function", "1", prices.metric, prices.metric)
-	rows += row("dashboard", "1; free if it is among the account's first three", prices.dashboard, prices.dashboard)
-	rows += row("secrets", fmt.Sprintf("%d, the webhook's and the org's among them", secrets), cost(secrets, prices.secret), cost(secrets, prices.secret))
-	rows += row(fmt.Sprintf("empty receives: %d buffers, %d readers each, every %d s", consumers, pollers, waits), fmt.Sprintf("about %.1f million", receives/1e6), receives/1e6*prices.sqs, receives/1e6*prices.sqs)
+	rows += row("alarms that look at one thing", fmt.Sprintf("%d, on %d metrics", alarms, core), cost(core, usd.AlarmMetric), cost(core, usd.AlarmMetric))
+	rows += row("alarms of `Monitoring=full`", fmt.Sprintf("%d, on at most %d metrics", more, full), cost(full, usd.AlarmMetric), cost(full, usd.AlarmMetric))
+	rows += row("alarms of the relays, with `SalesforceUrl`", fmt.Sprintf("%d, on %d metrics", watching, relays), cost(relays, usd.AlarmMetric), cost(relays, usd.AlarmMetric))
+	rows += row("metrics of the relays, with `SalesforceUrl`", fmt.Sprintf("%.0f for two relays", monitor), monitor*usd.Metric, monitor*usd.Metric)
+	rows += row("metrics of the log line", fmt.Sprintf("about %d are used (4 verdicts and 3 times of each consumer); at most %d", usual, most), cost(usual, usd.Metric), cost(most, usd.Metric))
+	rows += row("metric of the redrive function", "1", usd.Metric, usd.Metric)
+	rows += row("dashboard", "1; free if it is among the account's first three", usd.Dashboard, usd.Dashboard)
+	rows += row("secrets", fmt.Sprintf("%d, the webhook's and the org's among them", secrets), cost(secrets, usd.Secret), cost(secrets, usd.Secret))
+	rows += row(fmt.Sprintf("empty receives: %d buffers, %d readers each, every %d s", consumers, pollers, waits), fmt.Sprintf("about %.1f million", receives/1e6), receives/1e6*usd.SQS, receives/1e6*usd.SQS)
 	rows += row("runs of the relay monitor and the redrive function, a second each", fmt.Sprintf("%.0f", runs), scheduled, scheduled)
 	return rows + fmt.Sprintf("| **sum**, without the guard table | | **$%.0f to $%.0f** |\n", low, high)
 }

@@ -926,8 +926,8 @@ var httpsinkMutants = []mutant{
 	},
 	{
 		name: "claims-without-a-turn", file: "consumer/apply.go",
-		old:  "!in.awaitTurn(in.beforeClosing())",
-		new:  "false",
+		old:  "why := in.awaitTurn(in.beforeClosing()); why != nil",
+		new:  "why := error(nil); why != nil",
 		test: "TestASinkThatTakesSoManyASecond", protects: "a claim is made when the sink will probably take its call",
 	},
 	{

@@ -66,11 +66,12 @@ func (in *invocation[T]) guarded(works []*work[T]) {
 	slots := make(chan struct{}, parallel)
 	in.together = &together[T]{in: in, slots: slots, left: len(keys)}
 	for i, key := range keys {
-		if !in.awaitTurn(in.beforeClosing()) {
-			in.leave(groups, keys[i:])
+		slots <- struct{}{}
+		if why := in.awaitTurn(in.beforeClosing()); why != nil {
+			<-slots
+			in.leave(groups, keys[i:], why)
 			break
 		}
-		slots <- struct{}{}
 		in.together.begin()
 		run := func() {
 			defer func() { <-slots }()

@@ -91,17 +91,22 @@ func (p *pace) heard(out guard.Outcome, now time.Time) (limited bool) {
 }
 
 // awaitTurn waits until the sink will probably take another call, before a claim is made for
-// it. It reports false where the invocation has no time for that call then.
-func (in *invocation[T]) awaitTurn(ctx context.Context) bool {
+// it. Its error says that the invocation has no time for that call then.
+func (in *invocation[T]) awaitTurn(ctx context.Context) error {
 	now, patience := in.env.Now(), longestTold
 	if end, limited := ctx.Deadline(); limited {
-		patience = end.Sub(now) - in.guard.Room()
+		if patience = end.Sub(now) - in.guard.Room(); patience < 0 {
+			return errNoTime
+		}
 	}
 	wait, ok := in.pace.turn(now, patience)
+	if !ok {
+		return errNoTurn
+	}
 	if wait > 0 {
 		in.sleep(wait)
 	}
-	return ok
+	return nil
 }
 
 // inTurn makes a call, and makes it again in its next turns while the sink refuses it as one
@@ -128,17 +133,20 @@ func (in *invocation[T]) inTurn(ctx context.Context, call func() guard.Outcome) 
 	}
 }
 
-// errNoTurn is why a change is not begun at a sink that takes so many a second.
-var errNoTurn = errors.New("the sink takes so many calls a second: the invocation's time was over before this one's turn")
+// Why a change is not begun.
+var (
+	errNoTime = errors.New("too little of the invocation's time is left to begin")
+	errNoTurn = errors.New("the sink takes so many calls a second: the invocation's time was over before this one's turn")
+)
 
 // leave ends what has not begun of an invocation, whose time is over. What is left of one
 // message has one line.
-func (in *invocation[T]) leave(groups map[string][]*work[T], keys []string) {
+func (in *invocation[T]) leave(groups map[string][]*work[T], keys []string, why error) {
 	lines := make(map[*transport.Message]*work[T])
 	for _, key := range keys {
 		in.together.begin()
 		for _, w := range groups[key] {
-			w.conclude(verdict.Failed, verdict.Unfinished, errNoTurn)
+			w.conclude(verdict.Failed, verdict.Unfinished, why)
 			switch l := lines[w.msg]; {
 			case in.forgotten(w): // it is parked with a line of its own
 				in.finish(w)

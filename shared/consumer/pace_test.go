@@ -23,6 +23,7 @@ import (
 type limitedSink struct {
 	perSecond float64
 	refuse    func() error
+	takes     time.Duration
 
 	mu      sync.Mutex
 	tokens  float64
@@ -37,7 +38,7 @@ type limitedSink struct {
 func (*limitedSink) Contract() sink.Contract { return sink.Contract{Fenced: true} }
 
 func (s *limitedSink) patch(_ context.Context, _ sink.Ref, id string, _ limitedAccount) (sink.Receipt, error) {
-	time.Sleep(20 * time.Millisecond)
+	time.Sleep(max(s.takes, 20*time.Millisecond))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.calls++; s.asked[id] {
@@ -249,6 +250,19 @@ func TestWhatHadNoTurnHasOneLine(t *testing.T) {
 		r.drain(time.Hour)
 		if len(s.took) != 200 || r.parked > 0 {
 			t.Errorf("the sink has %d of 200, %d are parked", len(s.took), r.parked)
+		}
+	})
+}
+
+// TestWhatHadNoTimeHasOneLine: the same at a sink that takes three seconds a call. An
+// invocation of 20 s begins sixteen calls at 0, 3 and 6 s; after 7 s there is no room for one.
+func TestWhatHadNoTimeHasOneLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newLimitedRun(t, &limitedSink{perSecond: 1e6, takes: 3 * time.Second}, nil)
+		r.invoke(merged(200))
+		left := r.lines(verdict.Failed)
+		if n := len(r.lines(verdict.Applied)); n != 48 || len(left) != 1 || left[0].Records != 152 || left[0].Class != "unfinished" {
+			t.Errorf("%d applied and %+v, want 48 and one line of 152 that are unfinished", n, left)
 		}
 	})
 }
