@@ -134,7 +134,7 @@ fuzz: go ## Fuzz every decoder for FUZZTIME (default 10s) each
 .PHONY: bench
 bench: go valgrind ## Benchmarks (docs/reference/performance.md says what to expect); some 6 minutes
 	@$(MAKE) --no-print-directory dynamodb
-	@go test -run '^$$' -bench . -benchmem -timeout 30m ./shared/... ./functions
+	@go test -run '^$$' -bench . -benchmem -timeout 30m ./shared/... ./functions/...
 
 .PHONY: vuln
 vuln: go ## Known vulnerabilities in what is linked and in the Python tools; needs the network
