@@ -12,10 +12,17 @@ export ARCH OS ENV FUZZTIME
 TEXT = ARCH OS ENV FUZZTIME MUTANTS LONG DELIVERY_MODE ERP_URL SALESFORCE_ORGS ARTIFACTS_DIR NEW_TABLE LEAVE_MESSAGES
 $(foreach v,$(TEXT),$(if $(filter command environment,$(firstword $(origin $v))),$(eval override export $v := $$(value $v))))
 
+# Tests and lint compile with the flags of what is deployed, and without the folder's path: then a package is compiled once for
+# all of them, and in every copy of the checkout. The tests need no vet: golangci-lint runs it.
+GO_FLAGS = -trimpath -tags=lambda.norpc -vet=off
+export GOFLAGS := $(filter-out $(GO_FLAGS),$(value GOFLAGS)) $(GO_FLAGS)
+export CGO_ENABLED = 0
+
 # GOGC and GOMEMLIMIT turn the garbage collector off for the compiler: it exits before collecting would help. LOCAL_STACK=1
-# compiles what the local stack runs without inlining and without data for debuggers, in two thirds of the time.
+# compiles what the local stack runs without inlining and without data for debuggers, in two thirds of the time. CI compiles
+# the same packages as they are deployed anyway, so it plays these.
 GO_BUILD = CGO_ENABLED=0 GOGC=off GOMEMLIMIT=1GiB go build -trimpath -buildvcs=false -tags lambda.norpc \
-	$(if $(LOCAL_STACK),-gcflags="all=-l -dwarf=false")
+	$(if $(LOCAL_STACK),$(if $(filter true,$(value CI)),,-gcflags="all=-l -dwarf=false"))
 FUNCTION_FLAGS = -s -w
 VERSION = $$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
 CLI_FLAGS = -s -w -X main.version=$(VERSION)
@@ -48,25 +55,37 @@ down: cli ## End the local stack
 
 .PHONY: check
 check: go ## The quick loop: format, vet, lint, fast tests
-	@$(GO_TOOL) golangci-lint run --allow-parallel-runners
+	@$(MAKE) --no-print-directory -j2 --output-sync linted tested
+
+.PHONY: linted tested
+linted: go
+	@GOGC=400 GOMEMLIMIT=4GiB $(GO_TOOL) golangci-lint run --allow-parallel-runners
+
+tested: go
 	@go test -short ./...
 
 .PHONY: test
 test: go ## Everything that CI runs: lint, the scenario on the local stack, all tests with the race detector
 	@$(MAKE) --no-print-directory -j2 local python linters dynamodb clients cumulusci node judges
-	@$(GO_TOOL) golangci-lint run --allow-parallel-runners
-	@AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
+	@$(MAKE) --no-print-directory -j2 --output-sync played judged
+	@CGO_ENABLED=1 go test -race -timeout 20m ./...
+	@go test -run 'TestAllocations|TestWorkIsBoundedByBytes|TestBudget|TestFirstEvent|TestBootstrap|TestFewer' ./shared/guard/internal/bench ./shared/consumer ./functions/internal/bootstrap ./functions/internal/bulk # the race detector allocates too
+
+# The local stack waits most of the time, for its own pauses: what computes goes on beside it.
+.PHONY: played judged
+played:
 	@$(MAKE) --no-print-directory e2e
 	@$(SLOW_RUN) --mode buffered >.cache/slow.log || { cat .cache/slow.log; exit 1; }
 	@tail -n 2 .cache/slow.log
 	@dist/sfrelay run --scenario events/switch >.cache/switch.log || { cat .cache/switch.log; exit 1; }
 	@tail -n 2 .cache/switch.log
+
+judged: linted
+	@AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	@$(MAKE) --no-print-directory prove >.cache/prove.log || { cat .cache/prove.log; exit 1; }
 	@grep -hE 'schedules|histories,|[0-9]+ mutants|doubled or wrong|operations of' .cache/prove.log
 	@MUTANTS=sample go test -count=1 -run TestMutants -v ./shared >.cache/mutants.log || { cat .cache/mutants.log; exit 1; }
 	@grep -E '^[0-9]+ mutants' .cache/mutants.log
-	@go test -race -timeout 20m ./...
-	@go test -run 'TestAllocations|TestWorkIsBoundedByBytes|TestBudget|TestFirstEvent|TestBootstrap|TestFewer' ./shared/guard/internal/bench ./shared/consumer ./functions/internal/bootstrap ./functions/internal/bulk # the race detector allocates too
 
 # The scenario where nothing is fast: every call of table and sinks takes 300 ms more, and 24 busy loops take the processor.
 # Calls may take as long as on AWS; only waits are scaled. make test plays it without the loops.
@@ -119,7 +138,7 @@ fuzz: go ## Fuzz every decoder for FUZZTIME (default 10s) each
 .PHONY: bench
 bench: go valgrind ## Benchmarks (docs/reference/performance.md says what to expect); some 6 minutes
 	@$(MAKE) --no-print-directory dynamodb
-	@go test -run '^$$' -bench . -benchmem -timeout 30m ./shared/... ./functions
+	@go test -run '^$$' -bench . -benchmem -timeout 30m ./shared/... ./functions/...
 
 .PHONY: vuln
 vuln: go ## Known vulnerabilities in what is linked and in the Python tools; needs the network

@@ -104,7 +104,7 @@ func plays(t *testing.T, env []string, want []expected, program string, args ...
 	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer stop()
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Env = append(os.Environ(), append(env, "HTTP_PROXY=", "HTTPS_PROXY=", "http_proxy=", "https_proxy=")...)
+	cmd.Env = append(os.Environ(), append(env, "HTTP_PROXY=", "HTTPS_PROXY=", "http_proxy=", "https_proxy=", "CGO_ENABLED=0")...)
 	var problems bytes.Buffer
 	cmd.Stderr = &problems
 	out, err := cmd.Output()

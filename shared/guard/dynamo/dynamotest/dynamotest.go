@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"sync"
 	"testing"
@@ -145,12 +146,21 @@ func installed() (string, error) {
 		}
 		dir = parent
 	}
-	found, err := filepath.Glob(filepath.Join(dir, ".cache", "dynamodb-local-*", "DynamoDBLocal.jar"))
+	// The version is looked up where it is pinned, not in .cache/: go test would forget its results
+	// whenever something else is put there.
+	tools, err := os.ReadFile(filepath.Join(dir, ".ci", "tools"))
 	if err != nil {
 		return "", err
 	}
-	if len(found) == 0 {
+	version := pinned.FindSubmatch(tools)
+	if version == nil {
+		return "", errors.New(".ci/tools names no version")
+	}
+	dir = filepath.Join(dir, ".cache", "dynamodb-local-"+string(version[1]))
+	if _, err := os.Stat(filepath.Join(dir, "DynamoDBLocal.jar")); err != nil {
 		return "", errors.New("not installed")
 	}
-	return filepath.Dir(found[len(found)-1]), nil
+	return dir, nil
 }
+
+var pinned = regexp.MustCompile(`(?m)^\tversion=(\S+) # DynamoDB Local`)
