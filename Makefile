@@ -115,7 +115,7 @@ fuzz: go ## Fuzz every decoder for FUZZTIME (default 10s) each
 .PHONY: bench
 bench: go valgrind ## Benchmarks (docs/reference/performance.md says what to expect); some 6 minutes
 	@$(MAKE) --no-print-directory dynamodb
-	@go test -run '^$$' -bench . -benchmem -timeout 30m ./shared/... ./functions
+	@go test -run '^$$' -bench . -benchmem -timeout 30m ./shared/... ./functions/...
 
 .PHONY: compare
 compare: go ## Beside AWS Powertools: requests, bytes, CPU, wrong outcomes of nine faults; UPDATE=1 writes the page; some 5 minutes

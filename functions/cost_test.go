@@ -48,15 +48,36 @@ func counts(t *testing.T) (applied, again, kilobytes float64) {
 	return float64(lines[0].GuardRequests), float64(lines[1].GuardRequests), float64(out.Len()) / 1000
 }
 
+// way is how events reach functions, and what a change costs there.
+type way struct {
+	name                              string
+	functions, seconds, writes, batch float64
+	bold                              bool
+}
+
+// costs is what a million events cost.
+type costs struct{ events, lambda, dynamo, logs, sqs float64 }
+
+func (b costs) total() float64 { return b.events + b.lambda + b.dynamo + b.logs + b.sqs }
+
+// costs computes it; line is the size of a log line in KB.
+func (w way) costs(line float64) costs {
+	of := max(w.batch, 1)
+	b := costs{
+		events: prices.partnerEvents,
+		lambda: w.functions * (prices.requests/of + prices.gbSeconds*memoryGB*w.seconds),
+		dynamo: w.functions * prices.writes * w.writes,
+		logs:   w.functions * prices.logsGB * 1e9 / (1 << 30) * (line + lambdaLines/of), // of a million lines of 1 KB
+	}
+	if w.batch > 0 {
+		b.sqs = w.functions * prices.sqs * (1 + 2/w.batch) // sent one by one, received and deleted together
+	}
+	return b
+}
+
 // perMillion are the rows of a million events.
 func perMillion(t *testing.T) string {
 	applied, again, line := counts(t)
-	type way struct {
-		name                              string
-		functions, seconds, writes, batch float64
-		bold                              bool
-	}
-	logGB := prices.logsGB * 1e9 / (1 << 30) // of a million lines of 1 KB
 	rows := "| | EventBridge | Lambda | DynamoDB | logs | SQS | total |\n| --- | --- | --- | --- | --- | --- | --- |\n"
 	for _, w := range []way{
 		{"direct, one consumer, 150 ms", 1, 0.15, applied, 0, true},
@@ -68,19 +89,31 @@ func perMillion(t *testing.T) string {
 		{"buffered, batches of 10, 150 ms each", 1, 0.15, applied, 10, false},
 		{"buffered, an account change (two consumers), batches of 10", 2, 0.15, applied, 10, false},
 	} {
-		of := max(w.batch, 1)
-		lambda := w.functions * (prices.requests/of + prices.gbSeconds*memoryGB*w.seconds)
-		dynamo := w.functions * prices.writes * w.writes
-		logs := w.functions * logGB * (line + lambdaLines/of)
-		sqs := 0.0
-		if w.batch > 0 {
-			sqs = w.functions * prices.sqs * (1 + 2/w.batch) // sent one by one, received and deleted together
-		}
-		total := fmt.Sprintf("$%.2f", prices.partnerEvents+lambda+dynamo+logs+sqs)
+		b := w.costs(line)
+		total := fmt.Sprintf("$%.2f", b.total())
 		if w.bold {
 			total = "**" + total + "**"
 		}
-		rows += fmt.Sprintf("| %s | %.2f | %.2f | %s | %.2f | %s | %s |\n", w.name, prices.partnerEvents, lambda, orDash(dynamo), logs, orDash(sqs), total)
+		rows += fmt.Sprintf("| %s | %.2f | %.2f | %s | %.2f | %s | %s |\n", w.name, b.events, b.lambda, orDash(b.dynamo), b.logs, orDash(b.sqs), total)
+	}
+	return rows
+}
+
+// byVolume are the rows of a month of so many account changes, with what is paid whatever the
+// traffic.
+func byVolume(t *testing.T, low, high float64) string {
+	applied, _, line := counts(t)
+	rows := "| account changes a month | direct | buffered, batches of 10 |\n| --- | --- | --- |\n"
+	for _, v := range []struct {
+		name     string
+		millions float64
+	}{{"none", 0}, {"100,000", 0.1}, {"1 million", 1}, {"10 million", 10}, {"100 million", 100}} {
+		rows += "| " + v.name
+		for _, batch := range []float64{0, 10} {
+			moving := v.millions * way{functions: 2, seconds: 0.15, writes: applied, batch: batch}.costs(line).total()
+			rows += fmt.Sprintf(" | $%.0f to $%.0f", low+moving, high+moving)
+		}
+		rows += " |\n"
 	}
 	return rows
 }
@@ -156,7 +189,7 @@ func relayMetrics() int {
 }
 
 // perMonth are the rows of what is paid without any event.
-func perMonth(tmpl Template) string {
+func perMonth(tmpl Template) (rows string, low, high float64) {
 	consumers := len(tmpl.Mappings.Consumers)
 	alarms, core := alarmMetrics(tmpl, "", "HasEvents", "HasChanges")
 	more, full := alarmMetrics(tmpl, "FullMonitoring", "FullEvents", "FullChanges")
@@ -175,7 +208,6 @@ func perMonth(tmpl Template) string {
 	monitor := float64(relayMetrics())
 	runs := monthHours*12 + monthHours*4
 	scheduled := runs/1e6*prices.requests + runs/1e6*prices.gbSeconds*memoryGB*1
-	low, high := 0.0, 0.0
 	row := func(what, count string, from, to float64) string {
 		low, high = low+from, high+to
 		if from == to {
@@ -184,7 +216,7 @@ func perMonth(tmpl Template) string {
 		return fmt.Sprintf("| %s | %s | $%.2f, at most $%.2f |\n", what, count, from, to)
 	}
 	cost := func(n int, each float64) float64 { return float64(n) * each }
-	rows := "| | count | a month |\n| --- | --- | --- |\n"
+	rows = "| | count | a month |\n| --- | --- | --- |\n"
 	rows += row("alarms that look at one thing", fmt.Sprintf("%d, on %d metrics", alarms, core), cost(core, prices.alarmMetric), cost(core, prices.alarmMetric))
 	rows += row("alarms of `Monitoring=full`", fmt.Sprintf("%d, on at most %d metrics", more, full), cost(full, prices.alarmMetric), cost(full, prices.alarmMetric))
 	rows += row("alarms of the relays, with `SalesforceUrl`", fmt.Sprintf("%d, on %d metrics", watching, relays), cost(relays, prices.alarmMetric), cost(relays, prices.alarmMetric))
@@ -195,7 +227,7 @@ func perMonth(tmpl Template) string {
 	rows += row("secrets", fmt.Sprintf("%d, the webhook's and the org's among them", secrets), cost(secrets, prices.secret), cost(secrets, prices.secret))
 	rows += row(fmt.Sprintf("empty receives: %d buffers, %d readers each, every %d s", consumers, pollers, waits), fmt.Sprintf("about %.1f million", receives/1e6), receives/1e6*prices.sqs, receives/1e6*prices.sqs)
 	rows += row("runs of the relay monitor and the redrive function, a second each", fmt.Sprintf("%.0f", runs), scheduled, scheduled)
-	return rows + fmt.Sprintf("| **sum**, without the guard table | | **$%.0f to $%.0f** |\n", low, high)
+	return rows + fmt.Sprintf("| **sum**, without the guard table | | **$%.0f to $%.0f** |\n", low, high), low, high
 }
 
 // verdicts are all that a line may say.
@@ -203,17 +235,23 @@ func verdicts() []verdict.Verdict {
 	return []verdict.Verdict{verdict.Applied, verdict.Duplicate, verdict.Stale, verdict.PartlyStale, verdict.Ignored, verdict.Echo, verdict.Probe, verdict.Busy, verdict.Failed, verdict.Parked, verdict.Zombie}
 }
 
-var computed = regexp.MustCompile(`(?s)(## (?:Per million events|Per month, whatever the traffic)\n.*?\n)(\| \|.*?\n)\n`)
+// computed are the tables by the headings before them.
+var computed = regexp.MustCompile(`(?s)(## (?:Per million events|Per month, whatever the traffic|Cost a month by volume)\n.*?\n)(\| .*?\n)\n`)
 
-// The tables of the page are computed from the template, from counts that are measured here,
-// and from the prices on the page.
+// The tables of both pages are computed from the template, from counts that are measured here,
+// and from the prices on the page of the costs.
 func TestCostPage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a page of the documents need not follow every change of the template at once; run it without -short")
 	}
-	tmpl := load(t)
-	tables := []string{perMillion(t), perMonth(tmpl)}
-	const file = "../docs/cost.md"
+	month, low, high := perMonth(load(t))
+	written(t, "../docs/cost.md", perMillion(t), month)
+	written(t, "../docs/reference/performance.md", byVolume(t, low, high))
+}
+
+// written holds that a page has these tables.
+func written(t *testing.T, file string, tables ...string) {
+	t.Helper()
 	have, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -222,10 +260,10 @@ func TestCostPage(t *testing.T) {
 	page := computed.ReplaceAllStringFunc(string(have), func(part string) string {
 		m := computed.FindStringSubmatch(part)
 		n++
-		return m[1] + tables[min(n, 2)-1] + "\n"
+		return m[1] + tables[min(n, len(tables))-1] + "\n"
 	})
-	if n != 2 {
-		t.Fatalf("%s has %d of the two tables", file, n)
+	if n != len(tables) {
+		t.Fatalf("%s has %d of %d tables", file, n, len(tables))
 	}
 	if os.Getenv("UPDATE") != "" {
 		if err := os.WriteFile(file, []byte(page), 0o644); err != nil { //nolint:gosec // a page for all

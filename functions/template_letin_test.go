@@ -150,10 +150,18 @@ func arnLike(pattern, arn string) bool {
 		return pattern == "*"
 	}
 	for i := range patterns {
-		expression := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(patterns[i]))
-		if !regexp.MustCompile(`^` + expression + `$`).MatchString(values[i]) {
+		expression, ok := arnParts[patterns[i]]
+		if !ok {
+			text := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(patterns[i]))
+			expression = regexp.MustCompile(`^` + text + `$`)
+			arnParts[patterns[i]] = expression
+		}
+		if !expression.MatchString(values[i]) {
 			return false
 		}
 	}
 	return true
 }
+
+// arnParts are compiled once: the same few are compared with every principal.
+var arnParts = map[string]*regexp.Regexp{}

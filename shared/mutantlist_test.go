@@ -14,7 +14,7 @@ func slicesOf(lists ...[]mutant) (all []mutant) {
 var guardMutants = []mutant{
 	{
 		name: "claim-without-room", file: "guard/lease.go",
-		old:  "last := d.Add(-r.times.effect - r.times.margin)",
+		old:  "last := d.Add(-r.Room())",
 		new:  "last := d.Add(-r.times.margin)",
 		test: "TestTooLittleTimeToBegin", protects: "an attempt begins only where its whole effect ends before Lambda does",
 	},
@@ -215,8 +215,8 @@ var consumerMutants = []mutant{
 	},
 	{
 		name: "foreign-message-parked", file: "consumer/batch.go",
-		old:  "!w.acknowledged() && !in.foreign(w.msg) {",
-		new:  "!w.acknowledged() {",
+		old:  "!w.acknowledged() && !in.foreign(w.msg)\n",
+		new:  "!w.acknowledged()\n",
 		test: "TestAForeignMessageIsNeverParked", protects: "a message of another consumer is left to its queue",
 	},
 	{
@@ -911,6 +911,30 @@ var httpsinkMutants = []mutant{
 		old:  "if pass == withheld {",
 		new:  "if false {",
 		test: "TestWhatIsHeldIsNotBegun", protects: "what is held is not begun: no claim, no attempt",
+	},
+	{
+		name: "one-too-many-is-an-outage", file: "consumer/apply.go",
+		old:  "asked = !limited || pass == probe",
+		new:  "asked = limited || !limited",
+		test: "TestWhatWaitsForItsTurnComesSoon", protects: "a sink that takes so many calls a second is not taken for one that is down",
+	},
+	{
+		name: "waiting-in-line-has-an-age", file: "consumer/pace.go",
+		old:  "out.Uncounted = true",
+		new:  "",
+		test: "TestWaitingForATurnHasNoAge", protects: "a bulk load of many hours at a slow sink parks nothing",
+	},
+	{
+		name: "claims-without-a-turn", file: "consumer/apply.go",
+		old:  "!in.awaitTurn(in.beforeClosing())",
+		new:  "false",
+		test: "TestASinkThatTakesSoManyASecond", protects: "a claim is made when the sink will probably take its call",
+	},
+	{
+		name: "the-pace-stays-slow", file: "consumer/pace.go",
+		old:  "p.every -= time.Duration",
+		new:  "p.every += 0 * time.Duration",
+		test: "TestASinkThatTakesMoreIsAskedMore", protects: "a sink that takes more again is asked more",
 	},
 	{
 		name: "one-subject-opens-it", file: "consumer/breaker.go",

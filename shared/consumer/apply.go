@@ -66,6 +66,10 @@ func (in *invocation[T]) guarded(works []*work[T]) {
 	slots := make(chan struct{}, parallel)
 	in.together = &together[T]{in: in, slots: slots, left: len(keys)}
 	for i, key := range keys {
+		if !in.awaitTurn(in.beforeClosing()) {
+			in.leave(groups, keys[i:])
+			break
+		}
 		slots <- struct{}{}
 		in.together.begin()
 		run := func() {
@@ -121,6 +125,7 @@ func (in *invocation[T]) do(group []*work[T]) {
 		call.Changes[i] = w.change
 	}
 	var inSink time.Duration
+	var limited bool
 	began := in.env.Now()
 	report := in.guard.Do(in.beforeClosing(), call, func(ctx context.Context, at guard.Attempt) (out guard.Outcome) {
 		began := in.env.Now()
@@ -134,7 +139,8 @@ func (in *invocation[T]) do(group []*work[T]) {
 		if at.Resync {
 			out, asked = in.resync(ctx, group[0], at)
 		} else {
-			out = in.carryOut(ctx, group, at)
+			out, limited = in.inTurn(ctx, func() guard.Outcome { return in.carryOut(ctx, group, at) })
+			asked = !limited || pass == probe // one too many is no answer
 		}
 		inSink += in.env.Now().Sub(began)
 		return out
@@ -143,6 +149,7 @@ func (in *invocation[T]) do(group []*work[T]) {
 	first.line.Guard += max(in.env.Now().Sub(began)-inSink, 0)
 	first.line.EpochRaised = report.EpochRaised
 	for i, w := range group {
+		w.limited = limited
 		in.reported(w, report.Results[i], inSink, report.Requests > 0)
 	}
 }

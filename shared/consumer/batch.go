@@ -74,7 +74,7 @@ func (in *invocation[T]) alone(m *transport.Message) {
 // often that the queue would soon move it away itself is parked first.
 func (in *invocation[T]) finish(w *work[T]) {
 	d := in.delivery(w.msg)
-	if d.Forgotten(in.env.Now(), in.scaled(waitingFor)) && !w.acknowledged() && !in.foreign(w.msg) {
+	if in.forgotten(w) {
 		cause := fmt.Errorf("delivered %d times since %s without success", w.msg.ReceiveCount, w.msg.SentAt.Format(time.RFC3339))
 		if w.line.Error != "" {
 			cause = fmt.Errorf("%w, the last time: %s", cause, w.line.Error)
@@ -87,6 +87,11 @@ func (in *invocation[T]) finish(w *work[T]) {
 	in.trace(w)
 	in.env.Log.Write(w.line)
 	w.over = true
+}
+
+// forgotten reports whether the buffer will soon lose the change, which is not done.
+func (in *invocation[T]) forgotten(w *work[T]) bool {
+	return in.delivery(w.msg).Forgotten(in.env.Now(), in.scaled(waitingFor)) && !w.acknowledged() && !in.foreign(w.msg)
 }
 
 // response names the messages that have to come again, and when.
@@ -133,7 +138,7 @@ func (in *invocation[T]) noteFinished(again map[string]bool) {
 // pause is how long a message stays away. After a failure: to the end of its own wait,
 // and twice as long with every try, up to a quarter of an hour, with a random part: what
 // failed together does not come back together. What was not begun for lack of time comes
-// at once. What the breaker holds comes soon after its next probe is due. A busy subject
+// at once. What a sink refused as one too many comes soon. What the breaker holds comes soon after its next probe is due. A busy subject
 // is asked again after a second or two, later with every try, and not after its lease.
 func (in *invocation[T]) pause(w *work[T]) time.Duration {
 	left := max(w.notBefore.Sub(in.env.Now()), 0) + time.Second
@@ -151,6 +156,9 @@ func (in *invocation[T]) pause(w *work[T]) time.Duration {
 	longest := longestPause
 	if w.held {
 		longest = heldFor
+	}
+	if w.limited {
+		longest = limitedFor
 	}
 	more := in.scaled(min(2*time.Second<<min(tries-1, 16), longest))
 	return left + more/2 + upTo(more/2)

@@ -109,6 +109,7 @@ type work[T any] struct {
 	ready     bool // for the guard; else the verdict is already in line
 	asked     bool // the guard's table was, so that a failure is not one of time alone
 	held      bool // by the breaker
+	limited   bool // the sink, which takes others, refused it as one too many
 	putOff    bool // it lies in the lane
 	over      bool // its line is written
 

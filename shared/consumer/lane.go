@@ -128,8 +128,11 @@ func (in *invocation[T]) putOffOf(msg *transport.Message, works []*work[T]) {
 	group.Wait()
 }
 
-// hasFailed reports whether the change was tried, or the org asked, in vain.
-func (w *work[T]) hasFailed() bool { return w.failed || lane.Failed(w.line.Attempt, w.line.Verdict) }
+// hasFailed reports whether the change was tried, or the org asked, in vain. What a sink
+// refused as one too many has only waited.
+func (w *work[T]) hasFailed() bool {
+	return w.failed || lane.Failed(w.line.Attempt, w.line.Verdict) && !w.limited
+}
 
 // portions are the messages about the records of the works: the whole event where one of
 // them is about no record.

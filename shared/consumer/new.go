@@ -65,6 +65,7 @@ const (
 	closing      = time.Second     // to put off what is not done: one round of requests, side by side
 	parallel     = 16              // subjects worked on at once: a batch of ten is one wave
 	longestPause = 15 * time.Minute
+	limitedFor   = 30 * time.Second
 	otherEvent   = 2 * time.Minute // how far the other event of the same fact may be behind
 )
 
@@ -101,6 +102,7 @@ type adapter[T any] struct {
 	bySources map[string]Source // by detail-type
 	health    health
 	breaker   breaker
+	pace      pace
 	finished  finished
 	without   absentFields
 }
@@ -121,6 +123,7 @@ func build[T any](def definition[T], env Env) (Handler, error) {
 	a := &adapter[T]{def: def, env: env, bySources: make(map[string]Source)}
 	a.breaker.first, a.breaker.longest, a.breaker.spread = a.scaled(firstProbe), a.scaled(longestProbe), a.scaled(heldFor)
 	a.breaker.random = env.Random
+	a.pace.quickens, a.pace.alive = a.scaled(quickensIn), a.scaled(aliveFor)
 	errs := a.def.mistakes()
 	if env.Store == nil || env.Park == nil || env.Log == nil {
 		errs = append(errs, errors.New("the Env lacks a Store, Park or Log"))

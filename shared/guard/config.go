@@ -148,3 +148,7 @@ func scaleBy(d time.Duration, s float64) time.Duration { return time.Duration(fl
 
 // Lease is how long a claim lasts: effect, and settle + margin, scaled.
 func (c Config) Lease() time.Duration { return c.scaled().lease() }
+
+// Room is the time before the end of its context in which a claim is not made any more: the
+// effect would have none.
+func (g *Guard) Room() time.Duration { return g.times.effect + g.times.margin }

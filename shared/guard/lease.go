@@ -94,7 +94,7 @@ func (r *run) patience() (giveUp int64, ok bool) {
 	now := r.cfg.Now()
 	giveUp = now.Add(scaleBy(r.call.BusyWait, r.cfg.scale())).UnixMilli()
 	if d, limited := r.ctx.Deadline(); limited {
-		last := d.Add(-r.times.effect - r.times.margin)
+		last := d.Add(-r.Room())
 		return min(giveUp, last.UnixMilli()), !last.Before(now)
 	}
 	return giveUp, true

@@ -2,6 +2,7 @@ package sink
 
 import (
 	"fmt"
+	"time"
 
 	"sfrelay/shared/verdict"
 )
@@ -21,6 +22,13 @@ func Refuse(name, format string, args ...any) error {
 // verdict.Unfinished for something of our own.
 func NotYet(class verdict.Class, format string, args ...any) error {
 	return &Error{Class: class, Applied: No, Err: fmt.Errorf(format, args...)}
+}
+
+// TooMany says that the sink takes so many calls a time, and that this was one more, which it
+// certainly did not apply: the process makes fewer of them. after is when the sink wants to
+// be asked again; zero: it does not say.
+func TooMany(after time.Duration, format string, args ...any) error {
+	return &Error{Class: verdict.Throttled, Applied: No, TooMany: true, RetryAfter: after, Err: fmt.Errorf(format, args...)}
 }
 
 // InDoubt says that the sink may have applied the change, and did not tell: a time-out

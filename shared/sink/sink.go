@@ -138,6 +138,7 @@ type Error struct {
 	Class      verdict.Class
 	Applied    Applied
 	RetryAfter time.Duration // not before; zero: whenever
+	TooMany    bool          // the sink takes so many calls a time, and this was one more (429): fewer are made
 	Reason     string        // for people: what, where, what to do
 	Err        error         // the cause, may be nil
 }

@@ -53,27 +53,33 @@ func TestBootstrapBatchMemory(t *testing.T) {
 
 var highWater = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
-// peak is what a function has used at most, in MB, that took one batch of n messages. The
-// kernel's account of a process that has ended would begin with what this one had when it
-// started it.
+// peak is what a function has used at most, in MB, that took one batch of n messages.
 func peak(t *testing.T, n int) int {
 	t.Helper()
 	w := newWorld(t)
 	p := start(t, w.environment())
 	p.take(batch(events(1, n)...))
+	used := p.peak()
+	applied(t, p.stop(), n)
+	t.Logf("%d messages: %d MB at most", n, used)
+	return used
+}
+
+// peak is what the process has used at most so far, in MB. The kernel's account of a process
+// that has ended would begin with what this one had when it started it.
+func (p *process) peak() int {
+	p.tb.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
-		t.Fatal(err)
+		p.tb.Fatal(err)
 	}
-	applied(t, p.stop(), n)
 	m := highWater.FindSubmatch(status)
 	if m == nil {
-		t.Fatalf("no VmHWM in\n%s", status)
+		p.tb.Fatalf("no VmHWM in\n%s", status)
 	}
 	kilobytes, err := strconv.Atoi(string(m[1]))
 	if err != nil {
-		t.Fatal(err)
+		p.tb.Fatal(err)
 	}
-	t.Logf("%d messages: %d MB at most", n, kilobytes/1024)
 	return kilobytes / 1024
 }

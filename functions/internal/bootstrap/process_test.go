@@ -297,11 +297,13 @@ const howToGetValgrind = "instructions are counted with valgrind, on Linux: inst
 var collected = regexp.MustCompile(`Collected : (\d+)`)
 
 // instructions runs a bootstrap through events and returns those it took in user space, from
-// the start of the process to the answer to the last event.
-func instructions(tb testing.TB, environment []string, events ...[]byte) (n int, log string) {
+// the start of the process to the answer to the last event. started is called when it asks for
+// its first event.
+func instructions(tb testing.TB, environment []string, started func(), events ...[]byte) (n int, log string) {
 	tb.Helper()
 	p := start(tb, append(environment, "GODEBUG=asyncpreemptoff=1"), callgrind(tb)...)
 	p.started()
+	started()
 	for _, e := range events {
 		p.take(e)
 	}

@@ -257,6 +257,7 @@ func classify(what string, x *sinkhttp.Exchange, err error, key string) *failure
 	}
 	f.reused = kind == stripe.ErrorTypeIdempotency && status == http.StatusBadRequest
 	f.Class, f.Applied = classOf(status, f.code, kind)
+	f.TooMany = status == http.StatusTooManyRequests && f.code != stripe.ErrorCodeLockTimeout // that one says that the object is in use
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
 		f.RetryAfter = sinkhttp.RetryAfter(x.Header("Retry-After"), time.Now())
 	}

@@ -257,7 +257,7 @@ func classify(status int) *sink.Error {
 	case http.StatusConflict, http.StatusTooEarly:
 		return &sink.Error{Class: verdict.Conflict, Applied: sink.No}
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		return &sink.Error{Class: verdict.Throttled, Applied: sink.No}
+		return &sink.Error{Class: verdict.Throttled, Applied: sink.No, TooMany: status == http.StatusTooManyRequests}
 	case http.StatusFailedDependency:
 		return &sink.Error{Class: verdict.DependencyMissing, Applied: sink.No}
 	case http.StatusBadRequest:

@@ -176,7 +176,7 @@ func answer(status int, retryAfter string, now time.Time) error {
 		e.Class = verdict.Auth
 		e.Reason += "; check that it knows a signing secret of the secret, and its clock"
 	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
-		e.Class = verdict.Throttled
+		e.Class, e.TooMany = verdict.Throttled, status == http.StatusTooManyRequests
 	case status >= 300 && status < 400:
 		e.Class = verdict.Permanent("receiver-redirects")
 		e.Reason += "; a redirect is never followed: set NOTIFY_URL to where the receiver is, deploy, redrive"
