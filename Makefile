@@ -140,11 +140,16 @@ bench: go valgrind ## Benchmarks (docs/reference/performance.md says what to exp
 	@$(MAKE) --no-print-directory dynamodb
 	@go test -run '^$$' -bench . -benchmem -timeout 30m ./shared/... ./functions/...
 
+.PHONY: compare
+compare: go ## Beside AWS Powertools: requests, bytes, CPU, wrong outcomes of nine faults; UPDATE=1 writes the page; some 5 minutes
+	@$(MAKE) --no-print-directory dynamodb node peers peersjs
+	@COMPARE=1 go test -count=1 -timeout 30m -run '^TestBesidePowertools$$' -v ./shared/guard/internal/bench
+
 .PHONY: vuln
 vuln: go ## Known vulnerabilities in what is linked and in the Python tools; needs the network
 	@failed=; $(GO_TOOL) govulncheck ./... || failed=1; \
 		"$$(.ci/tools audit)/pip-audit" --progress-spinner off --vulnerability-service osv --disable-pip --require-hashes \
-			-r .ci/python.lock -r .ci/uv.lock -r .ci/audit.lock -r .ci/linters.lock -r .ci/clients.lock -r .ci/cumulusci.lock || failed=1; [ -z "$$failed" ]
+			-r .ci/python.lock -r .ci/uv.lock -r .ci/audit.lock -r .ci/linters.lock -r .ci/clients.lock -r .ci/cumulusci.lock -r .ci/peers.lock || failed=1; [ -z "$$failed" ]
 
 .PHONY: sbom
 sbom: build ## Bills of materials (CycloneDX) of what make build makes, and of the Python tools, to dist/sbom
@@ -152,7 +157,7 @@ sbom: build ## Bills of materials (CycloneDX) of what make build makes, and of t
 	@go build -modfile=.ci/tools.mod -o .cache/bin/cyclonedx-gomod github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 	@set -e; bom() { .cache/bin/cyclonedx-gomod bin -json -std -noserial -notimestamp -version "$(VERSION)" -output dist/sbom/$$1.cdx.json $$2; }; \
 		for f in $(FUNCTIONS); do GOOS="$$OS" GOARCH="$$ARCH" bom $$f dist/$$f/bootstrap; done; bom sfrelay dist/sfrelay
-	@python3 .ci/sbom-python.py .ci/python.lock .ci/uv.lock .ci/linters.lock .ci/audit.lock .ci/clients.lock .ci/cumulusci.lock >dist/sbom/python-tools.cdx.json
+	@python3 .ci/sbom-python.py .ci/python.lock .ci/uv.lock .ci/linters.lock .ci/audit.lock .ci/clients.lock .ci/cumulusci.lock .ci/peers.lock >dist/sbom/python-tools.cdx.json
 	@ls dist/sbom/*.json
 
 # --- Building and deploying
@@ -212,12 +217,12 @@ clean: ## End the local stacks, delete what was built and installed
 	@if [ -x dist/sfrelay ]; then dist/sfrelay stack down; dist/sfrelay stack down --dir .cache/run; fi
 	rm -rf dist .aws-sam .cache
 
-.PHONY: go valgrind python linters dynamodb clients cumulusci node judges
+.PHONY: go valgrind python linters dynamodb clients cumulusci node judges peers peersjs
 go:
 	@command -v go >/dev/null || { echo "missing: Go. Install it from https://go.dev/dl/ (go.mod says which version)." >&2; exit 1; }
 
 valgrind:
 	@command -v valgrind >/dev/null || { echo "missing: valgrind, which counts instructions. Install its package, on Linux (apt-get install valgrind, dnf install valgrind)." >&2; exit 1; }
 
-python linters dynamodb clients cumulusci node judges:
+python linters dynamodb clients cumulusci node judges peers peersjs:
 	@.ci/tools $@ >/dev/null

@@ -79,7 +79,7 @@ var contenders = []contender{
 	{name: "guard, EachOnce", open: guarded(guard.EachOnce)},
 	{name: "guard, NewestWins", open: guarded(guard.NewestWins)},
 	{name: "guard, FieldMerge", open: guarded(guard.FieldMerge)},
-	{name: "four calls", open: fourCalls},
+	{name: "four calls", open: fourCallsFor(30 * time.Second)},
 	{name: "floor", open: bare, floor: true},
 }
 
@@ -133,10 +133,14 @@ func guarded(p guard.Policy) func(aws.Config, string) (protocol, error) {
 	}
 }
 
-// fourCalls is the well-known idempotency protocol as AWS Powertools describes it, over
-// the same client: put if absent, expired or past its lease; on success an
+// fourCallsFor is the well-known idempotency protocol as AWS Powertools describes it, over
+// the same client: put if absent, expired or past its lease, which is the function's time-out; on success an
 // unconditional update, on failure an unconditional delete.
-func fourCalls(cfg aws.Config, table string) (protocol, error) {
+func fourCallsFor(lease time.Duration) func(aws.Config, string) (protocol, error) {
+	return func(cfg aws.Config, table string) (protocol, error) { return fourCalls(cfg, table, lease), nil }
+}
+
+func fourCalls(cfg aws.Config, table string, lease time.Duration) protocol {
 	db := dynamo.NewClient(cfg)
 	text := func(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 	number := func(n int64) types.AttributeValue {
@@ -150,7 +154,7 @@ func fourCalls(cfg aws.Config, table string) (protocol, error) {
 		_, err := db.PutItem(ctx, &dynamodb.PutItemInput{
 			TableName: &table,
 			Item: map[string]types.AttributeValue{dynamo.KeyAttribute: id, "expiration": expiry,
-				"status": text("INPROGRESS"), "in_progress_expiration": number(now.Add(30 * time.Second).UnixMilli())},
+				"status": text("INPROGRESS"), "in_progress_expiration": number(now.Add(lease).UnixMilli())},
 			ConditionExpression: aws.String("attribute_not_exists(#id) OR #expiry < :now OR " +
 				"(#status = :inprogress AND attribute_exists(#in_progress_expiry) AND #in_progress_expiry < :now_in_millis)"),
 			ExpressionAttributeNames: map[string]string{"#id": dynamo.KeyAttribute, "#expiry": "expiration",
@@ -181,7 +185,7 @@ func fourCalls(cfg aws.Config, table string) (protocol, error) {
 				":expiry": expiry, ":status": text("COMPLETED")},
 		})
 		return applied, err
-	}, nil
+	}
 }
 
 // bare is the floor: the two requests of a fresh event, printed and signed over bare

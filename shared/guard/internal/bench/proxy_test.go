@@ -21,9 +21,9 @@ import (
 	"sfrelay/shared/guard/dynamo/dynamotest"
 )
 
-// The test binary is three programs: the tests, the proxy (a process of its own, so
-// that what it allocates and computes is not counted), and a bare loop of events for
-// callgrind.
+// The test binary is four programs: the tests, the proxy (a process of its own, so
+// that what it allocates and computes is not counted), a bare loop of events for
+// callgrind, and a worker that is set beside those of Powertools.
 const (
 	upstreamVariable = "GUARDBENCH_UPSTREAM"
 	loopVariable     = "GUARDBENCH_LOOP"
@@ -34,6 +34,11 @@ func TestMain(m *testing.M) {
 	case os.Getenv(upstreamVariable) != "":
 		if err := serveProxy(os.Getenv(upstreamVariable)); err != nil {
 			fmt.Fprintln(os.Stderr, "proxy:", err)
+			os.Exit(1)
+		}
+	case os.Getenv(peerVariable) != "":
+		if err := peerWorker(os.Getenv(peerVariable)); err != nil {
+			fmt.Fprintln(os.Stderr, "worker:", err)
 			os.Exit(1)
 		}
 	case os.Getenv(loopVariable) != "":
@@ -50,6 +55,7 @@ func TestMain(m *testing.M) {
 type settings struct {
 	Latency time.Duration // added to every answer
 	Lose    int           // the answer of the request of this number is lost; 0: none
+	LoseOf  int           // of every item: the answer of the request of this number about it is lost; 0: none
 	Silent  bool          // a lost answer leaves the connection open
 	Units   bool          // ask DynamoDB for the write units
 	Replay  bool          // do not ask DynamoDB: repeat its last answer
@@ -152,7 +158,7 @@ func serveProxy(upstream string) error {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 128
 	transport.DisableCompression = true
-	s := &server{upstream: upstream, transport: transport, counts: counts{Requests: map[string]int{}}}
+	s := &server{upstream: upstream, transport: transport, counts: counts{Requests: map[string]int{}}, items: map[string]int{}}
 	fmt.Println(data.Addr(), control.Addr())
 	failed := make(chan error, 2)
 	go func() { failed <- http.Serve(countingListener{data, s}, http.HandlerFunc(s.forward)) }()
@@ -171,6 +177,7 @@ type server struct {
 	mu       sync.Mutex
 	settings settings
 	counts   counts
+	items    map[string]int // requests about each, with settings.LoseOf
 	last     answer
 }
 
@@ -209,6 +216,12 @@ func (s *server) forward(w http.ResponseWriter, req *http.Request) {
 	for _, n := range s.counts.Requests {
 		number += n
 	}
+	lost := number == now.Lose
+	if now.LoseOf > 0 {
+		key := itemOf(body)
+		s.items[key]++
+		lost = lost || s.items[key] == now.LoseOf
+	}
 	s.mu.Unlock()
 	if !now.Replay {
 		if a, err = s.ask(req, body, now.Units); err != nil {
@@ -217,7 +230,7 @@ func (s *server) forward(w http.ResponseWriter, req *http.Request) {
 		}
 	}
 	time.Sleep(now.Latency)
-	if number == now.Lose {
+	if lost {
 		s.mu.Lock()
 		s.counts.Lost++
 		s.mu.Unlock()
@@ -231,6 +244,19 @@ func (s *server) forward(w http.ResponseWriter, req *http.Request) {
 	}
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body)
+}
+
+// itemOf names the item that a request is about.
+func itemOf(body []byte) string {
+	type key struct {
+		PK struct{ S string } `json:"pk"`
+	}
+	var about struct {
+		TableName string
+		Key, Item key
+	}
+	_ = json.Unmarshal(body, &about) // what is about no item has no key
+	return about.TableName + " " + about.Key.PK.S + about.Item.PK.S
 }
 
 // ask hands the request to DynamoDB. DynamoDB Local does not verify signatures, so the
