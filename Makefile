@@ -67,7 +67,9 @@ tested: go
 .PHONY: test
 test: go ## Everything that CI runs: lint, the scenario on the local stack, all tests with the race detector
 	@$(MAKE) --no-print-directory -j2 local python linters dynamodb clients cumulusci node judges
+	@echo "the local stack, and beside it lint, proofs and mutants: some 6 minutes, each says what it saw when it is done"
 	@$(MAKE) --no-print-directory -j2 --output-sync played judged
+	@echo "all tests with the race detector: some 9 minutes"
 	@CGO_ENABLED=1 go test -race -timeout 20m ./...
 	@go test -run 'TestAllocations|TestWorkIsBoundedByBytes|TestBudget|TestFirstEvent|TestBootstrap|TestFewer' ./shared/guard/internal/bench ./shared/consumer ./functions/internal/bootstrap ./functions/internal/bulk # the race detector allocates too
 
