@@ -94,7 +94,7 @@ func TestSilenceEndsATry(t *testing.T) {
 	if limit := client.GetTransport().ResponseHeaderTimeout; limit <= 0 || limit > 2*time.Second {
 		t.Errorf("a try waits %v for its answer, want at most 2s", limit)
 	}
-	cfg.HTTPClient = client.WithTransportOptions(func(tr *http.Transport) { tr.ResponseHeaderTimeout = 200 * time.Millisecond })
+	cfg.HTTPClient = client.WithTransportOptions(func(tr *http.Transport) { tr.ResponseHeaderTimeout = time.Second })
 	do, err := contenders[0].open(cfg, table(t, p.url))
 	if err != nil {
 		t.Fatal(err)
