@@ -225,7 +225,10 @@ func TestCrowds(t *testing.T) {
 }
 
 func TestMain(m *testing.M) {
-	debug.SetGCPercent(400) // every world is thrown away at once: few live, and collecting would take a fifth of the time
+	// Every world is thrown away at once: few live, and to collect them often would take a fifth of the time. The race
+	// detector needs several times what is counted here.
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(1 << 30)
 	code := m.Run()
 	fmt.Printf("guard: %d schedules in all, %d distinct states in the explored ones\n", counted.schedules.Load(), counted.states.Load())
 	os.Exit(code)
