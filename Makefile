@@ -70,7 +70,7 @@ test: go ## Everything that CI runs: lint, the scenario on the local stack, all 
 	@echo "the local stack, and beside it lint, proofs and mutants: some 6 minutes, each says what it saw when it is done"
 	@$(MAKE) --no-print-directory -j2 --output-sync played judged
 	@echo "all tests with the race detector: some 9 minutes"
-	@CGO_ENABLED=1 go test -race -timeout 20m ./...
+	@CGO_ENABLED=1 go test -race -timeout 40m ./...
 	@go test -run 'TestAllocations|TestWorkIsBoundedByBytes|TestBudget|TestFirstEvent|TestBootstrap|TestFewer' ./shared/guard/internal/bench ./shared/consumer ./functions/internal/bootstrap ./functions/internal/bulk # the race detector allocates too
 
 # The local stack waits most of the time, for its own pauses: what computes goes on beside it.
