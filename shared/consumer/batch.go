@@ -138,8 +138,9 @@ func (in *invocation[T]) noteFinished(again map[string]bool) {
 // pause is how long a message stays away. After a failure: to the end of its own wait,
 // and twice as long with every try, up to a quarter of an hour, with a random part: what
 // failed together does not come back together. What was not begun for lack of time comes
-// at once. What a sink refused as one too many comes soon. What the breaker holds comes soon after its next probe is due. A busy subject
-// is asked again after a second or two, later with every try, and not after its lease.
+// at once. What a sink refused as one too many comes soon. What the breaker holds comes soon
+// after its next probe is due. A busy subject is asked again after a second or two, later
+// with every try, and not after its lease.
 func (in *invocation[T]) pause(w *work[T]) time.Duration {
 	left := max(w.notBefore.Sub(in.env.Now()), 0) + time.Second
 	tries := max(w.msg.ReceiveCount, 1)

@@ -37,7 +37,7 @@ const largestBatch = 6 << 20
 // what is not counted.
 func TestBootstrapBatchMemory(t *testing.T) {
 	if testing.Short() || runtime.GOOS != "linux" {
-		t.Skip("takes some seconds, and what a process has used is counted in kilobytes on Linux only")
+		t.Skip("takes some seconds, and what a process has used is counted in kilobytes on Linux only; run it there without -short")
 	}
 	n := largestBatch / len(batch(event(1)))
 	used := mostMemory + 1

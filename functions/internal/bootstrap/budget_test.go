@@ -183,7 +183,7 @@ func (w *world) connectedOnce() bool {
 func needsTime(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("callgrind takes its time: left out with -short")
+		t.Skip("callgrind takes its time; run it without -short")
 	}
 	if raced {
 		t.Skip("make test counts without the race detector, alone: other packages' tests would disturb it")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,6 +30,21 @@ func advised(a api, memory int) int {
 	const parallel = 16
 	record := max((a.takes+3*dynamoTakes).Seconds()/parallel, cpuOfRecord.Seconds()*coreMB/float64(memory))
 	return max(2, int(math.Ceil(a.rate()*record)))
+}
+
+// TestTheAdviceIsThatOfThePage: the rows of docs/deploy.md, "How many", are what is played here.
+func TestTheAdviceIsThatOfThePage(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/deploy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range sinks {
+		n := advised(s.api, 256)
+		row := fmt.Sprintf("| %.0f calls a second | %d ms | %d | %d |\n", s.rate(), s.takes.Milliseconds(), n, n+1)
+		if !strings.Contains(string(page), row) {
+			t.Errorf("docs/deploy.md does not say %s", row)
+		}
+	}
 }
 
 // withAdvice is a load of so many records, 200 to an event, all published at once.

@@ -2,10 +2,11 @@
 // the tests that compute what something costs.
 package prices
 
-// List is in US dollars: the first five per million, GBSeconds each.
+// List is in US dollars.
 type List struct {
-	PartnerEvents, Writes, Requests, GBSeconds, SQS, LogsGB float64 // GBSeconds: a million of them; LogsGB: one
-	Metric, AlarmMetric, Dashboard, Secret                  float64 // a month
+	PartnerEvents, Writes, Requests, GBSeconds, SQS float64 // a million
+	LogsGB                                          float64 // one
+	Metric, AlarmMetric, Dashboard, Secret          float64 // a month
 }
 
 // USEast1 are those of us-east-1.

@@ -66,7 +66,7 @@ func awaitLine(log string) {
 // A process that ignores SIGTERM ends all the same.
 func TestProcessThatDoesNotListen(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes five seconds")
+		t.Skip("takes five seconds; run it without -short")
 	}
 	log := filepath.Join(t.TempDir(), "log")
 	p, err := spawn(exec.Command("sh", "-c", `trap "" TERM; echo deaf; while :; do sleep 1; done`), log)
