@@ -229,6 +229,16 @@ func (p *process) started() {
 	}
 }
 
+// held looks while the process stands still: what it has sent arrives, and nothing follows.
+func (p *process) held(look func()) {
+	p.tb.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		p.tb.Fatal(err)
+	}
+	defer func() { _ = p.cmd.Process.Signal(syscall.SIGCONT) }() // else it would not even end
+	look()
+}
+
 // take hands an event over and waits for its answer, which has to be a yes.
 func (p *process) take(event []byte) {
 	p.tb.Helper()
@@ -284,12 +294,12 @@ var collected = regexp.MustCompile(`Collected : (\d+)`)
 
 // instructions runs a bootstrap through events and returns those it took in user space, from
 // the start of the process to the answer to the last event. started is called when it asks for
-// its first event.
+// its first event, and the process stands still meanwhile.
 func instructions(tb testing.TB, environment []string, started func(), events ...[]byte) (n int, log string) {
 	tb.Helper()
 	p := start(tb, append(environment, "GODEBUG=asyncpreemptoff=1"), callgrind(tb)...)
 	p.started()
-	started()
+	p.held(started)
 	for _, e := range events {
 		p.take(e)
 	}

@@ -114,10 +114,20 @@ func (s *service) answers(by func(before reply) reply) {
 	s.answer = by(s.answer)
 }
 
+// seen is what has come so far. A client is through with its handshake a moment before the
+// service is, so seen waits for the service; what never ends is counted as it stands.
 func (s *service) seen() (requests []string, connections, handshakes int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]string{}, s.requests...), s.connections, s.handshakes
+	const step, steps = time.Millisecond, 5000
+	for range steps {
+		s.mu.Lock()
+		requests, connections, handshakes = append([]string{}, s.requests...), s.connections, s.handshakes
+		s.mu.Unlock()
+		if handshakes == connections {
+			break
+		}
+		time.Sleep(step)
+	}
+	return requests, connections, handshakes
 }
 
 func (s *service) bytes() (out, in int64) {
