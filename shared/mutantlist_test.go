@@ -919,6 +919,12 @@ var httpsinkMutants = []mutant{
 		test: "TestWhatWaitsForItsTurnComesSoon", protects: "a sink that takes so many calls a second is not taken for one that is down",
 	},
 	{
+		name: "a-repair-has-no-turn", file: "consumer/apply.go",
+		old:  "out, limited = in.inTurn(ctx, send)",
+		new:  "if out = send(); !at.Resync {\n\t\t\tout, limited = in.inTurn(ctx, func() guard.Outcome { return out })\n\t\t}",
+		test: "TestARepairWaitsForItsTurn", protects: "a sink that takes so many calls a second gets its repairs at that rate, too",
+	},
+	{
 		name: "waiting-in-line-has-an-age", file: "consumer/pace.go",
 		old:  "out.Uncounted = true",
 		new:  "",

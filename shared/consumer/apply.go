@@ -133,17 +133,21 @@ func (in *invocation[T]) do(group []*work[T]) {
 		out.Class = verdict.Unknown // that of a panic
 		asked := true
 		defer func() {
+			inSink += in.env.Now().Sub(began)
 			if asked {
 				in.breaker.heard(subject, pass, out, in.env.Now())
 			}
 		}()
+		send := func() guard.Outcome { return in.carryOut(ctx, group, at) }
 		if at.Resync {
-			out, asked = in.resync(ctx, group[0], at)
-		} else {
-			out, limited = in.inTurn(ctx, func() guard.Outcome { return in.carryOut(ctx, group, at) })
-			asked = !limited || pass == probe // one too many is no answer
+			var refused guard.Outcome
+			if send, refused = in.reread(ctx, group[0], at); send == nil {
+				asked = false
+				return refused
+			}
 		}
-		inSink += in.env.Now().Sub(began)
+		out, limited = in.inTurn(ctx, send)
+		asked = !limited || pass == probe // one too many is no answer
 		return out
 	})
 	first.line.GuardRequests += report.Requests

@@ -15,6 +15,7 @@ import (
 	"sfrelay/shared/consumer/consumertest"
 	"sfrelay/shared/sink"
 	"sfrelay/shared/telemetry"
+	"sfrelay/shared/transport"
 	"sfrelay/shared/verdict"
 )
 
@@ -104,9 +105,13 @@ func newLimitedRun(t *testing.T, s *limitedSink, change func(*consumer.Env)) *li
 	if change != nil {
 		change(&env)
 	}
+	var put func(context.Context, sink.Ref, string, limitedAccount) (sink.Receipt, error)
+	if env.Org != nil {
+		put = s.patch
+	}
 	var err error
 	r.handler, err = consumer.New(consumer.Record[limitedAccount]{
-		Name: "limited", Object: "Account", Changes: true, To: s, Patch: s.patch,
+		Name: "limited", Object: "Account", Changes: true, To: s, Put: put, Patch: s.patch,
 		Delete: func(context.Context, sink.Ref, string) (sink.Receipt, error) {
 			return sink.Receipt{}, errors.New("nothing is deleted here")
 		},
@@ -191,10 +196,12 @@ func (r *limitedRun) lines(v verdict.Verdict) (all []struct {
 func merged(n int) []byte {
 	ids := make([]string, n)
 	for i := range ids {
-		ids[i] = fmt.Sprintf("0015f0000%06dAAA", i)
+		ids[i] = limitedID(i)
 	}
 	return consumertest.Change{Object: "Account", IDs: ids, Second: 1, Kind: "CREATE", Fields: map[string]any{"Name": "Beta Example Ltd"}}.Event()
 }
+
+func limitedID(i int) string { return fmt.Sprintf("0015f0000%06dAAA", i) }
 
 func oneTooMany() error { return sink.TooMany(0, "made up by the test") }
 
@@ -401,6 +408,35 @@ func TestASinkThatIsDownIsNotAskedAgainAtOnce(t *testing.T) {
 		r.invoke(merged(100)) // up to two rounds of sixteen are under way when the third is refused
 		if len(s.took) != 20 || len(s.refused) > 32 || s.again > 0 {
 			t.Errorf("the sink took %d, refused %d and was asked again about %d, want 20, at most 32 and none", len(s.took), len(s.refused), s.again)
+		}
+	})
+}
+
+// TestARepairWaitsForItsTurn: records that are read under the claim and sent whole wait for
+// their turns as changes do. A sink that takes 20 a second, the first 20 at once, could have
+// all 200 after 9 s; what is refused keeps its claim and what was read, but for one in ten.
+// Were each refusal a failure, it would take 40 s and 477 failures.
+func TestARepairWaitsForItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 200
+		var org consumertest.Records
+		s := &limitedSink{perSecond: 20, refuse: oneTooMany}
+		r := newLimitedRun(t, s, org.Asked)
+		began := time.Now()
+		for i := range n {
+			org.Put(limitedID(i), 5, map[string]any{"Name": "Beta Example Ltd"})
+			change := consumertest.Change{Object: "Account", IDs: []string{limitedID(i)}, Second: 5, Kind: "UPDATE", Fields: map[string]any{"Name": "Beta Example Ltd"}}
+			m := transport.Waiting{Event: change.Event(), Consumer: "limited", Class: verdict.OverwroteNewer}
+			r.buffer.Put(began, string(m.EncodeAround(m.Event)), 0)
+		}
+		r.drain(time.Hour)
+		took, asked := time.Since(began), len(org.Statements())
+		t.Logf("%v, %d refused, %d questions", took, len(s.refused), asked)
+		if len(s.took) != n || r.parked > 0 || s.calls-len(s.refused) != n {
+			t.Errorf("the sink has %d of %d and took %d, %d are parked", len(s.took), n, s.calls-len(s.refused), r.parked)
+		}
+		if failed := len(r.lines(verdict.Failed)); took > 15*time.Second || asked > n+n/10 || failed > n/10 {
+			t.Errorf("%v, %d questions, %d failures; at most 15 s, %d and %d", took, asked, failed, n+n/10, n/10)
 		}
 	})
 }

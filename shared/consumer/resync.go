@@ -43,45 +43,47 @@ func (in *invocation[T]) repair(msg *transport.Message, event *salesforce.Event,
 	}
 }
 
-// resync reads the record under the claim and sends it whole. It reports whether the sink
-// was asked.
-func (in *invocation[T]) resync(ctx context.Context, w *work[T], at guard.Attempt) (out guard.Outcome, asked bool) {
+// reread reads the record under the claim. It returns the call that sends it whole, or why
+// there is none to make.
+func (in *invocation[T]) reread(ctx context.Context, w *work[T], at guard.Attempt) (send func() guard.Outcome, refused guard.Outcome) {
 	a := in.askFor(ctx, []string{w.recordID})
 	w.line.OrgRequests += a.asked
 	rec, fate := a.records[w.recordID], a.fates[w.recordID]
 	var content T
 	dst := reflect.ValueOf(&content).Elem()
-	refused := guard.Outcome{Effect: guard.NotApplied, Permanent: true}
+	refused = guard.Outcome{Effect: guard.NotApplied, Permanent: true}
 	switch {
 	case a.err != nil:
 		refused.Class, refused.Permanent = classOf(a.err)
 		refused.Err = fmt.Errorf("the record has to be read again: %w", a.err)
-		return refused, false
+		return nil, refused
 	case rec == nil && !fate.Deleted && (!w.seen.Deleted || at.Version != w.change.Version): // no newer change brought it back
 		refused.Class, refused.Err = verdict.RecordUnreadable, errNowhere
-		return refused, false
+		return nil, refused
 	case rec != nil && stamp(rec, "SystemModstamp").Before(at.Version.Time().Add(-commitSlack)) && in.env.Now().Before(at.Version.Time().Add(in.scaled(mostBehind))):
-		return guard.Outcome{Effect: guard.NotApplied, Uncounted: true, Class: verdict.NeedsFetch, RetryAfter: in.scaled(time.Second),
-			Err: errors.New("the org does not show yet what the sink has: the record was read as it was before")}, false
+		return nil, guard.Outcome{Effect: guard.NotApplied, Uncounted: true, Class: verdict.NeedsFetch, RetryAfter: in.scaled(time.Second),
+			Err: errors.New("the org does not show yet what the sink has: the record was read as it was before")}
 	case rec != nil:
 		if err := in.binding.fill(dst, rec, a.without); err != nil {
 			refused.Class, refused.Err = unreadable(err), err
-			return refused, false
+			return nil, refused
 		}
 	}
 	w.line.Read = "current"
 	for _, code := range in.binding.codes {
 		at.Wins = append(at.Wins, guard.Win{Field: code, Version: at.Version})
 	}
-	out = in.applied(ctx, at, func(part guard.Attempt) attempt[T] {
-		next := in.attempt([]*work[T]{w}, part)
-		next.whole = len(part.Wins) == len(in.binding.codes)
-		next.change.Content, next.change.Deleted = *new(T), rec == nil
-		in.binding.pick(reflect.ValueOf(&next.change.Content).Elem(), part.Wins, func(int) reflect.Value { return dst })
-		return next
-	})
-	out.Deleted = rec == nil
-	return out, true
+	return func() guard.Outcome {
+		out := in.applied(ctx, at, func(part guard.Attempt) attempt[T] {
+			next := in.attempt([]*work[T]{w}, part)
+			next.whole = len(part.Wins) == len(in.binding.codes)
+			next.change.Content, next.change.Deleted = *new(T), rec == nil
+			in.binding.pick(reflect.ValueOf(&next.change.Content).Elem(), part.Wins, func(int) reflect.Value { return dst })
+			return next
+		})
+		out.Deleted = rec == nil
+		return out
+	}, guard.Outcome{}
 }
 
 // unreadable is the class of a record that cannot be taken as it was read.
