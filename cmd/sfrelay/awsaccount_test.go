@@ -40,13 +40,14 @@ type awsAccount struct {
 	sent     []string                  // bodies of messages that were put into the failure queue
 	marks    []string                  // their marks of an import
 	messages []string                  // ids
+	since    time.Time                 // when all of them were put into the queue
 	hidden   map[string]bool
 }
 
 // newAccount makes it the account of the AWS environment.
 func newAccount(t *testing.T) *awsAccount {
 	t.Helper()
-	a := &awsAccount{hidden: map[string]bool{}, messages: []string{"aaaaaaaa-1111-4111-8111-111111111111", "bbbbbbbb-2222-4222-8222-222222222222"}}
+	a := &awsAccount{hidden: map[string]bool{}, since: time.Now().Add(-time.Hour), messages: []string{"aaaaaaaa-1111-4111-8111-111111111111", "bbbbbbbb-2222-4222-8222-222222222222"}}
 	a.items = map[string]map[string]any{"inventory-erp#00D5f000005KcCnEAK#stock/SKU-100@BER": stockItem()}
 	server := httptest.NewServer(a)
 	t.Cleanup(server.Close)
@@ -290,7 +291,7 @@ func (a *awsAccount) receive(queue string) (all []any) {
 		all = append(all, map[string]any{
 			"MessageId": id, "ReceiptHandle": id, "Body": body, "MD5OfBody": hex.EncodeToString(sum[:]),
 			"Attributes": map[string]string{
-				"SentTimestamp": fmt.Sprint(time.Now().Add(-time.Hour).UnixMilli()), "ApproximateReceiveCount": "1", "SenderId": "AROAEXAMPLEINVENTORYERP:sfrelay-InventoryErp",
+				"SentTimestamp": fmt.Sprint(a.since.UnixMilli()), "ApproximateReceiveCount": "1", "SenderId": "AROAEXAMPLEINVENTORYERP:sfrelay-InventoryErp",
 			},
 		})
 	}

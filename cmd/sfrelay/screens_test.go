@@ -158,6 +158,25 @@ func samePage(t *testing.T, name, page string) {
 		t.Fatal(err)
 	}
 	if string(have) != page {
-		t.Errorf("%s is not what the commands print: UPDATE=1 go test -run %s ./cmd/sfrelay", file, t.Name())
+		is, was := firstDifference(page, string(have))
+		t.Errorf("%s has %q, the commands print %q: UPDATE=1 go test -run %s ./cmd/sfrelay", file, was, is, t.Name())
 	}
+}
+
+// firstDifference is the first line in which two texts differ.
+func firstDifference(a, b string) (inA, inB string) {
+	linesA, linesB := strings.Split(a, "\n"), strings.Split(b, "\n")
+	for i := range max(len(linesA), len(linesB)) {
+		inA, inB = "", ""
+		if i < len(linesA) {
+			inA = linesA[i]
+		}
+		if i < len(linesB) {
+			inB = linesB[i]
+		}
+		if inA != inB {
+			break
+		}
+	}
+	return inA, inB
 }
