@@ -27,12 +27,6 @@ func TestNoMistakeOfAnAuthorIsSilent(t *testing.T) {
 		told    func(t *testing.T) string // the message
 		says    string
 	}{
-		{"a rule's detail-type is not what the consumer takes", func(t *testing.T) string {
-			rules := detailTypes(load(t))
-			rules["InventoryErp"] = []string{"Inventory_Updates__e"}
-			return list(ruleMistakes(all(), rules))
-		}, "inventory-erp takes [Inventory_Update__e], and the rules of InventoryErp in template.yaml bring [Inventory_Updates__e]"},
-
 		{"one key for different things", func(t *testing.T) string {
 			def := state()
 			def.Key = func(u functions.InventoryUpdate) consumer.Key { return consumer.KeyOf("stock", u.SKU) }

@@ -1,4 +1,5 @@
-package functions_test
+// Package newconsumer_test adds a consumer as README.md says, in a copy of the checkout.
+package newconsumer_test
 
 import (
 	"bytes"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 )
+
+const root = "../../.."
 
 // step is one step of the README's "Add a consumer".
 type step struct {
@@ -70,7 +73,7 @@ var halves = []step{
 
 // The README's steps are those that are played here, in the same order.
 func TestTheREADMEHasTheSteps(t *testing.T) {
-	b, err := os.ReadFile("../README.md")
+	b, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +97,12 @@ func TestAddingAConsumer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("plays make check; run it without -short")
 	}
-	load(t) // wants the tools
+	if tools, err := filepath.Glob(filepath.Join(root, ".cache", "python-*", ".complete")); err != nil || len(tools) == 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("the template's tools are not installed: run make tools")
+		}
+		t.Skip("the template's tools are not installed: run make tools")
+	}
 	c := newCheckout(t)
 	for _, s := range steps {
 		s.do(c)
@@ -199,13 +207,13 @@ func newCheckout(t *testing.T) *checkout {
 	t.Helper()
 	c := &checkout{t: t, dir: t.TempDir(), files: map[string][]byte{}}
 	list := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-	list.Dir = ".."
+	list.Dir = root
 	out, err := list.Output()
 	if err != nil {
 		t.Fatalf("git ls-files: %v", err)
 	}
 	for name := range strings.SplitSeq(strings.TrimRight(string(out), "\x00"), "\x00") {
-		source := filepath.Join("..", name)
+		source := filepath.Join(root, name)
 		info, err := os.Stat(source)
 		if os.IsNotExist(err) {
 			continue // deleted, not yet committed
@@ -220,7 +228,7 @@ func newCheckout(t *testing.T) *checkout {
 		c.put(name, b, info.Mode().Perm())
 	}
 	for _, tool := range []string{"python-*", "dynamodb-local-*", "clients-*", "cumulusci-*", "node-*"} {
-		found, err := filepath.Glob("../.cache/" + tool)
+		found, err := filepath.Glob(filepath.Join(root, ".cache", tool))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package functions_test
+package template_test
 
 import (
 	"fmt"
@@ -6,22 +6,29 @@ import (
 	"strings"
 	"testing"
 
-	"sfrelay/shared/consumer"
+	"sfrelay/functions"
 )
 
 // A rule that brings other events than its consumer takes loses them: EventBridge drops
 // what no rule matches, and no queue has it.
 func TestRulesBringWhatConsumersTake(t *testing.T) {
-	for _, wrong := range ruleMistakes(all(), detailTypes(load(t))) {
+	rules := detailTypes(load(t))
+	for _, wrong := range ruleMistakes(rules) {
 		t.Error(wrong)
+	}
+	rules["InventoryErp"] = []string{"Inventory_Updates__e"}
+	const want = "inventory-erp takes [Inventory_Update__e], and the rules of InventoryErp in template.yaml bring [Inventory_Updates__e]"
+	if told := ruleMistakes(rules); len(told) != 1 || !strings.Contains(told[0], want) {
+		t.Errorf("of a mistyped detail-type an author is told %q", told)
 	}
 }
 
 // ruleMistakes compares the definitions with the detail-types of the rules, by the
 // logical id of the function.
-func ruleMistakes(defs []consumer.Description, rules map[string][]string) (wrong []string) {
+func ruleMistakes(rules map[string][]string) (wrong []string) {
 	known := map[string]bool{}
-	for _, d := range defs {
+	for _, def := range functions.All(functions.Ports{}) {
+		d := def.Describe()
 		id := logicalID(d.Name)
 		known[id] = true
 		var takes []string

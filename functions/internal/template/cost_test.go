@@ -1,7 +1,8 @@
-package functions_test
+package template_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -14,7 +15,9 @@ import (
 	"sfrelay/functions"
 	"sfrelay/functions/internal/prices"
 	"sfrelay/shared/consumer/consumertest"
+	"sfrelay/shared/erp"
 	"sfrelay/shared/relay"
+	"sfrelay/shared/sink"
 	"sfrelay/shared/telemetry"
 	"sfrelay/shared/verdict"
 )
@@ -27,11 +30,23 @@ const (
 	monthHours = 730.0
 )
 
+// stock is an ERP that takes every level.
+type stock struct{}
+
+func (stock) Contract() sink.Contract { return sink.Contract{Fenced: true, Versioned: true} }
+
+func (stock) Set(context.Context, sink.Ref, erp.Level) (sink.Receipt, error) {
+	return sink.Receipt{}, nil
+}
+
 // counts are measured: requests of the guard and bytes of the line of one change.
 func counts(t *testing.T) (applied, again, kilobytes float64) {
 	t.Helper()
-	kit := consumertest.New(t, functions.InventoryERP(newShelf()))
-	kit.Send(onHand(1, "A-1", "WH", 100), onHand(1, "A-1", "WH", 100))
+	event := consumertest.PlatformEvent("Inventory_Update__e", 1, map[string]any{
+		"Sku__c": "A-1", "Warehouse__c": "WH", "Quantity_On_Hand__c": 100, "Unit__c": "PCE", "Record_Modified_At__c": consumertest.At(1),
+	})
+	kit := consumertest.New(t, functions.InventoryERP(stock{}))
+	kit.Send(event, event)
 	kit.Want("applied", "duplicate")
 	lines := kit.Lines()
 	var out bytes.Buffer
@@ -241,8 +256,8 @@ func TestCostPage(t *testing.T) {
 		t.Skip("a page of the documents need not follow every change of the template at once; run it without -short")
 	}
 	month, low, high := perMonth(load(t))
-	written(t, "../docs/cost.md", perMillion(t), month)
-	written(t, "../docs/reference/performance.md", byVolume(t, low, high))
+	written(t, root+"/docs/cost.md", perMillion(t), month)
+	written(t, root+"/docs/reference/performance.md", byVolume(t, low, high))
 }
 
 // written holds that a page has these tables.
@@ -268,6 +283,6 @@ func written(t *testing.T, file string, tables ...string) {
 		return
 	}
 	if page != string(have) {
-		t.Errorf("%s is not what the template costs: UPDATE=1 go test -run TestCostPage ./functions", file)
+		t.Errorf("%s is not what the template costs: UPDATE=1 go test -run TestCostPage ./functions/internal/template", file)
 	}
 }

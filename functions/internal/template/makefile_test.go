@@ -1,4 +1,4 @@
-package functions_test
+package template_test
 
 import (
 	"errors"
@@ -100,7 +100,7 @@ func TestVariablesOfMakeHaveDefaults(t *testing.T) {
 func workshop(t *testing.T) (dir, calls string) {
 	t.Helper()
 	dir = t.TempDir()
-	makefile, err := os.ReadFile("../Makefile")
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	if err != nil {
 		t.Fatal(err)
 	}
