@@ -72,6 +72,7 @@ test: go ## Everything that CI runs: lint, the scenario on the local stack, all 
 	@echo "all tests with the race detector: some 9 minutes"
 	@CGO_ENABLED=1 go test -race -timeout 40m ./...
 	@go test -run 'TestAllocations|TestWorkIsBoundedByBytes|TestBudget|TestFirstEvent|TestBootstrap|TestFewer' ./shared/guard/internal/bench ./shared/consumer ./functions/internal/bootstrap ./functions/internal/bulk # the race detector allocates too
+	@go test -run '^$$' -bench . -benchtime 1x ./shared/salesforce ./shared/guard ./functions ./functions/internal/bootstrap >.cache/bench.log || { cat .cache/bench.log; exit 1; } # a benchmark that nobody runs breaks
 
 # The local stack waits most of the time, for its own pauses: what computes goes on beside it.
 .PHONY: played judged
