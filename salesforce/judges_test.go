@@ -60,7 +60,7 @@ func node(t *testing.T) (program, dir string) {
 // run is what a program prints, and whether it ended well.
 func run(t *testing.T, dir string, env []string, program string, args ...string) (string, bool) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer stop()
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
@@ -303,7 +303,7 @@ func TestSalesforceCLITakesIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	sf := func(args ...string) any {
-		ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
+		ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer stop()
 		cmd := exec.CommandContext(ctx, program, append(append([]string{cli}, args...), "--json")...)
 		cmd.Dir = project

@@ -36,7 +36,8 @@ const (
 var layers = []layer{
 	// Test kits may use what they test and the tools for it.
 	{"shared/guard/guardtest", []string{"shared/guard", "shared/order", "shared/verdict"}, nil},
-	{"shared/guard/dynamo/dynamotest", nil, []string{awsSDK}},
+	{"shared/guard/dynamo/dynamotest", []string{"shared/freeport"}, []string{awsSDK}},
+	{"shared/freeport", nil, nil},
 	{"shared/erp/sinktest", []string{"shared"}, nil},
 	{"shared/notify/receivertest", nil, nil},
 	{"shared/consumer/consumertest", []string{"shared"}, []string{jsontext}},

@@ -26,7 +26,7 @@ type mutant struct {
 }
 
 const (
-	mostOfOne    = 3 * time.Minute  // with compiling, beside a whole test run
+	mostOfOne    = 10 * time.Minute // with compiling, beside a whole test run
 	mostOfSample = 45 * time.Second // no mutant is begun later
 )
 
@@ -152,7 +152,7 @@ func soundTests(t *testing.T, chosen []mutant) {
 		}
 	}
 	for folder, tests := range byFolder {
-		out, err := goTest(t, folder, tests, "")
+		out, err := goTest(t, folder, tests, "", mostOfOne)
 		for _, name := range tests {
 			if !strings.Contains(out, "=== RUN   "+name+"\n") {
 				t.Fatalf("%s has no test %s", folder, name)
@@ -183,7 +183,7 @@ func (m mutant) try(t *testing.T, src string) (by string, err error) {
 	if m.test != "" {
 		tests = []string{m.test}
 	}
-	out, err := goTest(t, m.folder(), tests, list)
+	out, err := goTest(t, m.folder(), tests, list, 20*time.Second) // what waits for ever is noticed
 	switch failed := failedTest.FindStringSubmatch(out); {
 	case err == nil:
 		return "", nil
@@ -197,11 +197,11 @@ func (m mutant) try(t *testing.T, src string) (by string, err error) {
 }
 
 // goTest runs tests of a folder, all of them for none.
-func goTest(t *testing.T, folder string, tests []string, overlay string) (string, error) {
+func goTest(t *testing.T, folder string, tests []string, overlay string, most time.Duration) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), mostOfOne)
 	defer cancel()
-	args := []string{"test", "-short", "-vet=off", "-v", "-timeout", "20s"}
+	args := []string{"test", "-short", "-vet=off", "-v", "-timeout", most.String()}
 	if overlay != "" {
 		args = append(args, "-overlay", overlay)
 	}

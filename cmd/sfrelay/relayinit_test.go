@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,7 +31,7 @@ func newCheckout(t *testing.T) string {
 		} else {
 			var text []byte
 			if text, err = os.ReadFile(from); err == nil {
-				err = os.WriteFile(filepath.Join(root, path), text, 0o640)
+				err = errors.Join(os.WriteFile(filepath.Join(root, path), text, 0o640), os.Chmod(filepath.Join(root, path), 0o640)) // whatever the umask is
 			}
 		}
 		if err != nil {

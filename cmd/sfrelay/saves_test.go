@@ -75,10 +75,10 @@ func (w *saver) rest(method, path, body string) {
 	w.at(method, w.s.OrgURL+"/services/data/v66.0/sobjects/"+path, body)
 }
 
-// holds waits until a sink holds a text, for half a minute at most.
+// holds waits until a sink holds a text, for two minutes at most.
 func (w *saver) holds(sink, address, text string) {
 	w.Helper()
-	const tries, pause = 100, 300 * time.Millisecond
+	const tries, pause = 400, 300 * time.Millisecond
 	for range tries {
 		if w.has(address, text) {
 			return
@@ -183,7 +183,7 @@ func (w *saver) monitor() map[string]map[string]any {
 		w.Fatalf("%+v, %v", out, err)
 	}
 	logs := cloudwatchlogs.NewFromConfig(cfg)
-	const tries, pause = 50, 200 * time.Millisecond
+	const tries, pause = 300, 200 * time.Millisecond
 	for range tries {
 		lines := map[string]map[string]any{}
 		out, err := logs.FilterLogEvents(w.Context(), &cloudwatchlogs.FilterLogEventsInput{LogGroupName: aws.String(names["RelayMonitorLogs"]), StartTime: aws.Int64(since.UnixMilli())})

@@ -187,7 +187,7 @@ func TestSubjectsAreWorkedOnSideBySide(t *testing.T) {
 		mu.Unlock()
 		select {
 		case <-all:
-		case <-time.After(5 * time.Second):
+		case <-time.After(time.Minute):
 			once.Do(func() {
 				close(all)
 				t.Error("a record waits for others that nobody has begun")

@@ -1,12 +1,15 @@
 package bootstrap_test
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 )
 
@@ -50,22 +53,41 @@ func TestBootstrapConnectsAhead(t *testing.T) {
 // is found when it is there.
 func TestBootstrapStartsWithoutASink(t *testing.T) {
 	w := newWorld(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address, listen := refusing(t)
 	p := start(t, with(w.environment(), "ERP_URL=https://"+address))
 	p.started()
-	if l, err = net.Listen("tcp", address); err != nil {
-		t.Fatal(err)
-	}
 	late := &service{answer: w.erp.answer}
-	late.on(t, l, &w.certificate)
+	late.on(t, listen(), &w.certificate)
 	p.take(event(1))
 	late.want(t, "the ERP", []string{path(1)}, 1)
 	applied(t, p.stop(), 1)
+}
+
+// refusing is an address that refuses connections until listen is called. It is bound all the
+// while: what is free may be another server's at any moment.
+func refusing(t *testing.T) (address string, listen func() net.Listener) {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(fd), "refusing")
+	t.Cleanup(func() { _ = f.Close() })
+	err = syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	bound, at := syscall.Getsockname(fd)
+	if err := errors.Join(err, at); err != nil {
+		t.Fatal(err)
+	}
+	address = fmt.Sprintf("127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port)
+	return address, func() net.Listener {
+		t.Helper()
+		err := syscall.Listen(fd, 16)
+		l, made := net.FileListener(f)
+		if err := errors.Join(err, made); err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
 }
 
 // TestBootstrapStartsWithASilentSink: one that takes connections and says nothing keeps the

@@ -382,13 +382,15 @@ func redirect(t *testing.T, connect Connect) {
 }
 
 func noAnswer(t *testing.T, connect Connect) {
-	release := make(chan struct{})
-	s := serve(t, func(w http.ResponseWriter, r *http.Request) { <-release })
+	release, late := make(chan struct{}), deadline{t.Context(), make(chan struct{})}
+	var once sync.Once
+	s := serve(t, func(http.ResponseWriter, *http.Request) {
+		once.Do(func() { close(late.passed) })
+		<-release
+	})
 	t.Cleanup(func() { close(release) }) // before the server closes
 	customers, _ := connect(t, s.URL, testKey)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err := customers.Put(ctx, ref(), accountID, erp.Customer{})
+	_, err := customers.Put(late, ref(), accountID, erp.Customer{})
 	if e, ok := errors.AsType[*sink.Error](err); !ok || e.Class != verdict.Unknown || e.Applied != sink.Maybe || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("no answer before the deadline = %v, want unknown, maybe, because of the deadline", err)
 	}
@@ -406,12 +408,27 @@ func noAnswer(t *testing.T, connect Connect) {
 		t.Errorf("an answer that breaks off = %v, want unknown, maybe", err)
 	}
 
-	closed := httptest.NewServer(http.NotFoundHandler())
-	closed.Close()
-	customers, _ = connect(t, closed.URL, testKey)
+	customers, _ = connect(t, "http://127.0.0.1:1", testKey) // nobody listens there
 	_, err = customers.Put(t.Context(), ref(), accountID, erp.Customer{})
 	if e, ok := errors.AsType[*sink.Error](err); !ok || e.Class != verdict.Unknown || e.Applied != sink.No {
 		t.Errorf("a refused connection = %v, want unknown, certainly not applied", err)
+	}
+}
+
+// deadline is a context whose deadline passes when passed is closed.
+type deadline struct {
+	context.Context
+	passed chan struct{}
+}
+
+func (d deadline) Done() <-chan struct{} { return d.passed }
+
+func (d deadline) Err() error {
+	select {
+	case <-d.passed:
+		return context.DeadlineExceeded
+	default:
+		return nil
 	}
 }
 

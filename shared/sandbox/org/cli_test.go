@@ -37,7 +37,7 @@ type sf struct {
 // call is what one command prints.
 func (s *sf) call(args ...string) ([]byte, error) {
 	s.Helper()
-	ctx, stop := context.WithTimeout(s.Context(), 2*time.Minute)
+	ctx, stop := context.WithTimeout(s.Context(), 10*time.Minute)
 	defer stop()
 	cmd := exec.CommandContext(ctx, s.program, append([]string{s.cli}, args...)...)
 	cmd.Dir = s.dir

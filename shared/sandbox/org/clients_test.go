@@ -101,7 +101,7 @@ type expected struct{ flow, result, err string }
 // plays runs a client and compares its lines, one for each flow.
 func plays(t *testing.T, env []string, want []expected, program string, args ...string) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer stop()
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(os.Environ(), append(env, "HTTP_PROXY=", "HTTPS_PROXY=", "http_proxy=", "https_proxy=", "CGO_ENABLED=0")...)

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"sfrelay/shared/freeport"
 )
 
 // door is how ministack is run: it lets in what has the stack's keys, and nothing else.
@@ -28,10 +30,12 @@ func (s *Stack) startEmulator(ctx context.Context, tools string) error {
 	if err := writeCertificates(s.file("ca.pem"), s.file("cert.pem"), s.file("key.pem")); err != nil {
 		return err
 	}
-	port, err := freePort()
+	number, release, err := freeport.Reserve()
 	if err != nil {
 		return err
 	}
+	defer release()
+	port := strconv.Itoa(number)
 	s.Endpoint = "https://127.0.0.1:" + port
 	key, secret := NewKey(), NewKey()
 	if err := s.writeProfile(key, secret); err != nil {
@@ -95,7 +99,7 @@ func (s *Stack) waitReady(ctx context.Context) error {
 		Timeout:   2 * time.Second,
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true},
 	}
-	const tries, pause = 300, 100 * time.Millisecond
+	const tries, pause = 1200, 100 * time.Millisecond
 	for range tries {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoint+"/_ministack/health", nil)
 		if err != nil {

@@ -11,11 +11,14 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"sfrelay/shared/freeport"
 )
 
 const checkout = "../../../.."
@@ -152,14 +155,7 @@ func TestSAMLocalRuns(t *testing.T) {
 	if err := os.WriteFile(rie, program, 0o700); err != nil { //nolint:gosec // a program
 		t.Fatal(err)
 	}
-	port, err := freePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	api, err := freePort()
-	if err != nil {
-		t.Fatal(err)
-	}
+	port, api := reserved(t), reserved(t)
 	cmd := exec.Command(rie, "--log-level", "error", "--runtime-interface-emulator-address", "127.0.0.1:"+port,
 		"--runtime-api-address", "127.0.0.1:"+api, filepath.Join(task, "bootstrap"))
 	for name, value := range variables {
@@ -177,11 +173,22 @@ func TestSAMLocalRuns(t *testing.T) {
 	}
 }
 
-// invoke asks until the emulator of the runtime listens, at most ten seconds.
+// reserved is a port for a program of the test.
+func reserved(t *testing.T) string {
+	t.Helper()
+	number, release, err := freeport.Reserve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(release)
+	return strconv.Itoa(number)
+}
+
+// invoke asks until the emulator of the runtime listens, at most two minutes.
 func invoke(t *testing.T, url, event string) {
 	t.Helper()
 	client := http.Client{Timeout: 30 * time.Second}
-	for range 100 {
+	for range 1200 {
 		resp, err := client.Post(url, "application/json", strings.NewReader(event))
 		if err == nil {
 			_ = resp.Body.Close()

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -408,18 +407,6 @@ func output(ctx context.Context, dir, name string, args ...string) (string, erro
 		return "", fmt.Errorf("%s: %s", name, strings.TrimSpace(stderr.String()+" "+err.Error()))
 	}
 	return strings.TrimSpace(string(out)), nil
-}
-
-// freePort finds a port that is free now. Another process may take it before its
-// user does; then that one says so, and a second try finds another.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
 }
 
 func or(s, otherwise string) string {

@@ -4,13 +4,12 @@
 // It is proprietary and comes from npm, so it is never in the repository: make
 // tools puts it into .cache/. One process serves a whole test binary and ends with
 // it, however the binary ends. It listens on all interfaces (it knows no other
-// way) on a random port, holds its tables in memory and sends no telemetry.
+// way) on a port that is free, holds its tables in memory and sends no telemetry.
 package dynamotest
 
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +19,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"sfrelay/shared/freeport"
 )
 
 // EndpointVariable names a DynamoDB that is already running, to be used instead,
@@ -63,24 +64,18 @@ var start = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", errors.New("java is missing")
 	}
-	const attempts = 3 // another process may take the free port before Java does
-	for range attempts {
-		var endpoint string
-		if endpoint, err = run(java, dir); err == nil {
-			return endpoint, nil
-		}
-	}
-	return "", err
+	return run(java, dir)
 })
 
 // run starts one process under a shell that waits for the end of its standard
 // input, which is ours: it closes when this process ends, even when killed, and
 // the shell then ends the one process it started.
 func run(java, dir string) (string, error) {
-	port, err := freePort()
+	port, release, err := freeport.Reserve()
 	if err != nil {
 		return "", err
 	}
+	defer release()
 	cmd := exec.Command("sh", "-c", `"$@" </dev/null & server=$!; cat >/dev/null; kill $server`, "sh",
 		java, "-Xmx256m", "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar",
 		"-inMemory", "-sharedDb", "-disableTelemetry", "-port", strconv.Itoa(port))
@@ -106,8 +101,8 @@ var keep []any
 // ready waits until the endpoint answers as DynamoDB does: with 400 to a request
 // without credentials.
 func ready(endpoint string) error {
-	client := http.Client{Timeout: time.Second}
-	const tries, pause = 300, 100 * time.Millisecond
+	client := http.Client{Timeout: 10 * time.Second}
+	const tries, pause = 1200, 100 * time.Millisecond // Java begins in two seconds, on a busy machine in a minute
 	for range tries {
 		resp, err := client.Get(endpoint)
 		if err == nil {
@@ -119,15 +114,6 @@ func ready(endpoint string) error {
 		time.Sleep(pause)
 	}
 	return fmt.Errorf("no answer from %s after %s", endpoint, tries*pause)
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // installed finds what .ci/tools put into .cache/ of the module's root.

@@ -33,10 +33,12 @@ const (
 
 var credentials = aws.Credentials{AccessKeyID: "local", SecretAccessKey: "local"}
 
-// config is what a function's clients are made of, but for the endpoint.
+// config is what a function's clients are made of, but for the endpoint and the patience: a try
+// that a busy machine is too slow for would be counted twice.
 func config(endpoint string) aws.Config {
 	return aws.Config{
-		Region: region, BaseEndpoint: &endpoint, HTTPClient: awsclient.HTTPClient(),
+		Region: region, BaseEndpoint: &endpoint,
+		HTTPClient:  awsclient.HTTPClient().WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = time.Minute }),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return credentials, nil }),
 	}
 }
@@ -51,7 +53,7 @@ func table(tb testing.TB, endpoint string) string {
 		AttributeDefinitions: []types.AttributeDefinition{{AttributeName: aws.String(dynamo.KeyAttribute), AttributeType: types.ScalarAttributeTypeS}},
 		KeySchema:            []types.KeySchemaElement{{AttributeName: aws.String(dynamo.KeyAttribute), KeyType: types.KeyTypeHash}},
 	})
-	if _, again := errors.AsType[*types.ResourceInUseException](err); err != nil && !again { // a second try of a slow first one
+	if _, again := errors.AsType[*types.ResourceInUseException](err); err != nil && !again { // a second try of a lost first one
 		tb.Fatal(err)
 	}
 	return name

@@ -83,7 +83,6 @@ const (
 	lambdaTries = 3
 	receives    = 60              // of one message of the buffer
 	hiddenFor   = 8 * time.Second // of the buffer: two minutes
-	longestHold = time.Second     // of e1 and e2
 	toArrive    = 2 * time.Minute // an invocation at the sink
 	crashed     = 10              // cases whose worker dies together: they are many instances in one process
 	afterLeases = time.Second     // margin before the redrive, which comes when every lease has ended
@@ -269,11 +268,21 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			close(h.first)
 			select {
 			case <-h.hold:
-			case <-time.After(longestHold):
+			case <-time.After(h.peer.longestHold()):
 			}
 		}
 	}
 	h.effect(r, body)
+}
+
+// longestHold is for how long the sink keeps a request of e1 and e2: shorter than a call may take
+// and than a lease. What is there for its mistakes keeps no such time, and is to make them on a
+// machine where the second is late.
+func (p *peer) longestHold() time.Duration {
+	if p.name == protocolOnly {
+		return toArrive
+	}
+	return time.Second
 }
 
 // effect is what a request does: a state takes what comes last, field by field. A request that

@@ -128,8 +128,10 @@ func peerHandler(kind string) (func(context.Context, job) done, error) {
 	if kind == protocolOnly {
 		return fourCallsHandler(s)
 	}
+	cfg := config(os.Getenv("ENDPOINT"))
+	cfg.HTTPClient = awsclient.HTTPClient()
 	env := consumer.Env{
-		Store: dynamo.New(dynamo.NewClient(config(os.Getenv("ENDPOINT"))), os.Getenv("TABLE")),
+		Store: dynamo.New(dynamo.NewClient(cfg), os.Getenv("TABLE")),
 		Park:  func(ctx context.Context, body []byte) error { return s.say(ctx, "/park", [][]byte{body}, 0) },
 		Lane: func(ctx context.Context, bodies [][]byte, delay time.Duration) error {
 			return s.say(ctx, "/lane", bodies, delay)

@@ -330,9 +330,8 @@ func (c countingConn) Read(b []byte) (int, error) {
 }
 
 func (c countingConn) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
 	c.s.mu.Lock()
-	c.s.counts.In += int64(n)
+	c.s.counts.In += int64(len(b)) // before the client can ask for the counts
 	c.s.mu.Unlock()
-	return n, err
+	return c.Conn.Write(b)
 }
