@@ -178,7 +178,11 @@ func TestNoCredentialGetsOut(t *testing.T) {
 	t.Cleanup(func() { log.SetOutput(os.Stderr) })
 	t.Run("answers", func(t *testing.T) { // side by side: most of the time is a client's, before it tries again
 		answers := parrots()
-		for _, what := range slices.Sorted(maps.Keys(answers)) {
+		const oneOf = 5 // in the quick loop: of the four forms of a status now this one, now that
+		for i, what := range slices.Sorted(maps.Keys(answers)) {
+			if testing.Short() && i%oneOf != 0 {
+				continue
+			}
 			t.Run(what, func(t *testing.T) {
 				t.Parallel()
 				letsNothingOut(t, what, answers[what])

@@ -93,6 +93,9 @@ func refusing(t *testing.T) (address string, listen func() net.Listener) {
 // TestBootstrapStartsWithASilentSink: one that takes connections and says nothing keeps the
 // function from starting for three seconds, not for ever, and the next connection is another.
 func TestBootstrapStartsWithASilentSink(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes these three seconds; run it without -short")
+	}
 	w := newWorld(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-// Credentials are what clients log in with. All but the names are new with every org.
+// Credentials are what clients log in with. Key, secret and password are new with every org, the
+// private key with every process.
 type Credentials struct {
 	ConsumerKey    string `json:"consumerKey"`
 	ConsumerSecret string `json:"consumerSecret"`
@@ -30,8 +31,17 @@ type Credentials struct {
 type credentials struct {
 	once sync.Once
 	Credentials
-	key *rsa.PrivateKey
 }
+
+// signer signs the assertions of all orgs of a process, because to make a key takes longer than
+// most tests. An org takes only those that name its own consumer key.
+var signer = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err) // no system without random numbers is served
+	}
+	return key
+})
 
 // username is that of the one user.
 const username = "integration@sfrelay.example"
@@ -39,14 +49,9 @@ const username = "integration@sfrelay.example"
 // Credentials are made when they are first asked for.
 func (s *Org) Credentials() Credentials {
 	s.keys.once.Do(func() {
-		key, err := rsa.GenerateKey(rand.Reader, 2048)
-		if err != nil {
-			panic(err) // no system without random numbers is served
-		}
-		s.keys.key = key
 		s.keys.Credentials = Credentials{
 			ConsumerKey: "consumer-" + rand.Text(), ConsumerSecret: rand.Text(), Username: username, Password: rand.Text(),
-			PrivateKey: string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})),
+			PrivateKey: string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(signer())})),
 		}
 	})
 	return s.keys.Credentials
@@ -99,7 +104,7 @@ func (s *Org) judge(assertion, base string) (code, description string) {
 	}
 	signature, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[2], "="))
 	digest := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
-	if err != nil || rsa.VerifyPKCS1v15(&s.keys.key.PublicKey, crypto.SHA256, digest[:], signature) != nil {
+	if err != nil || rsa.VerifyPKCS1v15(&signer().PublicKey, crypto.SHA256, digest[:], signature) != nil {
 		return "invalid_grant", "invalid assertion"
 	}
 	var claims struct {

@@ -43,6 +43,9 @@ func emulator(t *testing.T) *Stack {
 // and fails in CI.
 func installed(t *testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts programs in Python, which takes seconds; run it without -short")
+	}
 	found, _ := filepath.Glob("../../../../.cache/python-*/bin/python")
 	if len(found) == 0 {
 		if os.Getenv("CI") == "true" {
