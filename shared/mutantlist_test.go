@@ -301,7 +301,7 @@ var consumerMutants = []mutant{
 		name: "no-time-to-put-off", file: "consumer/apply.go",
 		old:  "in.guard.Do(in.beforeClosing(), call,",
 		new:  "in.guard.Do(in.ctx, call,",
-		test: "TestTimeIsLeftToPutOff", protects: "what an invocation could not do reaches the buffer before Lambda ends it",
+		test: "TestAWaitLeavesTimeToPutOff", protects: "what an invocation could not do reaches the buffer before Lambda ends it",
 	},
 	{
 		name: "asks-for-what-it-did", file: "consumer/batch.go",

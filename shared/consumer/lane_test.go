@@ -47,10 +47,13 @@ type lane struct {
 type countingStore struct {
 	memory.Store
 	requests atomic.Int64
+	down     atomic.Bool // writes fail
 }
 
 func (s *countingStore) Write(ctx context.Context, w guard.Write) (guard.Record, bool, error) {
-	s.requests.Add(1)
+	if s.requests.Add(1); s.down.Load() {
+		return guard.Record{}, false, errors.New("made up by the test")
+	}
 	return s.Store.Write(ctx, w)
 }
 
@@ -510,6 +513,26 @@ func TestASharedMessageThatTheQueueRefuses(t *testing.T) {
 	l.settle()
 	if len(l.parked) != 1 || len(l.parked[0].Records) != 20 {
 		t.Errorf("%d parked", len(l.parked))
+	}
+}
+
+// So it is after a wait for another who holds the record: here one that never ended its claim,
+// which lasts for 1.5 s more. An invocation of 15 s waits for up to 2 s, one of a little less than
+// 14.5 s no longer than it has room.
+func TestAWaitLeavesTimeToPutOff(t *testing.T) {
+	for timeout, begun := range map[time.Duration]bool{15 * time.Second: true, 14*time.Second + 499*time.Millisecond: false} {
+		l, o := down(t, 0)
+		claimed := l.now
+		o.answer = func(string) error { l.store.down.Store(true); return nil } // its end is lost
+		l.send(false, change("CREATE", 1, id(account), "[]", `"Name":"x"`))
+		l.store.down.Store(false)
+		o.answer = nil
+		l.pass(claimed.Add(guard.Config{}.Lease() - 1500*time.Millisecond).Sub(l.now))
+		l.timeout, l.puts = timeout, 0
+		l.send(false, change("UPDATE", 2, id(account), `["Name"]`, `"Name":"y"`))
+		if (o.holds[account] == "y") != begun || (l.puts == 0) != begun {
+			t.Errorf("%v: the sink has %q, %d put", timeout, o.holds[account], l.puts)
+		}
 	}
 }
 
