@@ -71,6 +71,7 @@ func refusing(t *testing.T) (address string, listen func() net.Listener) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	syscall.CloseOnExec(fd) // a function of a test beside this one must not hold it
 	f := os.NewFile(uintptr(fd), "refusing")
 	t.Cleanup(func() { _ = f.Close() })
 	err = syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
