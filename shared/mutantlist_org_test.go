@@ -16,7 +16,7 @@ var orgMutants = []mutant{
 	},
 	{
 		name: "own-fields-are-those-that-were-read", file: "consumer/ask.go",
-		old:  "partial.onto(in.binding, dst, w)",
+		old:  "partial.onto(in.binding, read, w)",
 		new:  "_ = partial",
 		test: "TestAReadThatIsBehind", protects: "a read that is behind does not lose the change that caused it",
 	},

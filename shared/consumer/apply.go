@@ -16,11 +16,11 @@ import (
 
 // process takes those works that are ready through the guard: subjects side by side, the
 // changes of one subject together.
-func (in *invocation[T]) process(works []*work[T]) {
+func (in *invocation) process(works []*work) {
 	for range mostRounds {
 		in.guarded(works)
 		in.ask(works)
-		if !slices.ContainsFunc(works, func(w *work[T]) bool { return w.ready && !w.over }) {
+		if !slices.ContainsFunc(works, func(w *work) bool { return w.ready && !w.over }) {
 			return
 		}
 	}
@@ -39,8 +39,8 @@ const mostRounds = 2
 
 // guarded takes those works through the guard that are ready, and ends those that need
 // nothing more.
-func (in *invocation[T]) guarded(works []*work[T]) {
-	groups := make(map[string][]*work[T])
+func (in *invocation) guarded(works []*work) {
+	groups := make(map[string][]*work)
 	var keys []string
 	for i, w := range works {
 		switch {
@@ -64,7 +64,7 @@ func (in *invocation[T]) guarded(works []*work[T]) {
 	}
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, parallel)
-	in.together = &together[T]{in: in, slots: slots, left: len(keys)}
+	in.together = &together{in: in, slots: slots, left: len(keys)}
 	for i, key := range keys {
 		slots <- struct{}{}
 		if why := in.awaitTurn(in.beforeClosing()); why != nil {
@@ -88,7 +88,7 @@ func (in *invocation[T]) guarded(works []*work[T]) {
 }
 
 // subject takes the works of one subject through the guard: together where the newest wins.
-func (in *invocation[T]) subject(works []*work[T]) {
+func (in *invocation) subject(works []*work) {
 	if in.def.policy != guard.EachOnce {
 		in.do(works)
 		return
@@ -99,7 +99,7 @@ func (in *invocation[T]) subject(works []*work[T]) {
 }
 
 // do takes the changes of one subject through the guard.
-func (in *invocation[T]) do(group []*work[T]) {
+func (in *invocation) do(group []*work) {
 	first := group[0]
 	subject := first.event.Org + "#" + first.subject
 	pass := in.admit(group, subject)
@@ -160,7 +160,7 @@ func (in *invocation[T]) do(group []*work[T]) {
 }
 
 // reported ends a work as the guard says, or readies it for what it needs first.
-func (in *invocation[T]) reported(w *work[T], r guard.Result, inSink time.Duration, asked bool) {
+func (in *invocation) reported(w *work, r guard.Result, inSink time.Duration, asked bool) {
 	switch {
 	case r.Unseen:
 		w.ready, w.needs = false, r.Err
@@ -180,9 +180,9 @@ func (in *invocation[T]) reported(w *work[T], r guard.Result, inSink time.Durati
 	in.finish(w)
 }
 
-func (in *invocation[T]) attempt(group []*work[T], at guard.Attempt) attempt[T] {
+func (in *invocation) attempt(group []*work, at guard.Attempt) attempt {
 	w := group[at.Change]
-	a := attempt[T]{
+	a := attempt{
 		whole: at.Whole, change: w.seen,
 		ref: sink.Ref{
 			Consumer: in.def.name, Org: w.event.Org, Subject: w.subject,
@@ -193,10 +193,8 @@ func (in *invocation[T]) attempt(group []*work[T], at guard.Attempt) attempt[T] 
 		a.ref.Version = at.Version.String()
 	}
 	if in.def.policy == guard.FieldMerge {
-		var winners T
-		in.binding.pick(reflect.ValueOf(&winners).Elem(), at.Wins, func(change int) reflect.Value {
-			return reflect.ValueOf(&group[change].seen.Content).Elem()
-		})
+		winners := in.binding.fresh()
+		in.binding.pick(winners, at.Wins, func(change int) reflect.Value { return group[change].seen.Content })
 		a.change.Content, a.change.Deleted = winners, at.Deleted
 	}
 	return a

@@ -31,7 +31,7 @@ const (
 )
 
 // asks reports whether what an event leaves out can be read.
-func (a *adapter[T]) asks() bool { return a.env.Org != nil && a.binding.asks }
+func (a *adapter) asks() bool { return a.env.Org != nil && a.binding.asks }
 
 // absentFields are fields that this org turned out not to have.
 type absentFields struct {
@@ -68,7 +68,7 @@ type answer struct {
 }
 
 // askFor reads records, and of those that are not there what became of them.
-func (a *adapter[T]) askFor(ctx context.Context, ids []string) (out answer) {
+func (a *adapter) askFor(ctx context.Context, ids []string) (out answer) {
 	ctx, cancel := context.WithTimeout(ctx, askingTakes)
 	defer cancel()
 	for tried := range a.binding.dependent() + 1 {
@@ -113,8 +113,8 @@ func (b *binding) dependent() (n int) {
 
 // ask reads what the works need that are not done with, and readies them for the guard, or
 // ends them.
-func (in *invocation[T]) ask(works []*work[T]) {
-	var asking []*work[T]
+func (in *invocation) ask(works []*work) {
+	var asking []*work
 	var ids []string
 	for _, w := range works {
 		if w.over || w.needs == nil {
@@ -136,13 +136,13 @@ func (in *invocation[T]) ask(works []*work[T]) {
 	slices.Sort(ids)
 	a := in.askFor(in.beforeClosing(), slices.Compact(ids))
 	asking[0].line.OrgRequests += a.asked
-	slices.SortStableFunc(asking, func(v, w *work[T]) int {
+	slices.SortStableFunc(asking, func(v, w *work) int {
 		if c := strings.Compare(v.recordID, w.recordID); c != 0 {
 			return c
 		}
 		return v.change.Version.Compare(w.change.Version)
 	})
-	var partial overlay[T]
+	partial := overlay{content: in.binding.fresh()}
 	for _, w := range asking {
 		in.answered(w, a, &partial)
 	}
@@ -153,7 +153,7 @@ func (in *invocation[T]) ask(works []*work[T]) {
 // the stamp of a row tells seconds, and the row of another save of the same second may be
 // seen first. A change that says all needs no such care. It reports false where there is no
 // time for it; then they come again.
-func (in *invocation[T]) awaited(works []*work[T]) bool {
+func (in *invocation) awaited(works []*work) bool {
 	now := in.env.Now()
 	var until time.Time
 	for _, w := range works {
@@ -178,7 +178,7 @@ func (in *invocation[T]) awaited(works []*work[T]) bool {
 	return false
 }
 
-func (in *invocation[T]) sleep(d time.Duration) bool {
+func (in *invocation) sleep(d time.Duration) bool {
 	if in.env.Sleep != nil {
 		return in.env.Sleep(in.ctx.Done(), d)
 	}
@@ -191,7 +191,7 @@ func (in *invocation[T]) sleep(d time.Duration) bool {
 }
 
 // worthAsking ends what is done already.
-func (in *invocation[T]) worthAsking(w *work[T], works int) bool {
+func (in *invocation) worthAsking(w *work, works int) bool {
 	if in.def.policy != guard.EachOnce || w.subject == "" || works > manyRecords {
 		return true // of many the guard is asked when they have their content
 	}
@@ -210,7 +210,7 @@ func (in *invocation[T]) worthAsking(w *work[T], works int) bool {
 }
 
 // answered readies one work with what the org said, or says why it cannot be.
-func (in *invocation[T]) answered(w *work[T], a answer, partial *overlay[T]) {
+func (in *invocation) answered(w *work, a answer, partial *overlay) {
 	defer func() {
 		if p := recover(); p != nil {
 			err := panicked(p)
@@ -239,7 +239,7 @@ func (in *invocation[T]) answered(w *work[T], a answer, partial *overlay[T]) {
 }
 
 // unanswered ends a work for which the org was asked in vain.
-func (in *invocation[T]) unanswered(w *work[T], err error) {
+func (in *invocation) unanswered(w *work, err error) {
 	class, final := classOf(err)
 	err = fmt.Errorf("%w: %w", w.needs, err)
 	if final || in.giveUp(w, class) {
@@ -268,7 +268,7 @@ func classOf(err error) (class verdict.Class, final bool) {
 }
 
 // gone takes the record for deleted: the change was its deletion, or the org knows it.
-func (in *invocation[T]) gone(w *work[T], fate api.Fate) {
+func (in *invocation) gone(w *work, fate api.Fate) {
 	if in.def.policy == guard.EachOnce && !w.seen.Deleted {
 		cause := errors.New("the record was deleted before it could be read; look whether it still has to be acted on")
 		if fate.Master != "" {
@@ -277,13 +277,12 @@ func (in *invocation[T]) gone(w *work[T], fate api.Fate) {
 		w.end.park(verdict.RecordUnreadable, cause)
 		return
 	}
-	var none T
-	w.seen.Content, w.seen.Deleted = none, true
+	w.seen.Content, w.seen.Deleted = in.binding.fresh(), true
 	w.change.Kind, w.change.Fields, w.ready = guard.Delete, nil, true
 }
 
 // nowhere ends a work whose record is not there and was not deleted, as far as can be seen.
-func (in *invocation[T]) nowhere(w *work[T]) {
+func (in *invocation) nowhere(w *work) {
 	if in.env.Now().Before(w.event.Time.Add(in.scaled(mostBehind))) && !w.msg.Redrive {
 		w.conclude(verdict.Failed, verdict.NeedsFetch, errNowhere)
 		w.asked, w.notBefore = true, in.env.Now().Add(in.scaled(time.Second))
@@ -294,12 +293,12 @@ func (in *invocation[T]) nowhere(w *work[T]) {
 
 // lives reports whether the record may have come back since it was deleted: what deletes it
 // after the change has a later second.
-func (in *invocation[T]) lives(w *work[T], fate api.Fate) bool {
+func (in *invocation) lives(w *work, fate api.Fate) bool {
 	return w.event.Resync == "" && !w.seen.Deleted && fate.Deleted && !fate.Stamp.IsZero() && !fate.Stamp.After(w.change.Version.Time())
 }
 
 // behind reports whether the record was read as it was before the change.
-func (in *invocation[T]) behind(w *work[T], rec *api.Record) bool {
+func (in *invocation) behind(w *work, rec *api.Record) bool {
 	if w.event.Resync != "" {
 		return false // the org listed it after the commit, and it may be of another transaction
 	}
@@ -316,17 +315,16 @@ func stamp(rec *api.Record, field string) time.Time {
 
 // whole makes the change the full state that was read. Fields that the change itself has
 // are taken from it, so that a read that is behind does not lose them.
-func (in *invocation[T]) whole(w *work[T], rec *api.Record, without map[string]bool, partial *overlay[T]) {
-	var content T
-	dst := reflect.ValueOf(&content).Elem()
-	if err := in.binding.fill(dst, rec, without); err != nil {
+func (in *invocation) whole(w *work, rec *api.Record, without map[string]bool, partial *overlay) {
+	read := in.binding.fresh()
+	if err := in.binding.fill(read, rec, without); err != nil {
 		w.end.park(unreadable(err), err)
 		return
 	}
 	w.seen.Deleted = false
 	if in.def.policy == guard.FieldMerge {
-		partial.onto(in.binding, dst, w)
-		w.seen.Content = content
+		partial.onto(in.binding, read, w)
+		w.seen.Content = read
 		w.change.Kind, w.ready = guard.Full, true
 		if w.saysAll && w.line.Read == "old" {
 			// Changes between the two may still be on their way, and win over what was read.
@@ -336,7 +334,7 @@ func (in *invocation[T]) whole(w *work[T], rec *api.Record, without map[string]b
 		w.change.Fields = nil
 		return
 	}
-	w.seen.Content, w.seen.Fetched = content, true
+	w.seen.Content, w.seen.Fetched = read, true
 	key := in.def.key(w.ch, w.seen)
 	if !key.whole {
 		w.end.park(permanentOf(errKey), errKey)
@@ -354,34 +352,33 @@ func (in *invocation[T]) whole(w *work[T], rec *api.Record, without map[string]b
 		}
 	}
 	w.change.Kind, w.change.Fetched, w.ready = guard.Full, true, true
-	w.change.Hash, w.change.Parts = in.binding.hashes(&w.seen.Content)
+	w.change.Hash, w.change.Parts = in.binding.hashes(w.seen.Content)
 }
 
 // overlay is what the changes of one record say themselves, the older ones first. A change
 // that does not say all ends it: what came before may have been changed by it.
-type overlay[T any] struct {
+type overlay struct {
 	recordID string
-	content  T
+	content  reflect.Value
 	codes    []string
 }
 
-func (o *overlay[T]) onto(b *binding, dst reflect.Value, w *work[T]) {
-	own := reflect.ValueOf(&o.content).Elem()
+func (o *overlay) onto(b *binding, dst reflect.Value, w *work) {
 	if o.recordID != w.recordID || !w.saysAll {
 		o.recordID, o.codes = w.recordID, nil
 	}
-	b.overlay(own, reflect.ValueOf(w.seen.Content), w.change.Fields)
+	b.overlay(o.content, w.seen.Content, w.change.Fields)
 	for _, code := range w.change.Fields {
 		if !slices.Contains(o.codes, code) {
 			o.codes = append(o.codes, code)
 		}
 	}
-	b.overlay(dst, own, o.codes)
+	b.overlay(dst, o.content, o.codes)
 }
 
 // endAsked writes the lines of what is done with, and parks what ended alike together.
-func (in *invocation[T]) endAsked(works []*work[T]) {
-	var out []*work[T]
+func (in *invocation) endAsked(works []*work) {
+	var out []*work
 	for _, w := range works {
 		if w.ready {
 			w.needs = nil
@@ -393,10 +390,10 @@ func (in *invocation[T]) endAsked(works []*work[T]) {
 	}
 	for len(out) > 0 {
 		first := out[0]
-		like := func(w *work[T]) bool {
+		like := func(w *work) bool {
 			return w.msg == first.msg && w.end.class == first.end.class && w.end.err.Error() == first.end.err.Error()
 		}
-		var alike []*work[T]
+		var alike []*work
 		for _, w := range out {
 			if like(w) {
 				alike = append(alike, w)

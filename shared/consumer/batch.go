@@ -13,9 +13,9 @@ import (
 // all takes the messages to their ends. Small ones go together, then every big one goes by
 // itself: what it costs, it costs none of its neighbours. Which big one comes first is
 // left to chance, so that one that ends the process does not always stand before the others.
-func (in *invocation[T]) all(messages []transport.Message) {
-	var small []*work[T]
-	var many [][]*work[T]
+func (in *invocation) all(messages []transport.Message) {
+	var small []*work
+	var many [][]*work
 	var big []*transport.Message
 	for i := range messages {
 		m := &messages[i]
@@ -44,7 +44,7 @@ func (in *invocation[T]) all(messages []transport.Message) {
 
 // beforeClosing is the invocation's context for work: it ends a little earlier, so that
 // what is not done can still be put off.
-func (in *invocation[T]) beforeClosing() context.Context {
+func (in *invocation) beforeClosing() context.Context {
 	if end, limited := in.ctx.Deadline(); limited {
 		return earlier{in.ctx, end.Add(-closing)}
 	}
@@ -59,9 +59,9 @@ type earlier struct {
 func (e earlier) Deadline() (time.Time, bool) { return e.end, true }
 
 // alone takes one message, if there is time to open it.
-func (in *invocation[T]) alone(m *transport.Message) {
+func (in *invocation) alone(m *transport.Message) {
 	if end, limited := in.ctx.Deadline(); limited && end.Sub(in.env.Now()) < openingTakes {
-		w := in.add(&work[T]{msg: m})
+		w := in.add(&work{msg: m})
 		w.conclude(verdict.Failed, verdict.Unfinished, errors.New("no time was left to open the message"))
 		in.finish(w)
 		return
@@ -72,7 +72,7 @@ func (in *invocation[T]) alone(m *transport.Message) {
 // finish writes the line of a change that is done with: at once, so that an invocation
 // that dies later leaves a line for everything that it did. What a buffer has brought so
 // often that the queue would soon move it away itself is parked first.
-func (in *invocation[T]) finish(w *work[T]) {
+func (in *invocation) finish(w *work) {
 	d := in.delivery(w.msg)
 	if in.forgotten(w) {
 		cause := fmt.Errorf("delivered %d times since %s without success", w.msg.ReceiveCount, w.msg.SentAt.Format(time.RFC3339))
@@ -90,12 +90,12 @@ func (in *invocation[T]) finish(w *work[T]) {
 }
 
 // forgotten reports whether the buffer will soon lose the change, which is not done.
-func (in *invocation[T]) forgotten(w *work[T]) bool {
+func (in *invocation) forgotten(w *work) bool {
 	return in.delivery(w.msg).Forgotten(in.env.Now(), in.scaled(waitingFor)) && !w.acknowledged() && !in.foreign(w.msg)
 }
 
 // response names the messages that have to come again, and when.
-func (in *invocation[T]) response() *Response {
+func (in *invocation) response() *Response {
 	r := &Response{BatchItemFailures: []ItemFailure{}}
 	seen := make(map[string]bool)
 	var deferrals []Deferral
@@ -121,7 +121,7 @@ func (in *invocation[T]) response() *Response {
 }
 
 // noteFinished takes down what is done with of the messages that come again.
-func (in *invocation[T]) noteFinished(again map[string]bool) {
+func (in *invocation) noteFinished(again map[string]bool) {
 	done := make(map[string][]recordOf)
 	for _, w := range in.works {
 		if id := w.msg.ID; again[id] && w.acknowledged() && w.event != nil && !w.msg.Redrive { // of a redrive a person wants to know
@@ -141,7 +141,7 @@ func (in *invocation[T]) noteFinished(again map[string]bool) {
 // at once. What a sink refused as one too many comes soon. What the breaker holds comes soon
 // after its next probe is due. A busy subject is asked again after a second or two, later
 // with every try, and not after its lease.
-func (in *invocation[T]) pause(w *work[T]) time.Duration {
+func (in *invocation) pause(w *work) time.Duration {
 	left := max(w.notBefore.Sub(in.env.Now()), 0) + time.Second
 	tries := max(w.msg.ReceiveCount, 1)
 	upTo := func(d time.Duration) time.Duration { // a random part of it

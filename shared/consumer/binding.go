@@ -16,8 +16,9 @@ import (
 	"sfrelay/shared/sink"
 )
 
-// binding reads changes into a T. It is made once, when the consumer is built.
+// binding reads changes into the struct of a consumer. It is made once, when the consumer is built.
 type binding struct {
+	reads  reflect.Type
 	fields []boundField
 	codes  []string // guard codes in the order of fields, Record only
 	// paths by source kind, for ignored, echo and fetch decisions
@@ -46,7 +47,7 @@ var (
 	unmarshaler  = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
-// in is where the field's value is in a T.
+// in is where the field's value is.
 func (f *boundField) in(of reflect.Value) reflect.Value {
 	if v := of.Field(f.index); f.element < 0 {
 		return v
@@ -58,7 +59,7 @@ func (f *boundField) in(of reflect.Value) reflect.Value {
 // bind reads the tags of t. rename maps the default names of change event fields to
 // those of this org. With an error, the binding holds what could be read.
 func bind(t reflect.Type, s *shape, rename map[string]string) (*binding, error) {
-	b := &binding{any: s.any}
+	b := &binding{reads: t, any: s.any}
 	if t.Kind() != reflect.Struct {
 		return b, fmt.Errorf("it reads a %v: write a struct with a tag on every field", t)
 	}
@@ -95,6 +96,9 @@ func bind(t reflect.Type, s *shape, rename map[string]string) (*binding, error) 
 	}
 	return b, errors.Join(errs...)
 }
+
+// fresh is an empty value of what the consumer reads, to be filled.
+func (b *binding) fresh() reflect.Value { return reflect.New(b.reads).Elem() }
 
 // add takes a field in.
 func (b *binding) add(f boundField) (errs []error) {

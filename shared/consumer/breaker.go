@@ -127,7 +127,7 @@ func isIll(out guard.Outcome) bool {
 
 // admit asks the breaker about the changes of one subject, and concludes them where the
 // sink is not to be asked. A redrive is let through: a person wants to know.
-func (in *invocation[T]) admit(group []*work[T], subject string) pass {
+func (in *invocation) admit(group []*work, subject string) pass {
 	if group[0].msg.Redrive {
 		return welcome
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"sfrelay/shared/guard"
@@ -12,12 +13,29 @@ import (
 )
 
 // definition is what the three kinds have in common: the form in which the adapter
-// works with them.
-type definition[T any] struct {
+// works with them. What they read is known by its type only: the adapter is compiled once,
+// not for every consumer.
+type definition struct {
 	shape
-	keyOf func(Change[T]) Key // where keyed
-	when  func(Change[T]) Decision
-	apply func(context.Context, attempt[T]) (sink.Receipt, error)
+	reads reflect.Type
+	keyOf func(change) Key // where keyed
+	when  func(change) Decision
+	apply func(context.Context, attempt) (sink.Receipt, error)
+}
+
+// change is a Change on its way through the adapter: its Content holds what the definition
+// reads, made by binding.fresh.
+type change = Change[reflect.Value]
+
+// content is what the definition reads.
+func content[T any](c change) T { return *c.Content.Addr().Interface().(*T) }
+
+// typed is the change as the consumer's own code sees it.
+func typed[T any](c change) Change[T] {
+	return Change[T]{
+		Org: c.Org, RecordID: c.RecordID, Content: content[T](c), Deleted: c.Deleted, CDC: c.CDC, At: c.At, Changed: c.Changed,
+		Type: c.Type, Version: c.Version, Partial: c.Partial, Fetched: c.Fetched, Names: c.Names, Value: c.Value,
+	}
 }
 
 // shape is the part of a definition that does not depend on what it reads.
@@ -43,14 +61,14 @@ func (s *shape) bad(format string, args ...any) {
 }
 
 // attempt is one permission to act on the sink. It ends with the context.
-type attempt[T any] struct {
+type attempt struct {
 	ref    sink.Ref
-	change Change[T] // of a Record: exactly the fields to write are present
-	whole  bool      // Record: every field, all of one version: a full state
+	change change // of a Record: exactly the fields to write are present
+	whole  bool   // Record: every field, all of one version: a full state
 }
 
-func (s State[T]) definition() definition[T] {
-	d := definition[T]{shape: shape{name: s.Name, policy: guard.NewestWins, events: s.Events, port: s.To, keyed: true}}
+func (s State[T]) definition() definition {
+	d := definition{reads: reflect.TypeFor[T](), shape: shape{name: s.Name, policy: guard.NewestWins, events: s.Events, port: s.To, keyed: true}}
 	if s.Key == nil {
 		d.bad(`Key is missing: name the thing whose states have an order, e.g. consumer.KeyOf("stock", u.SKU, u.Warehouse)`)
 	}
@@ -65,15 +83,15 @@ func (s State[T]) definition() definition[T] {
 			d.bad("%s names a record (Record), and a State is ordered by its Key: use a Record, or read the id as a field of the key", e.Name)
 		}
 	}
-	d.keyOf = func(c Change[T]) Key { return s.Key(c.Content) }
-	d.apply = func(ctx context.Context, a attempt[T]) (sink.Receipt, error) {
-		return s.Put(ctx, a.ref, a.change.Content)
+	d.keyOf = func(c change) Key { return s.Key(content[T](c)) }
+	d.apply = func(ctx context.Context, a attempt) (sink.Receipt, error) {
+		return s.Put(ctx, a.ref, content[T](a.change))
 	}
 	return d
 }
 
-func (r Record[T]) definition() definition[T] {
-	d := definition[T]{shape: shape{
+func (r Record[T]) definition() definition {
+	d := definition{reads: reflect.TypeFor[T](), shape: shape{
 		name: r.Name, policy: guard.FieldMerge, object: r.Object, changes: r.Changes, events: r.Events, port: r.To, write: r.WriteBack, extra: r.Extra,
 	}}
 	if r.Object == "" {
@@ -85,21 +103,21 @@ func (r Record[T]) definition() definition[T] {
 	if r.Delete == nil {
 		d.bad("Delete is missing: say what becomes of the record at the sink when it is gone in Salesforce")
 	}
-	d.apply = func(ctx context.Context, a attempt[T]) (sink.Receipt, error) {
+	d.apply = func(ctx context.Context, a attempt) (sink.Receipt, error) {
 		switch c := a.change; {
 		case c.Deleted:
 			return r.Delete(ctx, a.ref, c.RecordID)
 		case a.whole && r.Put != nil:
-			return r.Put(ctx, a.ref, c.RecordID, c.Content)
+			return r.Put(ctx, a.ref, c.RecordID, content[T](c))
 		default:
-			return r.Patch(ctx, a.ref, c.RecordID, c.Content)
+			return r.Patch(ctx, a.ref, c.RecordID, content[T](c))
 		}
 	}
 	return d
 }
 
-func (a Action[T]) definition() definition[T] {
-	d := definition[T]{shape: shape{
+func (a Action[T]) definition() definition {
+	d := definition{reads: reflect.TypeFor[T](), shape: shape{
 		name: a.Name, policy: guard.EachOnce, object: a.Object, changes: a.Changes, events: a.Events, port: a.To, write: a.WriteBack,
 		inDoubt: a.InDoubt, any: a.Any, action: a.Once.action, perEvent: a.Once.event, keyed: a.Once.key != nil,
 	}}
@@ -114,7 +132,7 @@ func (a Action[T]) definition() definition[T] {
 		if !ok || key == nil {
 			d.bad("Once is PerKey of a %T: it must take what the Action reads and not be nil", a.Once.key)
 		}
-		d.keyOf = func(c Change[T]) Key { return key(c.Content) }
+		d.keyOf = func(c change) Key { return key(content[T](c)) }
 	}
 	if a.Any && !a.Changes {
 		d.bad("Any is about change events, and it takes none: set Changes, or leave Any out")
@@ -133,8 +151,12 @@ func (a Action[T]) definition() definition[T] {
 			d.bad("InDoubt has no effect: the sink's contract settles a doubt; leave it out")
 		}
 	}
-	d.when = a.When
-	d.apply = func(ctx context.Context, at attempt[T]) (sink.Receipt, error) { return a.Do(ctx, at.ref, at.change) }
+	if a.When != nil {
+		d.when = func(c change) Decision { return a.When(typed[T](c)) }
+	}
+	d.apply = func(ctx context.Context, at attempt) (sink.Receipt, error) {
+		return a.Do(ctx, at.ref, typed[T](at.change))
+	}
 	return d
 }
 
@@ -171,7 +193,7 @@ func (s *shape) source(detailType string) (Source, bool) {
 }
 
 // key names the thing whose order matters.
-func (d *definition[T]) key(ch *salesforce.Change, c Change[T]) Key {
+func (d *definition) key(ch *salesforce.Change, c change) Key {
 	switch {
 	case d.perEvent:
 		return Key{text: "event/" + ch.Identity(), whole: ch.Identity() != ""}

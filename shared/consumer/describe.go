@@ -1,8 +1,6 @@
 package consumer
 
 import (
-	"reflect"
-
 	"sfrelay/shared/guard"
 	"sfrelay/shared/order"
 	"sfrelay/shared/salesforce"
@@ -118,11 +116,11 @@ func (a Action[T]) Look(e *salesforce.Event, ch *salesforce.Change) Look {
 	return a.definition().look(e, ch)
 }
 
-func (d definition[T]) describe() Description {
+func (d definition) describe() Description {
 	out := Description{
 		Name: d.name, Policy: d.policy, Object: d.object, Subject: d.form(), Sources: d.sources(), Sink: d.contract(), InDoubt: d.inDoubt,
 	}
-	b, _ := bind(reflect.TypeFor[T](), &d.shape, nil) // its mistakes are for New
+	b, _ := bind(d.reads, &d.shape, nil) // its mistakes are for New
 	for _, f := range b.fields {
 		out.Fields = append(out.Fields, Field{Name: f.name, Code: f.code, CDC: f.cdc, Event: f.event, Ref: f.object, Required: f.required})
 	}
@@ -143,20 +141,20 @@ func (s *shape) form() string {
 	}
 }
 
-func (d definition[T]) look(e *salesforce.Event, ch *salesforce.Change) (out Look) {
+func (d definition) look(e *salesforce.Event, ch *salesforce.Change) (out Look) {
 	source, ok := d.source(e.DetailType)
 	if !ok {
 		return out
 	}
-	b, err := bind(reflect.TypeFor[T](), &d.shape, nil)
+	b, err := bind(d.reads, &d.shape, nil)
 	if err != nil { // New says it
 		return Look{Takes: true, Verdict: verdict.Parked, Class: permanentOf(err), Err: err}
 	}
-	var j judged[T]
+	var j judged
 	if b.ignores(ch.Said) {
 		j.recordID, j.verdict = ch.RecordID, verdict.Ignored
 	} else {
-		j = d.judge(b, e.Org, ch, source, &body[T]{})
+		j = d.judge(b, e.Org, ch, source, &body{})
 	}
 	out = Look{
 		Takes: true, RecordID: j.recordID, Subject: j.subject, Version: j.version, Fields: j.fields, Thin: j.thin,
@@ -168,9 +166,9 @@ func (d definition[T]) look(e *salesforce.Event, ch *salesforce.Change) (out Loo
 		}
 	}
 	if out.Subject == "" { // as far as the fields of the key can be read, whatever the others hold
-		c := Change[T]{Org: e.Org, RecordID: j.recordID}
+		c := change{Org: e.Org, RecordID: j.recordID, Content: b.fresh()}
 		for i := range b.fields {
-			_, _ = b.fields[i].read(reflect.ValueOf(&c.Content).Elem(), d.reading(ch, j.place, source))
+			_, _ = b.fields[i].read(c.Content, d.reading(ch, j.place, source))
 		}
 		if k := d.key(ch, c); k.whole {
 			out.Subject = k.String()

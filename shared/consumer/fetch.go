@@ -23,7 +23,7 @@ const (
 var errNoRoom = errors.New("the messages of the batch hold more than one invocation has room for")
 
 // opened finds the events in what came, those in the failure bucket too.
-func (in *invocation[T]) opened(raw []byte) transport.Batch {
+func (in *invocation) opened(raw []byte) transport.Batch {
 	ctx, cancel := context.WithTimeout(in.ctx, fetchesTake)
 	defer cancel()
 	held := 0 // bytes
@@ -47,7 +47,7 @@ func (in *invocation[T]) opened(raw []byte) transport.Batch {
 }
 
 // unfetched concludes a message whose event could not be had now: it comes again.
-func (in *invocation[T]) unfetched(w *work[T]) {
+func (in *invocation) unfetched(w *work) {
 	w.asked = !errors.Is(w.msg.Err, errNoRoom) // it waits before it asks once more
 	w.conclude(verdict.Failed, verdict.Unfinished, fmt.Errorf("the event is not here: %w", w.msg.Err))
 }

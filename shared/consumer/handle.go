@@ -50,8 +50,8 @@ func (e *RetryError) Error() string {
 }
 
 // Handle implements Handler.
-func (a *adapter[T]) Handle(ctx context.Context, raw []byte) (*Response, error) {
-	in := &invocation[T]{adapter: a, ctx: ctx}
+func (a *adapter) Handle(ctx context.Context, raw []byte) (*Response, error) {
+	in := &invocation{adapter: a, ctx: ctx}
 	batch := in.opened(raw)
 	in.sqs, in.order = batch.SQS, batch.Redrive
 	in.all(batch.Messages)
@@ -66,7 +66,7 @@ func (a *adapter[T]) Handle(ctx context.Context, raw []byte) (*Response, error) 
 }
 
 // retry is the error of a direct invocation; nil where every change got through.
-func (in *invocation[T]) retry() error {
+func (in *invocation) retry() error {
 	var e *RetryError
 	for _, w := range in.works {
 		if w.acknowledged() {
@@ -84,26 +84,26 @@ func (in *invocation[T]) retry() error {
 }
 
 // invocation is the state of one Handle.
-type invocation[T any] struct {
-	*adapter[T]
+type invocation struct {
+	*adapter
 	ctx   context.Context // that of Handle: an invocation ends with it and is never kept
 	sqs   bool
 	order *transport.Redrive // nil: it is none
-	works []*work[T]
+	works []*work
 
-	together *together[T]
+	together *together
 }
 
 // work is one change on its way, changes of one event that end alike, or a message that
 // held none.
-type work[T any] struct {
+type work struct {
 	msg       *transport.Message
 	event     *salesforce.Event
 	change    guard.Change
 	subject   string
 	recordID  string
 	several   []string // it stands for these records, all with one end
-	seen      Change[T]
+	seen      change
 	line      telemetry.Line
 	notBefore time.Time
 	ready     bool // for the guard; else the verdict is already in line
@@ -122,9 +122,9 @@ type work[T any] struct {
 	end     end   // why the change is parked
 }
 
-func (w *work[T]) acknowledged() bool { return w.putOff || w.line.Verdict.Acknowledged() }
+func (w *work) acknowledged() bool { return w.putOff || w.line.Verdict.Acknowledged() }
 
-func (in *invocation[T]) add(w *work[T]) *work[T] {
+func (in *invocation) add(w *work) *work {
 	w.line.Consumer = in.def.name
 	w.line.Form = string(w.msg.Form)
 	w.line.At = in.env.Now()
@@ -137,12 +137,12 @@ func (in *invocation[T]) add(w *work[T]) *work[T] {
 
 // open decodes one message into its changes. What needs no guard is concluded. It costs
 // one message at most, whatever it is.
-func (in *invocation[T]) open(msg *transport.Message) (works []*work[T]) {
+func (in *invocation) open(msg *transport.Message) (works []*work) {
 	from := len(in.works)
 	defer func() {
 		if p := recover(); p != nil {
 			in.works = in.works[:from]
-			w := in.add(&work[T]{msg: msg})
+			w := in.add(&work{msg: msg})
 			err := panicked(p)
 			in.park(w, permanentOf(err), err, nil)
 			works = in.works[from:]
@@ -152,15 +152,15 @@ func (in *invocation[T]) open(msg *transport.Message) (works []*work[T]) {
 	return in.works[from:]
 }
 
-func (in *invocation[T]) decode(msg *transport.Message) {
+func (in *invocation) decode(msg *transport.Message) {
 	if in.foreign(msg) {
-		w := in.add(&work[T]{msg: msg})
+		w := in.add(&work{msg: msg})
 		w.conclude(verdict.Failed, verdict.Permanent("foreign-consumer"),
 			fmt.Errorf("the message is one of consumer %q: send it there", msg.Consumer))
 		return
 	}
 	if msg.Err != nil {
-		w := in.add(&work[T]{msg: msg})
+		w := in.add(&work{msg: msg})
 		if _, final := errors.AsType[*transport.Error](msg.Err); !final {
 			in.unfetched(w)
 			return
@@ -170,7 +170,7 @@ func (in *invocation[T]) decode(msg *transport.Message) {
 	}
 	event, err := salesforce.Decode(msg.Event, salesforce.Options{Orgs: in.env.Orgs, Now: in.env.Now()})
 	if err != nil {
-		w := in.add(&work[T]{msg: msg})
+		w := in.add(&work{msg: msg})
 		if e, ok := errors.AsType[*salesforce.DecodeError](err); ok { // as far as it could be read
 			w.line.EventID, w.line.DetailType = e.EventID, e.DetailType
 		}
@@ -183,7 +183,7 @@ func (in *invocation[T]) decode(msg *transport.Message) {
 		return
 	}
 	if !ok || event.Probe || event.Resync != "" {
-		w := in.add(&work[T]{msg: msg, event: event})
+		w := in.add(&work{msg: msg, event: event})
 		w.describe(nil)
 		if ok && event.Probe {
 			w.describe(event.Cause)
@@ -212,12 +212,12 @@ func (in *invocation[T]) decode(msg *transport.Message) {
 }
 
 // foreign reports whether another consumer wrote the message.
-func (in *invocation[T]) foreign(msg *transport.Message) bool {
+func (in *invocation) foreign(msg *transport.Message) bool {
 	return msg.Consumer != "" && msg.Consumer != in.def.name
 }
 
 // sifted concludes the changes of an event that need no preparing, and says so.
-func (in *invocation[T]) sifted(msg *transport.Message, event *salesforce.Event, changes []*salesforce.Change) bool {
+func (in *invocation) sifted(msg *transport.Message, event *salesforce.Event, changes []*salesforce.Change) bool {
 	said, client := changes[0].Said, in.env.ClientName
 	var e end
 	var out outcomes
@@ -242,10 +242,10 @@ func (in *invocation[T]) sifted(msg *transport.Message, event *salesforce.Event,
 
 // chosen are the changes of the event that the message is about. Records that are not in
 // the event are parked.
-func (in *invocation[T]) chosen(msg *transport.Message, event *salesforce.Event) []*salesforce.Change {
+func (in *invocation) chosen(msg *transport.Message, event *salesforce.Event) []*salesforce.Change {
 	changes, strange := pick(event, msg.Records)
 	if msg.Records != nil && (len(strange) > 0 || len(changes) == 0) {
-		w := in.add(&work[T]{msg: msg, event: event})
+		w := in.add(&work{msg: msg, event: event})
 		w.describe(nil)
 		in.park(w, verdict.Permanent("unknown-record"), errors.New("the message names records that are not in its event; correct its list of records"), strange)
 	}
@@ -276,7 +276,7 @@ func pick(event *salesforce.Event, records []string) (changes []*salesforce.Chan
 	return changes, strange
 }
 
-func (w *work[T]) describe(ch *salesforce.Change) {
+func (w *work) describe(ch *salesforce.Change) {
 	w.line.EventID, w.line.DetailType = w.event.ID, w.event.DetailType
 	if ch == nil {
 		return
@@ -311,7 +311,7 @@ func permanentOf(err error) verdict.Class {
 }
 
 // conclude notes what became of the change.
-func (w *work[T]) conclude(v verdict.Verdict, class verdict.Class, err error) {
+func (w *work) conclude(v verdict.Verdict, class verdict.Class, err error) {
 	w.line.Verdict, w.line.Class = v, class
 	if err != nil {
 		w.line.Error = err.Error()
@@ -319,7 +319,7 @@ func (w *work[T]) conclude(v verdict.Verdict, class verdict.Class, err error) {
 }
 
 // park puts the message, or the given records of it, aside before any claim.
-func (in *invocation[T]) park(w *work[T], class verdict.Class, cause error, records []string) {
+func (in *invocation) park(w *work, class verdict.Class, cause error, records []string) {
 	now := in.env.Now()
 	err := in.send(in.ctx, w, guard.Parking{Class: class, Err: cause, FirstAt: now, LastAt: now}, records)
 	switch {
@@ -332,7 +332,7 @@ func (in *invocation[T]) park(w *work[T], class verdict.Class, cause error, reco
 	}
 }
 
-func (in *invocation[T]) send(ctx context.Context, w *work[T], p guard.Parking, records []string) error {
+func (in *invocation) send(ctx context.Context, w *work, p guard.Parking, records []string) error {
 	if in.order != nil && !p.Decided {
 		return guard.ErrStays
 	}

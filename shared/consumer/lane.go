@@ -34,7 +34,7 @@ const (
 )
 
 // delivery is what the lane's decisions need to know of a message.
-func (in *invocation[T]) delivery(msg *transport.Message) lane.Delivery {
+func (in *invocation) delivery(msg *transport.Message) lane.Delivery {
 	return lane.Delivery{
 		Buffered: in.sqs, Redrive: msg.Redrive, Ours: msg.Consumer != "",
 		Receives: msg.ReceiveCount, SentAt: msg.SentAt, ReceivedAt: msg.ReceivedAt, FailedAt: msg.FailedAt,
@@ -42,14 +42,14 @@ func (in *invocation[T]) delivery(msg *transport.Message) lane.Delivery {
 }
 
 // laned reports whether what fails of the message goes to the lane.
-func (in *invocation[T]) laned(msg *transport.Message, unfinished int) bool {
+func (in *invocation) laned(msg *transport.Message, unfinished int) bool {
 	return in.delivery(msg).Takes(unfinished)
 }
 
 // late reports whether an event has been on its way to the function for so long that it
 // goes to the buffer as it is: Lambda drops after six hours what waits to be invoked, and a
 // bulk load must not wait there. An archive's events are old and not late.
-func (in *invocation[T]) late(msg *transport.Message, event *salesforce.Event) bool {
+func (in *invocation) late(msg *transport.Message, event *salesforce.Event) bool {
 	if in.sqs || msg.Form != transport.Event || event.Time.IsZero() || !in.laned(msg, 1) {
 		return false
 	}
@@ -58,8 +58,8 @@ func (in *invocation[T]) late(msg *transport.Message, event *salesforce.Event) b
 }
 
 // toTheLane puts changes of one event into the lane without trying them.
-func (in *invocation[T]) toTheLane(msg *transport.Message, event *salesforce.Event, changes []*salesforce.Change) {
-	w := in.add(&work[T]{msg: msg, event: event})
+func (in *invocation) toTheLane(msg *transport.Message, event *salesforce.Event, changes []*salesforce.Change) {
+	w := in.add(&work{msg: msg, event: event})
 	w.describe(changes[0])
 	if event.Kind == salesforce.CDC {
 		w.several = idsOf(changes)
@@ -71,8 +71,8 @@ func (in *invocation[T]) toTheLane(msg *transport.Message, event *salesforce.Eve
 }
 
 // putOff puts into the lane what is not done of the invocation's messages.
-func (in *invocation[T]) putOff() {
-	byMessage := make(map[*transport.Message][]*work[T])
+func (in *invocation) putOff() {
+	byMessage := make(map[*transport.Message][]*work)
 	var order []*transport.Message
 	for _, w := range in.works {
 		if w.acknowledged() {
@@ -92,7 +92,7 @@ func (in *invocation[T]) putOff() {
 
 // putOffOf puts the works of one message into the lane: what has failed and what was not
 // begun apart, because only a failure counts as one.
-func (in *invocation[T]) putOffOf(msg *transport.Message, works []*work[T]) {
+func (in *invocation) putOffOf(msg *transport.Message, works []*work) {
 	quoted := transport.Quote(msg.Event)
 	failed, waiting := works[:0:0], works[:0:0]
 	for _, w := range works {
@@ -103,7 +103,7 @@ func (in *invocation[T]) putOffOf(msg *transport.Message, works []*work[T]) {
 		}
 	}
 	var group sync.WaitGroup
-	for _, part := range [][]*work[T]{failed, waiting} {
+	for _, part := range [][]*work{failed, waiting} {
 		if len(part) == 0 {
 			continue
 		}
@@ -130,13 +130,13 @@ func (in *invocation[T]) putOffOf(msg *transport.Message, works []*work[T]) {
 
 // hasFailed reports whether the change was tried, or the org asked, in vain. What a sink
 // refused as one too many has only waited.
-func (w *work[T]) hasFailed() bool {
+func (w *work) hasFailed() bool {
 	return w.failed || lane.Failed(w.line.Attempt, w.line.Verdict) && !w.limited
 }
 
 // portions are the messages about the records of the works: the whole event where one of
 // them is about no record.
-func portions[T any](m transport.Waiting, quoted []byte, works []*work[T]) (bodies [][]byte) {
+func portions(m transport.Waiting, quoted []byte, works []*work) (bodies [][]byte) {
 	var ids []string
 	for _, w := range works {
 		records := w.records()
@@ -155,7 +155,7 @@ func portions[T any](m transport.Waiting, quoted []byte, works []*work[T]) (bodi
 
 // giveUp reports whether a change that has failed in this delivery has been tried for
 // long enough.
-func (in *invocation[T]) giveUp(w *work[T], class verdict.Class) bool {
+func (in *invocation) giveUp(w *work, class verdict.Class) bool {
 	if !in.sqs {
 		return false // it has only begun, or is a redrive, which answers
 	}
@@ -164,7 +164,7 @@ func (in *invocation[T]) giveUp(w *work[T], class verdict.Class) bool {
 		class == verdict.Unknown && d.Spent(now, min(in.scaled(doubtFor), longest)) && in.health.tookOther(w.subject, d.Since())
 }
 
-func (a *adapter[T]) scaled(d time.Duration) time.Duration {
+func (a *adapter) scaled(d time.Duration) time.Duration {
 	if a.env.Scale > 0 {
 		return time.Duration(float64(d) * a.env.Scale)
 	}

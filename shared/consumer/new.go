@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"time"
 
 	"github.com/google/uuid"
@@ -94,8 +93,8 @@ func (r Record[T]) build(env Env) (Handler, error) { return build(r.definition()
 func (a Action[T]) build(env Env) (Handler, error) { return build(a.definition(), env) }
 
 // adapter is a definition in its Env.
-type adapter[T any] struct {
-	def       definition[T]
+type adapter struct {
+	def       definition
 	env       Env
 	guard     *guard.Guard
 	binding   *binding
@@ -107,7 +106,7 @@ type adapter[T any] struct {
 	without   absentFields
 }
 
-func build[T any](def definition[T], env Env) (Handler, error) {
+func build(def definition, env Env) (Handler, error) {
 	if env.Now == nil {
 		env.Now = time.Now
 	}
@@ -120,7 +119,7 @@ func build[T any](def definition[T], env Env) (Handler, error) {
 	if env.Random == nil {
 		env.Random = func() [10]byte { u := uuid.New(); return [10]byte(u[6:]) }
 	}
-	a := &adapter[T]{def: def, env: env, bySources: make(map[string]Source)}
+	a := &adapter{def: def, env: env, bySources: make(map[string]Source)}
 	a.breaker.first, a.breaker.longest, a.breaker.spread = a.scaled(firstProbe), a.scaled(longestProbe), a.scaled(heldFor)
 	a.breaker.random = env.Random
 	a.pace.quickens, a.pace.alive = a.scaled(quickensIn), a.scaled(aliveFor)
@@ -132,7 +131,7 @@ func build[T any](def definition[T], env Env) (Handler, error) {
 		a.bySources[s.DetailType] = s
 	}
 	var err error
-	if a.binding, err = bind(reflect.TypeFor[T](), &def.shape, env.Rename[def.object]); err != nil {
+	if a.binding, err = bind(def.reads, &def.shape, env.Rename[def.object]); err != nil {
 		errs = append(errs, err)
 	}
 	if a.guard, err = a.newGuard(); err != nil {
@@ -144,7 +143,7 @@ func build[T any](def definition[T], env Env) (Handler, error) {
 	return a, nil
 }
 
-func (a *adapter[T]) newGuard() (*guard.Guard, error) {
+func (a *adapter) newGuard() (*guard.Guard, error) {
 	contract := a.def.contract()
 	cfg := guard.Config{
 		Consumer: a.def.name, Policy: a.def.policy, Fields: a.binding.codes,
@@ -174,4 +173,4 @@ func (a *adapter[T]) newGuard() (*guard.Guard, error) {
 }
 
 // Name is the name of the consumer.
-func (a *adapter[T]) Name() string { return a.def.name }
+func (a *adapter) Name() string { return a.def.name }

@@ -74,9 +74,9 @@ var needsPeople = map[verdict.Class]bool{
 // hashes tell two contents of one fact apart, and which part is different. What decides
 // whether it is a fact, and no event but a change event has, is no part of it. Contents
 // marshal the same way in every process: structs of text and numbers.
-func (b *binding) hashes(content any) (whole [8]byte, parts string) {
-	of := reflect.New(reflect.TypeOf(content).Elem()).Elem()
-	of.Set(reflect.ValueOf(content).Elem())
+func (b *binding) hashes(content reflect.Value) (whole [8]byte, parts string) {
+	of := b.fresh()
+	of.Set(content)
 	if len(b.eventPaths) > 0 {
 		for i := range b.fields {
 			if b.fields[i].event == "" {

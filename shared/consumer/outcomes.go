@@ -44,9 +44,9 @@ func (o *outcomes) add(ch *salesforce.Change, e end, s settled) {
 // conclude ends the changes of out: with a line for each, or one for all where they are
 // many. Of many it does not ask whether they were done before: that would take a request
 // for each, and more time than there is.
-func (in *invocation[T]) conclude(msg *transport.Message, event *salesforce.Event, out outcomes) {
+func (in *invocation) conclude(msg *transport.Message, event *salesforce.Event, out outcomes) {
 	for _, a := range out {
-		var works []*work[T]
+		var works []*work
 		for i, s := range a.few {
 			w := in.work(msg, event, a.changes[i], s)
 			if n := len(a.changes); n > manyRecords {
@@ -69,7 +69,7 @@ func (in *invocation[T]) conclude(msg *transport.Message, event *salesforce.Even
 }
 
 // parkTogether parks changes of one event in one message.
-func (in *invocation[T]) parkTogether(works []*work[T], class verdict.Class, cause error) {
+func (in *invocation) parkTogether(works []*work, class verdict.Class, cause error) {
 	for i, w := range works {
 		if i == 0 {
 			records := w.records()

@@ -92,7 +92,7 @@ func (p *pace) heard(out guard.Outcome, now time.Time) (limited bool) {
 
 // awaitTurn waits until the sink will probably take another call, before a claim is made for
 // it. Its error says that the invocation has no time for that call then.
-func (in *invocation[T]) awaitTurn(ctx context.Context) error {
+func (in *invocation) awaitTurn(ctx context.Context) error {
 	now, patience := in.env.Now(), longestTold
 	if end, limited := ctx.Deadline(); limited {
 		if patience = end.Sub(now) - in.guard.Room(); patience < 0 {
@@ -112,7 +112,7 @@ func (in *invocation[T]) awaitTurn(ctx context.Context) error {
 // inTurn makes a call, and makes it again in its next turns while the sink refuses it as one
 // too many. It certainly did not take it, so the claim stands. limited: so it ended, which
 // says nothing against the change and is no attempt of it.
-func (in *invocation[T]) inTurn(ctx context.Context, call func() guard.Outcome) (out guard.Outcome, limited bool) {
+func (in *invocation) inTurn(ctx context.Context, call func() guard.Outcome) (out guard.Outcome, limited bool) {
 	for turns := 1; ; turns++ {
 		out = call()
 		now := in.env.Now()
@@ -141,8 +141,8 @@ var (
 
 // leave ends what has not begun of an invocation, whose time is over. What is left of one
 // message has one line.
-func (in *invocation[T]) leave(groups map[string][]*work[T], keys []string, why error) {
-	lines := make(map[*transport.Message]*work[T])
+func (in *invocation) leave(groups map[string][]*work, keys []string, why error) {
+	lines := make(map[*transport.Message]*work)
 	for _, key := range keys {
 		in.together.begin()
 		for _, w := range groups[key] {

@@ -30,9 +30,9 @@ type place struct {
 }
 
 // judged is what a consumer makes of a change before the guard is asked.
-type judged[T any] struct {
+type judged struct {
 	place
-	seen    Change[T]
+	seen    change
 	fields  []string // codes of those it carries; Record only
 	subject string   // empty: it cannot be told
 	end
@@ -53,9 +53,9 @@ func (e *end) park(class verdict.Class, err error) {
 
 // body is what a consumer reads of an event, the same for each of its records. It is read
 // once, however many they are.
-type body[T any] struct {
+type body struct {
 	read    bool
-	content T
+	content reflect.Value
 	fields  []string // codes of those that the change carries; Record only
 	changed func(field string) bool
 	names   func() []string
@@ -68,10 +68,11 @@ type body[T any] struct {
 }
 
 // readBody fills in what is not read yet. A panic in the consumer's own code is a refusal.
-func (d *definition[T]) readBody(b *binding, ch *salesforce.Change, at place, source Source, out *body[T]) {
+func (d *definition) readBody(b *binding, ch *salesforce.Change, at place, source Source, out *body) {
 	if out.read {
 		return
 	}
+	out.content = b.fresh()
 	out.read, out.changed, out.names = true, changedIn(ch.Said), sync.OnceValue(func() []string { return namesIn(ch.Said) })
 	defer func() {
 		if p := recover(); p != nil {
@@ -92,15 +93,15 @@ func (d *definition[T]) readBody(b *binding, ch *salesforce.Change, at place, so
 	}
 	if reason != "" || at.deleted {
 		if out.fetch = toFetch(reason); d.policy == guard.FieldMerge && ch.Type == salesforce.Update && ch.NeedsFetch == "" {
-			out.fields = b.carried(reflect.ValueOf(&out.content).Elem(), d.reading(ch, at, source))
+			out.fields = b.carried(out.content, d.reading(ch, at, source))
 		}
 		return
 	}
-	out.fields, out.err = b.read(reflect.ValueOf(&out.content).Elem(), d.reading(ch, at, source))
+	out.fields, out.err = b.read(out.content, d.reading(ch, at, source))
 	if e, ok := errors.AsType[*fieldError](out.err); ok && e.fetch {
 		out.fetch, out.err, out.partial = toFetch(out.err.Error()), nil, ch.Kind == salesforce.CDC
 		if d.policy == guard.FieldMerge && ch.Type == salesforce.Update {
-			out.fields = b.carried(reflect.ValueOf(&out.content).Elem(), d.reading(ch, at, source))
+			out.fields = b.carried(out.content, d.reading(ch, at, source))
 		}
 	} else if out.err == nil && d.policy == guard.FieldMerge && len(out.fields) == 0 {
 		out.fetch = toFetch("no field of it is carried") // something was saved, and the event does not say what
@@ -109,7 +110,7 @@ func (d *definition[T]) readBody(b *binding, ch *salesforce.Change, at place, so
 
 // saved is when the record was saved, as the change tells; zero where it does not. Only what
 // is read, or acted on, needs it.
-func (in *invocation[T]) saved(w *work[T]) time.Time {
+func (in *invocation) saved(w *work) time.Time {
 	ch, source := w.ch, in.bySources[w.event.DetailType]
 	field := "LastModifiedDate"
 	if ch.Kind == salesforce.Platform {
@@ -140,7 +141,7 @@ func panicked(p any) error {
 
 // judge runs the consumer's own reading of a change that it does not ignore. It needs no
 // surroundings. read is that of the change's event.
-func (d *definition[T]) judge(b *binding, org string, ch *salesforce.Change, source Source, read *body[T]) (j judged[T]) {
+func (d *definition) judge(b *binding, org string, ch *salesforce.Change, source Source, read *body) (j judged) {
 	var err error
 	if j.place, err = d.place(ch, source); err != nil {
 		j.park(permanentOf(err), err)
@@ -157,7 +158,7 @@ func (d *definition[T]) judge(b *binding, org string, ch *salesforce.Change, sou
 	}
 	d.readBody(b, ch, j.place, source, read)
 	j.fields = read.fields
-	j.seen = Change[T]{
+	j.seen = change{
 		Org: org, RecordID: j.recordID, Content: read.content, Deleted: j.deleted, CDC: ch.Kind == salesforce.CDC,
 		At: j.version.Time(), Changed: read.changed, Type: ch.Type, Partial: read.partial, Names: read.names,
 	}
@@ -199,7 +200,7 @@ func (d *definition[T]) judge(b *binding, org string, ch *salesforce.Change, sou
 }
 
 // judgeSafely is judge; a panic in the consumer's own code costs it this change only.
-func (in *invocation[T]) judgeSafely(event *salesforce.Event, ch *salesforce.Change, source Source, read *body[T]) (j judged[T]) {
+func (in *invocation) judgeSafely(event *salesforce.Event, ch *salesforce.Change, source Source, read *body) (j judged) {
 	defer func() {
 		if p := recover(); p != nil {
 			err := panicked(p)
@@ -210,8 +211,8 @@ func (in *invocation[T]) judgeSafely(event *salesforce.Event, ch *salesforce.Cha
 }
 
 // prepare decides what needs no guard, and readies the rest for it.
-func (in *invocation[T]) prepare(msg *transport.Message, event *salesforce.Event, changes []*salesforce.Change, source Source) {
-	var read body[T]
+func (in *invocation) prepare(msg *transport.Message, event *salesforce.Event, changes []*salesforce.Change, source Source) {
+	var read body
 	var out outcomes
 	for _, ch := range changes {
 		j := in.judgeSafely(event, ch, source, &read)
@@ -239,7 +240,7 @@ func (in *invocation[T]) prepare(msg *transport.Message, event *salesforce.Event
 
 // factOf is the version of what an action acts on: platform events tell the time of the
 // save, and so does this, where the change has it. For others it is that of the change.
-func (in *invocation[T]) factOf(w *work[T], v order.Version) order.Version {
+func (in *invocation) factOf(w *work, v order.Version) order.Version {
 	if in.def.policy != guard.EachOnce {
 		return v
 	}
@@ -253,8 +254,8 @@ func (in *invocation[T]) factOf(w *work[T], v order.Version) order.Version {
 }
 
 // work is a change of an event on its way.
-func (in *invocation[T]) work(msg *transport.Message, event *salesforce.Event, ch *salesforce.Change, s settled) *work[T] {
-	w := in.add(&work[T]{msg: msg, event: event})
+func (in *invocation) work(msg *transport.Message, event *salesforce.Event, ch *salesforce.Change, s settled) *work {
+	w := in.add(&work{msg: msg, event: event})
 	w.describe(ch)
 	if s.recordID != "" {
 		w.recordID = s.recordID
@@ -272,7 +273,7 @@ func (in *invocation[T]) work(msg *transport.Message, event *salesforce.Event, c
 
 // withoutContent answers for a change that lacks what is needed: nil where it has to be
 // parked. It never claims: the item must stay free for another source of the same fact.
-func (in *invocation[T]) withoutContent(w *work[T], class verdict.Class, cause error) (settled bool) {
+func (in *invocation) withoutContent(w *work, class verdict.Class, cause error) (settled bool) {
 	if in.def.policy != guard.EachOnce || w.subject == "" {
 		return false
 	}
@@ -298,7 +299,7 @@ func (in *invocation[T]) withoutContent(w *work[T], class verdict.Class, cause e
 // patience is how long a change that lacks content waits for another event of the same
 // fact: the platform event of a change event comes over another relay, a moment before or
 // after. The time counts from when EventBridge took the event. No attempt is counted.
-func (in *invocation[T]) patience(w *work[T], class verdict.Class) time.Time {
+func (in *invocation) patience(w *work, class verdict.Class) time.Time {
 	if class != verdict.NeedsSnapshot || w.event.Time.IsZero() || w.msg.Redrive || len(in.def.events) == 0 {
 		return time.Time{}
 	}
@@ -311,7 +312,7 @@ func (in *invocation[T]) patience(w *work[T], class verdict.Class) time.Time {
 
 // published is when Salesforce published the event: the record's own time never counts, a
 // backfill of old records is not old.
-func (w *work[T]) published() time.Time {
+func (w *work) published() time.Time {
 	if w.event.CreatedDate.IsZero() {
 		return w.event.Time
 	}
@@ -319,7 +320,7 @@ func (w *work[T]) published() time.Time {
 }
 
 // records is the part of the message that a parked copy of the change speaks of.
-func (w *work[T]) records() []string {
+func (w *work) records() []string {
 	switch {
 	case w.several != nil:
 		return w.several
@@ -469,10 +470,10 @@ func (s *shape) reading(ch *salesforce.Change, at place, source Source) reading 
 	return r
 }
 
-func (in *invocation[T]) kindOf(w *work[T], ch *salesforce.Change) guard.ChangeKind {
+func (in *invocation) kindOf(w *work, ch *salesforce.Change) guard.ChangeKind {
 	if in.def.policy != guard.FieldMerge {
 		if in.def.policy == guard.EachOnce {
-			w.change.Hash, w.change.Parts = in.binding.hashes(&w.seen.Content)
+			w.change.Hash, w.change.Parts = in.binding.hashes(w.seen.Content)
 		}
 		return guard.Full
 	}

@@ -26,7 +26,7 @@ const mostAnswers = 1000
 // longestError is how much of an error an answer repeats: Lambda takes 6 MB of all of them.
 const longestError = 1000
 
-func (in *invocation[T]) answer() *Response {
+func (in *invocation) answer() *Response {
 	r := &Response{BatchItemFailures: []ItemFailure{}, Verdicts: []Answer{}}
 	for _, failed := range []bool{true, false} {
 		for _, w := range in.works {
@@ -47,6 +47,6 @@ func (in *invocation[T]) answer() *Response {
 }
 
 // unattended reports whether nobody decided on the redrive.
-func (in *invocation[T]) unattended() bool {
+func (in *invocation) unattended() bool {
 	return in.order != nil && in.order.By == transport.ByFunction
 }

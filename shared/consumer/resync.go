@@ -17,14 +17,14 @@ import (
 
 // repairs reports whether the message stands for a record whose state at the sink is in
 // question, whatever its change says: to take the change again would answer "duplicate".
-func (in *invocation[T]) repairs(msg *transport.Message) bool {
+func (in *invocation) repairs(msg *transport.Message) bool {
 	return in.asks() && in.def.policy == guard.FieldMerge &&
 		(msg.Class == verdict.OverwroteNewer || msg.Class == verdict.RecordUnreadable && msg.Redrive)
 }
 
 // repair readies changes whose records are read after the claim, when nobody else writes,
 // and sent whole.
-func (in *invocation[T]) repair(msg *transport.Message, event *salesforce.Event, changes []*salesforce.Change, source Source) {
+func (in *invocation) repair(msg *transport.Message, event *salesforce.Event, changes []*salesforce.Change, source Source) {
 	for _, ch := range changes {
 		at, err := in.def.place(ch, source)
 		if ch.Kind == salesforce.CDC && err == nil && !salesforce.IsRecordID(in.def.object, ch.RecordID) {
@@ -37,7 +37,7 @@ func (in *invocation[T]) repair(msg *transport.Message, event *salesforce.Event,
 			continue
 		}
 		w.subject = RecordKey(in.def.object, at.recordID).String()
-		w.seen = Change[T]{Org: event.Org, RecordID: at.recordID, CDC: ch.Kind == salesforce.CDC, At: at.version.Time(), Type: ch.Type, Deleted: at.deleted}
+		w.seen = change{Org: event.Org, RecordID: at.recordID, Content: in.binding.fresh(), CDC: ch.Kind == salesforce.CDC, At: at.version.Time(), Type: ch.Type, Deleted: at.deleted}
 		w.ch, w.change = ch, guard.Change{Kind: guard.Resync, Version: at.version}
 		w.ready = true
 	}
@@ -45,12 +45,11 @@ func (in *invocation[T]) repair(msg *transport.Message, event *salesforce.Event,
 
 // reread reads the record under the claim. It returns the call that sends it whole, or why
 // there is none to make.
-func (in *invocation[T]) reread(ctx context.Context, w *work[T], at guard.Attempt) (send func() guard.Outcome, refused guard.Outcome) {
+func (in *invocation) reread(ctx context.Context, w *work, at guard.Attempt) (send func() guard.Outcome, refused guard.Outcome) {
 	a := in.askFor(ctx, []string{w.recordID})
 	w.line.OrgRequests += a.asked
 	rec, fate := a.records[w.recordID], a.fates[w.recordID]
-	var content T
-	dst := reflect.ValueOf(&content).Elem()
+	read := in.binding.fresh()
 	refused = guard.Outcome{Effect: guard.NotApplied, Permanent: true}
 	switch {
 	case a.err != nil:
@@ -64,7 +63,7 @@ func (in *invocation[T]) reread(ctx context.Context, w *work[T], at guard.Attemp
 		return nil, guard.Outcome{Effect: guard.NotApplied, Uncounted: true, Class: verdict.NeedsFetch, RetryAfter: in.scaled(time.Second),
 			Err: errors.New("the org does not show yet what the sink has: the record was read as it was before")}
 	case rec != nil:
-		if err := in.binding.fill(dst, rec, a.without); err != nil {
+		if err := in.binding.fill(read, rec, a.without); err != nil {
 			refused.Class, refused.Err = unreadable(err), err
 			return nil, refused
 		}
@@ -74,11 +73,11 @@ func (in *invocation[T]) reread(ctx context.Context, w *work[T], at guard.Attemp
 		at.Wins = append(at.Wins, guard.Win{Field: code, Version: at.Version})
 	}
 	return func() guard.Outcome {
-		out := in.applied(ctx, at, func(part guard.Attempt) attempt[T] {
-			next := in.attempt([]*work[T]{w}, part)
+		out := in.applied(ctx, at, func(part guard.Attempt) attempt {
+			next := in.attempt([]*work{w}, part)
 			next.whole = len(part.Wins) == len(in.binding.codes)
-			next.change.Content, next.change.Deleted = *new(T), rec == nil
-			in.binding.pick(reflect.ValueOf(&next.change.Content).Elem(), part.Wins, func(int) reflect.Value { return dst })
+			next.change.Content, next.change.Deleted = in.binding.fresh(), rec == nil
+			in.binding.pick(next.change.Content, part.Wins, func(int) reflect.Value { return read })
 			return next
 		})
 		out.Deleted = rec == nil
@@ -107,7 +106,7 @@ const (
 
 // overflowed takes the records that the message names; of one that names none it puts
 // those into the lane that the transaction may have changed.
-func (in *invocation[T]) overflowed(msg *transport.Message, event *salesforce.Event, source Source) {
+func (in *invocation) overflowed(msg *transport.Message, event *salesforce.Event, source Source) {
 	if msg.Records != nil {
 		changes := make([]*salesforce.Change, len(msg.Records))
 		for i, id := range msg.Records {
@@ -119,7 +118,7 @@ func (in *invocation[T]) overflowed(msg *transport.Message, event *salesforce.Ev
 		in.prepare(msg, event, changes, source)
 		return
 	}
-	w := in.add(&work[T]{msg: msg, event: event})
+	w := in.add(&work{msg: msg, event: event})
 	w.describe(event.Cause)
 	committed := event.Cause.Version.Time()
 	if from := committed.Add(in.scaled(overflowSettles)); in.env.Now().Before(from) {
@@ -153,7 +152,7 @@ func (in *invocation[T]) overflowed(msg *transport.Message, event *salesforce.Ev
 }
 
 // changedAround lists the records that a transaction may have changed.
-func (in *invocation[T]) changedAround(committed time.Time, w *work[T]) (ids []string, err error) {
+func (in *invocation) changedAround(committed time.Time, w *work) (ids []string, err error) {
 	ctx, cancel := context.WithTimeout(in.beforeClosing(), askingTakes)
 	defer cancel()
 	w.line.OrgRequests++
@@ -166,7 +165,7 @@ func (in *invocation[T]) changedAround(committed time.Time, w *work[T]) (ids []s
 }
 
 // spread puts records of an event that names none into the lane.
-func (in *invocation[T]) spread(msg *transport.Message, ids []string) error {
+func (in *invocation) spread(msg *transport.Message, ids []string) error {
 	var bodies [][]byte
 	quoted := transport.Quote(msg.Event)
 	for portion := range slices.Chunk(ids, overflowPortion) {

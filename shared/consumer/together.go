@@ -15,15 +15,15 @@ import (
 // until nobody of the invocation is still on the way to the same, or for a moment, and one
 // message goes out for all. A claim is given back after its message lies in the queue, as
 // for a single one.
-type together[T any] struct {
-	in    *invocation[T]
+type together struct {
+	in    *invocation
 	slots chan struct{}
 
 	mu      sync.Mutex
 	left    int // groups of changes that have not begun
 	working int // that have, and do not wait here
-	waiting map[parkKey]*parked[T]
-	queue   []*parked[T] // the same, the oldest first; some were sent already
+	waiting map[parkKey]*parked
+	queue   []*parked // the same, the oldest first; some were sent already
 }
 
 // parkKey is what has to be the same for a message to be shared.
@@ -34,8 +34,8 @@ type parkKey struct {
 }
 
 // parked is one message on its way into the failure queue.
-type parked[T any] struct {
-	first   *work[T]
+type parked struct {
+	first   *work
 	parking guard.Parking
 	records []string
 	key     parkKey
@@ -49,14 +49,14 @@ const (
 	longestGroup = 2 * time.Second // a claim is not held for longer to share a message
 )
 
-func (t *together[T]) begin() {
+func (t *together) begin() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.left--
 	t.working++
 }
 
-func (t *together[T]) end() {
+func (t *together) end() {
 	t.mu.Lock()
 	t.working--
 	ready := t.ready()
@@ -65,7 +65,7 @@ func (t *together[T]) end() {
 }
 
 // park puts a change into a message with its like, and returns when that was sent.
-func (t *together[T]) park(w *work[T], p guard.Parking) error {
+func (t *together) park(w *work, p guard.Parking) error {
 	key := parkKey{w.msg, p.Class, ""}
 	if p.Err != nil {
 		key.cause = p.Err.Error()
@@ -74,9 +74,9 @@ func (t *together[T]) park(w *work[T], p guard.Parking) error {
 	g := t.waiting[key]
 	if g == nil {
 		if t.waiting == nil {
-			t.waiting = make(map[parkKey]*parked[T])
+			t.waiting = make(map[parkKey]*parked)
 		}
-		g = &parked[T]{first: w, parking: p, key: key, since: t.in.env.Now(), sent: make(chan struct{})}
+		g = &parked{first: w, parking: p, key: key, since: t.in.env.Now(), sent: make(chan struct{})}
 		t.waiting[key], t.queue = g, append(t.queue, g)
 	}
 	g.records = append(g.records, w.records()...)
@@ -106,7 +106,7 @@ func (t *together[T]) park(w *work[T], p guard.Parking) error {
 }
 
 // ready takes out the messages that wait for nobody any more. The lock is held.
-func (t *together[T]) ready() (ready []*parked[T]) {
+func (t *together) ready() (ready []*parked) {
 	now, idle := t.in.env.Now(), t.working == 0 && t.left == 0
 	for len(t.queue) > 0 && (idle || now.Sub(t.queue[0].since) >= longestGroup) {
 		g := t.queue[0]
@@ -118,7 +118,7 @@ func (t *together[T]) ready() (ready []*parked[T]) {
 	return ready
 }
 
-func (t *together[T]) send(ready []*parked[T]) {
+func (t *together) send(ready []*parked) {
 	for _, g := range ready {
 		g.err = t.in.send(context.WithoutCancel(t.in.ctx), g.first, g.parking, g.records)
 		close(g.sent)

@@ -9,7 +9,7 @@ import (
 
 // trace adds to the line of a change where it came through, how long that took, and the names
 // of its fields: with the version of the change they tell which event set which field.
-func (in *invocation[T]) trace(w *work[T]) {
+func (in *invocation) trace(w *work) {
 	l := &w.line
 	if in.order != nil {
 		l.Redrive = in.order.By

@@ -13,12 +13,12 @@ import (
 // carryOut hands an attempt to the consumer's own code. Fields that do not fit the sink
 // are taken out, and the others go as a patch, in the same attempt: one bad field holds
 // back itself and nothing else.
-func (in *invocation[T]) carryOut(ctx context.Context, group []*work[T], at guard.Attempt) guard.Outcome {
-	return in.applied(ctx, at, func(at guard.Attempt) attempt[T] { return in.attempt(group, at) })
+func (in *invocation) carryOut(ctx context.Context, group []*work, at guard.Attempt) guard.Outcome {
+	return in.applied(ctx, at, func(at guard.Attempt) attempt { return in.attempt(group, at) })
 }
 
 // applied hands an attempt over, and what is left of it where not all fits.
-func (in *invocation[T]) applied(ctx context.Context, at guard.Attempt, attempt func(guard.Attempt) attempt[T]) guard.Outcome {
+func (in *invocation) applied(ctx context.Context, at guard.Attempt, attempt func(guard.Attempt) attempt) guard.Outcome {
 	receipt, err := in.def.apply(ctx, attempt(at))
 	unfit, ok := in.takenOut(err, at.Wins)
 	if !ok {
@@ -37,7 +37,7 @@ func (in *invocation[T]) applied(ctx context.Context, at guard.Attempt, attempt 
 
 // takenOut are the fields that the connector says do not fit. It reports false where
 // they cannot be left out: no field-wise consumer, or a name that is none of its fields.
-func (in *invocation[T]) takenOut(err error, wins []guard.Win) ([]guard.Unfit, bool) {
+func (in *invocation) takenOut(err error, wins []guard.Win) ([]guard.Unfit, bool) {
 	e, ok := errors.AsType[*sink.UnfitError](err)
 	if !ok || in.def.policy != guard.FieldMerge || len(e.Fields) == 0 {
 		return nil, false
