@@ -1,6 +1,7 @@
 package docs_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"go/ast"
@@ -22,33 +23,49 @@ import (
 // kits are folders that no function links.
 var kits = []string{"sandbox", "sinktest", "receivertest", "consumertest", "guardtest", "sim", "bench", "testdata", "dynamotest"}
 
-// classes are those that the code below the import paths can write.
-func classes(t *testing.T, roots ...string) []string {
+type listed struct {
+	ImportPath, Dir, Export string
+	GoFiles                 []string
+}
+
+func list(t *testing.T, args ...string) (all []listed) {
 	t.Helper()
-	type listed struct {
-		ImportPath, Dir, Export string
-		GoFiles                 []string
-	}
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-export", "-json=ImportPath,Dir,Export,GoFiles", "../shared/...", "../functions/...")
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list"}, args...)...)
 	cmd.Stderr = os.Stderr
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // make test has compiled all that
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSearch(t)
-	for dec := json.NewDecoder(strings.NewReader(string(out))); ; { // what is imported comes first
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
 		var p listed
 		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
-			break
+			return all
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		ours := slices.ContainsFunc(roots, func(r string) bool { return strings.HasPrefix(p.ImportPath, r) })
-		if !ours || slices.ContainsFunc(strings.Split(p.ImportPath, "/"), func(part string) bool { return slices.Contains(kits, part) }) {
-			s.exports[p.ImportPath] = p.Export
-			continue
+		all = append(all, p)
+	}
+}
+
+// classes are those that the code below the import paths can write.
+func classes(t *testing.T, roots ...string) []string {
+	t.Helper()
+	var ours []listed
+	var others []string                                                                                       // no function links a kit, so what is searched imports none
+	for _, p := range list(t, "-deps", "-json=ImportPath,Dir,GoFiles", "../shared/...", "../functions/...") { // what is imported comes first
+		switch {
+		case !slices.ContainsFunc(roots, func(r string) bool { return strings.HasPrefix(p.ImportPath, r) }):
+			others = append(others, p.ImportPath)
+		case !slices.ContainsFunc(strings.Split(p.ImportPath, "/"), func(part string) bool { return slices.Contains(kits, part) }):
+			ours = append(ours, p)
 		}
+	}
+	s := newSearch(t)
+	for _, p := range list(t, append([]string{"-export", "-json=ImportPath,Export"}, others...)...) { // compiles nothing of ours
+		s.exports[p.ImportPath] = p.Export
+	}
+	for _, p := range ours {
 		files := map[string]any{}
 		for _, f := range p.GoFiles {
 			files[filepath.Join(p.Dir, f)] = nil

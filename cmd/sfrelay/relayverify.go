@@ -164,7 +164,7 @@ func (j *joined) verify(ctx context.Context, atMost time.Duration, say func(rela
 		}
 		return takers, err
 	}
-	return &relayverify.Verify{Org: j.org, Events: j.events, Stack: stack, Say: say, Now: time.Now, AtMost: atMost, Wait: waiting(pause)}, nil
+	return &relayverify.Verify{Org: j.org, Events: j.events, Stack: stack, Say: say, Now: time.Now, AtMost: atMost, Wait: waiting(min(pause, atMost))}, nil
 }
 
 // overdue are the lines of a reader, which on the local stack has to ask for them.

@@ -207,6 +207,9 @@ func hostile(t testing.TB) map[string][]byte {
 
 // Whatever a megabyte holds, it costs memory in proportion to its size, and few messages.
 func TestWorkIsBoundedByBytes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second; without -short it runs")
+	}
 	for what, body := range hostile(t) {
 		if len(body) > 1_200_000 {
 			t.Fatalf("%s has %d bytes", what, len(body))

@@ -64,7 +64,11 @@ var (
 // room for 22. That makes 39 calls.
 func TestADownSinkIsLeftAlone(t *testing.T) {
 	const most = 10 + 7 + 22
-	for _, n := range []int{40, 400} {
+	records := []int{40, 400}
+	if testing.Short() {
+		records = records[:1]
+	}
+	for _, n := range records {
 		for _, buffered := range []bool{false, true} {
 			l, o := down(t, 2*time.Hour)
 			ids := accountIDs(n)
@@ -373,6 +377,9 @@ func TestARedriveIsAlwaysLetThrough(t *testing.T) {
 // An outage that outlasts RetryHours parks what fails after them, which are the probes, and
 // nothing that is only held.
 func TestALongOutageParksProbesOnly(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays ten hours, which takes a second; without -short it runs")
+	}
 	l, o := down(t, 8*time.Hour)
 	for _, account := range accountIDs(400) {
 		l.send(true, create(account, "x"))

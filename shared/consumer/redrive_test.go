@@ -157,7 +157,7 @@ func TestTheRedriveFunctionDecidesNothing(t *testing.T) {
 // An answer fits into what Lambda returns, however much went wrong.
 func TestAnAnswerIsBounded(t *testing.T) {
 	ids := manyIDs(t, 2000)
-	long := fmt.Sprintf("%0100000d", 0)
+	long := fmt.Sprintf("%010000d", 0)
 	b := newBench(t, answeringWith(func(string) error { return sink.Refuse("test", "%s", long) }), func(*consumer.Env) {})
 	resp, err := b.Handle(t.Context(), ordered(somebody, parkedAs("throttled", change("CREATE", 1, id(ids...), "[]", `"Name":"x"`), "null")))
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -160,27 +161,30 @@ func TestFaults(t *testing.T) {
 		{buckettest.Fault{Status: 404, Code: "NoSuchBucket"}, 1},
 		{buckettest.Fault{Status: 301, Code: "PermanentRedirect"}, 1},
 	} {
-		s3 := &buckettest.S3{}
-		b := bucket(t, s3)
-		for what, ask := range map[string]func() error{
-			"put": func() error { return b.Put(t.Context(), store(t, []byte("x")), []byte("x")) },
-			"get": func() error { _, err := b.Get(t.Context(), store(t, []byte("x"))); return err },
-		} {
-			before := len(s3.Asked())
-			s3.Fail(slices.Repeat([]buckettest.Fault{c.fault}, c.asks)...)
-			err := ask()
-			e, ok := errors.AsType[*failurebucket.Error](err)
-			if !ok || e.Status != c.fault.Status || e.Code != c.fault.Code || !strings.HasPrefix(e.Key, "customer-erp/") || len(s3.Asked())-before != c.asks {
-				t.Errorf("%s, %+v: %v, %d requests", what, c.fault, err, len(s3.Asked())-before)
+		t.Run(strconv.Itoa(c.fault.Status)+c.fault.Code, func(t *testing.T) {
+			t.Parallel() // it waits between its tries
+			s3 := &buckettest.S3{}
+			b := bucket(t, s3)
+			for what, ask := range map[string]func() error{
+				"put": func() error { return b.Put(t.Context(), store(t, []byte("x")), []byte("x")) },
+				"get": func() error { _, err := b.Get(t.Context(), store(t, []byte("x"))); return err },
+			} {
+				before := len(s3.Asked())
+				s3.Fail(slices.Repeat([]buckettest.Fault{c.fault}, c.asks)...)
+				err := ask()
+				e, ok := errors.AsType[*failurebucket.Error](err)
+				if !ok || e.Status != c.fault.Status || e.Code != c.fault.Code || !strings.HasPrefix(e.Key, "customer-erp/") || len(s3.Asked())-before != c.asks {
+					t.Errorf("%s: %v, %d requests", what, err, len(s3.Asked())-before)
+				}
+				if c.fault.Status == 403 && !strings.Contains(err.Error(), "30 days") {
+					t.Errorf("%v", err)
+				}
 			}
-			if c.fault.Status == 403 && !strings.Contains(err.Error(), "30 days") {
-				t.Errorf("%v", err)
+			s3.Fail(c.fault)
+			if err := b.Put(t.Context(), store(t, []byte("x")), []byte("x")); (err == nil) != (c.asks > 1) {
+				t.Errorf("once: %v", err)
 			}
-		}
-		s3.Fail(c.fault)
-		if err := b.Put(t.Context(), store(t, []byte("x")), []byte("x")); (err == nil) != (c.asks > 1) {
-			t.Errorf("%+v, once: %v", c.fault, err)
-		}
+		})
 	}
 }
 

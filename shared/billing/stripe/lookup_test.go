@@ -17,6 +17,9 @@ import (
 // A customer of a marketplace has more invoices than anybody looks through: those of
 // before the deal are not among them.
 func TestACustomerWithThousandsOfInvoices(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes thousands of invoices; without -short it runs")
+	}
 	w := newWorld(t, stripesandbox.Options{})
 	inv := invoice(w.customer(t))
 	for range 5_100 {

@@ -148,6 +148,9 @@ func left(t *testing.T, org *orgsandbox.Org, want ...string) {
 }
 
 func TestJudgedBySimpleSalesforce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Python, which takes seconds; without -short it runs")
+	}
 	python := filepath.Join(tool(t, "clients", "uv.lock", "clients.lock"), "bin", "python")
 	org, env := judged(t, true)
 	plays(t, env, []expected{
@@ -182,6 +185,9 @@ func TestJudgedBySimpleSalesforce(t *testing.T) {
 }
 
 func TestJudgedByCumulusCI(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Python, which takes seconds; without -short it runs")
+	}
 	python := filepath.Join(tool(t, "cumulusci", "uv.lock", "cumulusci.lock"), "bin", "python")
 	org, env := judged(t, true)
 	plays(t, append(env, "HOME="+t.TempDir()), []expected{

@@ -132,6 +132,9 @@ func TestBytes(t *testing.T) {
 
 // TestAllocations holds what guard, store and SDK allocate together.
 func TestAllocations(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds; without -short it runs")
+	}
 	p := start(t)
 	name := table(t, p.url)
 	for which, c := range contenders {
