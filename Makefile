@@ -9,7 +9,7 @@ export ARCH OS ENV FUZZTIME
 
 # What comes from the command line or the environment is text: make expands nothing in it, and recipes read it from their
 # environment, where no shell takes it for commands.
-TEXT = ARCH OS ENV FUZZTIME MUTANTS LONG DELIVERY_MODE ERP_URL SALESFORCE_ORGS ARTIFACTS_DIR NEW_TABLE LEAVE_MESSAGES
+TEXT = ARCH OS ENV FUZZTIME ALL PACKAGES MUTANTS LONG DELIVERY_MODE ERP_URL SALESFORCE_ORGS ARTIFACTS_DIR NEW_TABLE LEAVE_MESSAGES
 $(foreach v,$(TEXT),$(if $(filter command environment,$(firstword $(origin $v))),$(eval override export $v := $$(value $v))))
 
 # Tests and lint compile with the flags of what is deployed, and without the folder's path: then a package is compiled once for
@@ -53,17 +53,20 @@ down: cli ## End the local stack
 
 # --- Tests
 
+# What uses a change that is not committed yet is type-checked only; ALL=1 tests it, too. What is tested is compiled first:
+# lint and tests, side by side, would each compile it for itself.
 .PHONY: check
-check: go ## The quick loop: format, vet, lint, fast tests
-	@go list -test -export -buildvcs=false ./... >/dev/null # compiles for both: side by side each would compile for itself
-	@$(MAKE) --no-print-directory -j2 --output-sync linted tested
+check: go ## The quick loop: types of everything, lint and fast tests of what was changed; ALL=1: of all that uses it, too
+	@packages=$$(if [ -n "$$ALL" ]; then echo ./...; else GOGC=off GOMEMLIMIT=2GiB go run -modfile=.ci/tools.mod .ci/quick.go; fi) && \
+	GOGC=off GOMEMLIMIT=1GiB go list -test -export -buildvcs=false $$packages >/dev/null && \
+	PACKAGES="$$packages" $(MAKE) --no-print-directory -j2 --output-sync linted tested
 
 .PHONY: linted tested
 linted: go
-	@GOGC=400 GOMEMLIMIT=4GiB $(GO_TOOL) golangci-lint run --allow-parallel-runners
+	@GOGC=400 GOMEMLIMIT=4GiB $(GO_TOOL) golangci-lint run --allow-parallel-runners $${PACKAGES:-./...}
 
 tested: go
-	@go test -short ./...
+	@go test -short $${PACKAGES:-./...}
 
 .PHONY: test
 test: go ## Everything that CI runs: lint, the scenario on the local stack, all tests with the race detector
