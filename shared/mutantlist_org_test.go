@@ -30,7 +30,7 @@ var orgMutants = []mutant{
 		name: "old-read-covers-what-is-on-its-way", file: "consumer/ask.go",
 		old:  "if w.saysAll && w.line.Read == \"old\" {",
 		new:  "if false {",
-		test: "TestAReadThatIsBehind", protects: "a change between an old read and its cause still wins",
+		test: "TestAnOldReadCoversNothingBehindIt", protects: "a change between an old read and its cause still wins",
 	},
 	{
 		name: "hidden-field-comes-by-itself", file: "consumer/ask.go",

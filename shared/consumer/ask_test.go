@@ -183,6 +183,24 @@ func TestAReadThatIsBehind(t *testing.T) {
 	}
 }
 
+// What is read is no newer than the save that it shows: a change between it and the one that
+// caused the reading comes later, and wins.
+func TestAnOldReadCoversNothingBehindIt(t *testing.T) {
+	k, s, org := asking(t)
+	org.Put(account, 5, map[string]any{"Name": "Old", "Phone": "old", "BillingCity": "Bern"})
+	saved := func(second int, field, value string) []byte {
+		return change("UPDATE", second, id(account), `["`+field+`","LastModifiedDate"]`, `"`+field+`":"`+value+`","LastModifiedDate":"`+consumertest.At(second)+`"`)
+	}
+	k.SendBatch(saved(21, "Name", "New"))
+	k.Send(saved(20, "Phone", "20"))
+	state := s.State()
+	for _, want := range []string{`"New"`, `"20"`, `"Bern"`} {
+		if !strings.Contains(state, want) {
+			t.Errorf("the sink ends with %s", state)
+		}
+	}
+}
+
 // Without the time of the save the commit's counts, with room for a save before it.
 func TestWhatIsBehindWithoutATimeOfTheSave(t *testing.T) {
 	for stamp, want := range map[int]int{17: 2, 18: 1, 19: 1} {
