@@ -1,5 +1,5 @@
-// Quick prints the packages whose tests the quick loop runs, as folders in one line: all but those that use a package with a
-// change that is not committed yet, and have none themselves. Most of the code depends on a few packages; to compile and
+// Quick prints the packages whose tests the quick loop runs, as folders in one line: all but those that use a package that
+// was edited since the last commit, and were not edited themselves. Most of the code depends on a few packages; to compile and
 // test all of it after each edit takes several times as long as to test what was edited. What is left out is still
 // type-checked, tests included, and tested once the change is committed. Types are checked from the sources, which takes
 // a second and a half for the whole module: nothing is compiled for it.
@@ -34,14 +34,14 @@ func quick() error {
 	if err != nil {
 		return err
 	}
-	edited := edited(root, loaded)
-	left := left(loaded, edited)
+	edited, code := edited(root, loaded)
+	left := left(loaded, edited, code)
 	var tested, checked []string
 	for _, folder := range folders(loaded) {
 		if !left[folder] {
 			tested = append(tested, within(root, folder))
 		}
-		if left[folder] || edited[folder] {
+		if left[folder] || code[folder] {
 			checked = append(checked, within(root, folder))
 		}
 	}
@@ -49,8 +49,8 @@ func quick() error {
 		if err := compiles(checked); err != nil {
 			return err
 		}
-		fmt.Fprintf(os.Stderr, "not run: the tests of %d packages that only use what is not committed yet (%s); make check ALL=1 runs them, too\n",
-			len(left), strings.Join(slices.DeleteFunc(checked, func(folder string) bool { return left[filepath.Join(root, folder)] }), ", "))
+		fmt.Fprintf(os.Stderr, "not run: tests of what only uses an edit that is not committed yet (%s), packages: %d; make check ALL=1 runs them, too\n",
+			strings.Join(slices.DeleteFunc(checked, func(folder string) bool { return left[filepath.Join(root, folder)] }), ", "), len(left))
 	}
 	fmt.Println(strings.Join(tested, " "))
 	return nil
@@ -83,46 +83,50 @@ func wrong(loaded []*packages.Package) []string {
 	return slices.Compact(all)
 }
 
-// edited returns the folders of the packages that are compiled from a file that is not as in the last commit. Without a
-// repository it is none: then everything is tested. A test's file changes no other package.
-func edited(root string, loaded []*packages.Package) map[string]bool {
+// edited returns the folders of the packages with a file that is not as in the last commit: a test or its data, too; and of
+// those the ones whose code it is, which changes what uses them. Without a repository it is none: then everything is tested.
+func edited(root string, loaded []*packages.Package) (edited, code map[string]bool) {
+	edited, code = map[string]bool{}, map[string]bool{}
 	out, err := exec.Command("git", "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all").Output()
 	if err != nil {
-		return nil
+		return edited, code
 	}
+	all := folders(loaded)
 	changed := map[string]bool{}
 	for _, entry := range strings.Split(string(out), "\x00") {
-		if len(entry) > 3 { // two letters for what happened, a space
-			changed[filepath.Join(root, entry[3:])] = true
+		if len(entry) <= 3 { // two letters for what happened, a space
+			continue
+		}
+		file := filepath.Join(root, entry[3:]) // it may be gone
+		changed[file] = true
+		for dir := filepath.Dir(file); len(dir) > len(root); dir = filepath.Dir(dir) {
+			if slices.Contains(all, dir) {
+				edited[dir] = true
+				code[dir] = code[dir] || dir == filepath.Dir(file) && strings.HasSuffix(file, ".go") && !strings.HasSuffix(file, "_test.go")
+				break
+			}
 		}
 	}
-	compiled := map[string]bool{}
-	for file := range changed {
-		if strings.HasSuffix(file, ".go") && !strings.HasSuffix(file, "_test.go") { // it may be gone
-			compiled[filepath.Dir(file)] = true
-		}
-	}
-	edited := map[string]bool{}
 	for _, p := range loaded {
-		if compiled[folder(p)] || slices.ContainsFunc(p.EmbedFiles, func(file string) bool { return changed[file] }) {
-			edited[folder(p)] = true
+		if slices.ContainsFunc(p.EmbedFiles, func(file string) bool { return changed[file] }) {
+			code[folder(p)] = true
 		}
 	}
-	return edited
+	return edited, code
 }
 
-// left returns the folders of the packages that use one of those edited, in code or tests, directly or not, and are none.
-func left(loaded []*packages.Package, edited map[string]bool) map[string]bool {
+// left returns the folders of the packages that use edited code, in code or tests, directly or not, and were not edited.
+func left(loaded []*packages.Package, edited, code map[string]bool) map[string]bool {
 	uses := map[*packages.Package]bool{}
 	packages.Visit(loaded, nil, func(p *packages.Package) { // what it imports was visited before
-		uses[p] = edited[folder(p)]
+		uses[p] = code[folder(p)]
 		for _, imported := range p.Imports {
 			uses[p] = uses[p] || uses[imported]
 		}
 	})
 	folders := map[string]bool{}
 	for _, p := range loaded {
-		if uses[p] && ours(p) && !edited[folder(p)] {
+		if uses[p] && ours(p) && !edited[folder(p)] && !code[folder(p)] {
 			folders[folder(p)] = true
 		}
 	}
