@@ -29,6 +29,9 @@ const (
 // after six what it could not begin. What is late goes to the buffer untried, so that the
 // queue is empty soon after half an hour; nothing is dropped, parked or sent twice.
 func TestABulkLoadOutlivesLambdasQueue(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays hours, which takes a second; without -short it runs")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(consumertest.Start.Add(2 * time.Second)))
 		q := &queue{fed: true}
