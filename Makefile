@@ -56,7 +56,7 @@ down: cli ## End the local stack
 # What uses a change that is not committed yet is type-checked only; ALL=1 tests it, too. What is tested is compiled first:
 # lint and tests, side by side, would each compile it for itself.
 .PHONY: check
-check: go ## The quick loop: types of everything, lint and fast tests of what was changed; ALL=1: of all that uses it, too
+check: go ## The quick loop: lint and fast tests of what was edited, types of what uses it; ALL=1: tests of that, too
 	@packages=$$(if [ -n "$$ALL" ]; then echo ./...; else GOGC=off GOMEMLIMIT=2GiB go run -modfile=.ci/tools.mod .ci/quick.go; fi) && \
 	GOGC=off GOMEMLIMIT=1GiB go list -test -export -buildvcs=false $$packages >/dev/null && \
 	PACKAGES="$$packages" $(MAKE) --no-print-directory -j2 --output-sync linted tested

@@ -36,21 +36,24 @@ func quick() error {
 	}
 	edited, code := edited(root, loaded)
 	left := left(loaded, edited, code)
-	var tested, checked []string
+	var tested, causes, users []string
 	for _, folder := range folders(loaded) {
-		if !left[folder] {
-			tested = append(tested, within(root, folder))
+		name := within(root, folder)
+		if code[folder] {
+			causes = append(causes, name)
 		}
-		if left[folder] || code[folder] {
-			checked = append(checked, within(root, folder))
+		if left[folder] {
+			users = append(users, name)
+		} else {
+			tested = append(tested, name)
 		}
 	}
-	if len(left) > 0 {
-		if err := compiles(checked); err != nil {
+	if len(users) > 0 {
+		if err := compiles(slices.Concat(causes, users)); err != nil {
 			return err
 		}
 		fmt.Fprintf(os.Stderr, "not run: tests of what only uses an edit that is not committed yet (%s), packages: %d; make check ALL=1 runs them, too\n",
-			strings.Join(slices.DeleteFunc(checked, func(folder string) bool { return left[filepath.Join(root, folder)] }), ", "), len(left))
+			strings.Join(causes, ", "), len(users))
 	}
 	fmt.Println(strings.Join(tested, " "))
 	return nil
@@ -109,7 +112,7 @@ func edited(root string, loaded []*packages.Package) (edited, code map[string]bo
 	}
 	for _, p := range loaded {
 		if slices.ContainsFunc(p.EmbedFiles, func(file string) bool { return changed[file] }) {
-			code[folder(p)] = true
+			edited[folder(p)], code[folder(p)] = true, true
 		}
 	}
 	return edited, code
@@ -126,7 +129,7 @@ func left(loaded []*packages.Package, edited, code map[string]bool) map[string]b
 	})
 	folders := map[string]bool{}
 	for _, p := range loaded {
-		if uses[p] && ours(p) && !edited[folder(p)] && !code[folder(p)] {
+		if uses[p] && ours(p) && !edited[folder(p)] {
 			folders[folder(p)] = true
 		}
 	}

@@ -87,10 +87,16 @@ var setupMutants = []mutant{
 		test: "TestAnotherVerdictIsNamed", protects: "a probe that was parked is no success",
 	},
 	{
-		name: "verify-waits-for-ever", file: "../cmd/sfrelay/internal/relayverify/verify.go",
-		old:  "if !v.Now().Before(end) {",
-		new:  "if v.Now().Sub(end) > time.Minute {",
+		name: "verify-waits-longer", file: "../cmd/sfrelay/internal/relayverify/verify.go",
+		old:  "end := v.Now().Add(v.AtMost)",
+		new:  "end := v.Now().Add(v.AtMost + time.Minute)",
 		test: "TestTheHopThatLostIt", protects: "verify ends when its time is over",
+	},
+	{
+		name: "verify-pauses-beyond-its-time", file: "../cmd/sfrelay/internal/relayverify/verify.go",
+		old:  "min(v.Pause, left)",
+		new:  "v.Pause",
+		test: "TestTheHopThatLostIt", protects: "the last pause ends with the time that verify was given",
 	},
 	{
 		name: "source-is-not-blamed", file: "../cmd/sfrelay/internal/relayverify/verify.go",

@@ -127,7 +127,7 @@ func (j *joined) setup(out *screen) *relaysetup.Setup {
 	const pause = 15 * time.Second // a state takes minutes
 	return &relaysetup.Setup{Org: j.org, Events: j.events, Place: j.place, Now: time.Now,
 		Say:  func(step, what string, took time.Duration) { showStep(out, step, what, took) },
-		Wait: waiting(pause)}
+		Wait: func(ctx context.Context) error { return wait(ctx, pause) }}
 }
 
 func showStep(out *screen, step, what string, took time.Duration) {

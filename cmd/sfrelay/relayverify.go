@@ -164,7 +164,7 @@ func (j *joined) verify(ctx context.Context, atMost time.Duration, say func(rela
 		}
 		return takers, err
 	}
-	return &relayverify.Verify{Org: j.org, Events: j.events, Stack: stack, Say: say, Now: time.Now, AtMost: atMost, Wait: waiting(min(pause, atMost))}, nil
+	return &relayverify.Verify{Org: j.org, Events: j.events, Stack: stack, Say: say, Now: time.Now, AtMost: atMost, Pause: pause, Wait: wait}, nil
 }
 
 // overdue are the lines of a reader, which on the local stack has to ask for them.
@@ -182,14 +182,12 @@ func overdue(reader *verdicts.Reader) func(context.Context, []string) ([]verdict
 	}
 }
 
-// waiting waits for as long as this, or until ctx ends.
-func waiting(pause time.Duration) func(context.Context) error {
-	return func(ctx context.Context) error {
-		select {
-		case <-time.After(pause):
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+// wait waits for as long as this, or until ctx ends.
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

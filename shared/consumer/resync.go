@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"time"
 
@@ -37,7 +36,7 @@ func (in *invocation) repair(msg *transport.Message, event *salesforce.Event, ch
 			continue
 		}
 		w.subject = RecordKey(in.def.object, at.recordID).String()
-		w.seen = change{Org: event.Org, RecordID: at.recordID, Content: in.binding.fresh(), CDC: ch.Kind == salesforce.CDC, At: at.version.Time(), Type: ch.Type, Deleted: at.deleted}
+		w.seen = change{Org: event.Org, RecordID: at.recordID, CDC: ch.Kind == salesforce.CDC, At: at.version.Time(), Type: ch.Type, Deleted: at.deleted}
 		w.ch, w.change = ch, guard.Change{Kind: guard.Resync, Version: at.version}
 		w.ready = true
 	}
@@ -68,7 +67,7 @@ func (in *invocation) reread(ctx context.Context, w *work, at guard.Attempt) (se
 			return nil, refused
 		}
 	}
-	w.line.Read = "current"
+	w.line.Read, w.seen.Content = "current", read
 	for _, code := range in.binding.codes {
 		at.Wins = append(at.Wins, guard.Win{Field: code, Version: at.Version})
 	}
@@ -76,8 +75,7 @@ func (in *invocation) reread(ctx context.Context, w *work, at guard.Attempt) (se
 		out := in.applied(ctx, at, func(part guard.Attempt) attempt {
 			next := in.attempt([]*work{w}, part)
 			next.whole = len(part.Wins) == len(in.binding.codes)
-			next.change.Content, next.change.Deleted = in.binding.fresh(), rec == nil
-			in.binding.pick(next.change.Content, part.Wins, func(int) reflect.Value { return read })
+			next.change.Deleted = rec == nil
 			return next
 		})
 		out.Deleted = rec == nil

@@ -28,7 +28,8 @@ type Verify struct {
 	Events *eventbridge.Client
 	Stack  Stack
 	Say    func(Arrival) // each line as it comes
-	Wait   func(context.Context) error
+	Wait   func(context.Context, time.Duration) error
+	Pause  time.Duration // between two looks at the logs; the last is cut short
 	Now    func() time.Time
 	AtMost time.Duration // from publishing on
 }
@@ -122,10 +123,11 @@ func (v *Verify) follow(ctx context.Context, all []*Arrival) error {
 		if len(late(all)) == 0 {
 			return nil
 		}
-		if !v.Now().Before(end) {
+		left := end.Sub(v.Now())
+		if left <= 0 {
 			return v.blame(ctx, all)
 		}
-		if err := v.Wait(ctx); err != nil {
+		if err := v.Wait(ctx, min(v.Pause, left)); err != nil {
 			return err
 		}
 	}

@@ -40,8 +40,8 @@ func newStand(t *testing.T) *stand {
 
 func (s *stand) verify() *relayverify.Verify {
 	return &relayverify.Verify{
-		Org: s.Org, Events: s.Events, Now: func() time.Time { return s.Now }, AtMost: 5 * time.Minute,
-		Wait: func(context.Context) error { s.Now = s.Now.Add(10 * time.Second); return nil },
+		Org: s.Org, Events: s.Events, Now: func() time.Time { return s.Now }, AtMost: 295 * time.Second, Pause: 10 * time.Second,
+		Wait: func(_ context.Context, d time.Duration) error { s.Now = s.Now.Add(d); return nil },
 		Say:  func(a relayverify.Arrival) { s.said = append(s.said, a) },
 		Stack: relayverify.Stack{Consumers: deployed, Lines: s.lines,
 			Targets: func(context.Context, string, string) ([]string, error) { return s.rules, nil }},
@@ -121,13 +121,16 @@ func TestTheHopThatLostIt(t *testing.T) {
 			}
 			v := s.verify()
 			wait := v.Wait
-			v.Wait = func(ctx context.Context) error { s.Stand.RelaySays("Sfrelay_Events", s.later); return wait(ctx) }
+			v.Wait = func(ctx context.Context, d time.Duration) error {
+				s.Stand.RelaySays("Sfrelay_Events", s.later)
+				return wait(ctx, d)
+			}
 			all, err := v.Probes(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
 			i := slices.IndexFunc(all, func(a *relayverify.Arrival) bool { return a.Consumer == "inventory-erp" })
-			if !strings.HasPrefix(all[i].Lost, c.want) || all[i].Seconds < 300 || all[i].Seconds > 310 {
+			if !strings.HasPrefix(all[i].Lost, c.want) || all[i].Seconds != 295 { // the time it was given, no pause more
 				t.Errorf("%+v, want %s", all[i], c.want)
 			}
 			hop, _, _ := strings.Cut(c.want, ":")
